@@ -1,0 +1,212 @@
+//! What happens during a run, in one order. The journal, the bars, the lines and the JSON are readers of this.
+
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::model::{HostName, RunId, TaskKey};
+use crate::op::Op;
+
+/// One thing that happened. Texts in it are redacted before a sink sees it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Event {
+    /// Counts from 0 within the run.
+    pub seq: u64,
+    /// When, on the run's clock.
+    pub at: jiff::Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// The first event.
+    RunStarted {
+        /// Names the run.
+        run: RunId,
+        /// Version of the journal's format, 1.
+        format: u32,
+        /// The playbook as it was named.
+        playbook: String,
+        /// The inventory as it was named.
+        inventory: String,
+        /// Whether this is a dry run.
+        check: bool,
+        /// Names and batch sizes of the plays.
+        plays: Vec<(String, Vec<usize>)>,
+    },
+    /// A batch of a play begins.
+    BatchStarted {
+        /// The play's name.
+        play: String,
+        /// Counts from 1.
+        batch: usize,
+        /// How many batches the play has.
+        of: usize,
+        /// Its hosts.
+        hosts: Vec<HostName>,
+    },
+    /// A task begins to look.
+    TaskStarted {
+        /// Which task.
+        key: TaskKey,
+        /// Where.
+        host: HostName,
+        /// The task's name.
+        name: String,
+    },
+    /// A task has something to say.
+    Note {
+        /// Which task.
+        key: TaskKey,
+        /// Where.
+        host: HostName,
+        /// What.
+        text: String,
+    },
+    /// A dry run found what the run would do.
+    Proposed {
+        /// Which task.
+        key: TaskKey,
+        /// Where.
+        host: HostName,
+        /// Operations.
+        ops: Vec<Op>,
+        /// What they wait for that is not known yet.
+        not_known: Vec<String>,
+    },
+    /// An operation is about to start: on disk before it does.
+    OpStarted {
+        /// Which task.
+        key: TaskKey,
+        /// Counts from 0 within the task.
+        index: usize,
+        /// The operation.
+        op: Op,
+    },
+    /// An operation has ended.
+    OpEnded {
+        /// Which task.
+        key: TaskKey,
+        /// As in `OpStarted`.
+        index: usize,
+        /// How.
+        outcome: OpOutcome,
+    },
+    /// A task has ended.
+    TaskEnded {
+        /// Which task.
+        key: TaskKey,
+        /// Where.
+        host: HostName,
+        /// How.
+        outcome: TaskOutcome,
+    },
+    /// A gate begins to look.
+    GateStarted {
+        /// Which gate.
+        key: TaskKey,
+        /// Whom it watches.
+        hosts: Vec<HostName>,
+    },
+    /// A gate is still closed.
+    GateWaiting {
+        /// Which gate.
+        key: TaskKey,
+        /// What does not hold yet.
+        because: Vec<String>,
+    },
+    /// A gate has ended.
+    GateEnded {
+        /// Which gate.
+        key: TaskKey,
+        /// Why it stayed closed; `None` when it opened.
+        failure: Option<Failure>,
+    },
+    /// The user asked to stop.
+    Stopping {
+        /// What is done now, and what the next Ctrl-C does.
+        text: String,
+    },
+    /// The last event.
+    RunEnded {
+        /// Exit number.
+        exit: Exit,
+        /// Counts.
+        summary: Summary,
+    },
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpOutcome {
+    /// Done.
+    Done,
+    /// The host said no.
+    Failed(Failure),
+    /// The connection was lost: it is looked at again.
+    Unknown(String),
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskOutcome {
+    /// Nothing was to be done.
+    Satisfied,
+    /// Operations were performed, or in a dry run would be.
+    Changed,
+    /// `when` was false.
+    NotApplicable,
+    /// It failed.
+    Failed(Failure),
+    /// It never started.
+    Skipped {
+        /// The task or gate whose failure is the root, or "stopped".
+        because: TaskKey,
+    },
+}
+
+/// Why something failed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Failure {
+    /// What was expected and what was seen, each a sentence.
+    pub what: Vec<String>,
+    /// What to do next.
+    pub next: Vec<String>,
+    /// Which exit number it stands for.
+    pub exit: Exit,
+}
+
+/// Counts at the end.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Summary {
+    /// Tasks with nothing to do.
+    pub satisfied: usize,
+    /// Tasks that changed something.
+    pub changed: usize,
+    /// Tasks that failed.
+    pub failed: usize,
+    /// Tasks that never started.
+    pub skipped: usize,
+    /// Hosts on which something was changed.
+    pub changed_hosts: Vec<HostName>,
+    /// Roots of all that went wrong.
+    pub roots: Vec<(TaskKey, Failure)>,
+    /// Notes of the whole run, each once.
+    pub notes: Vec<String>,
+    /// The command to run next.
+    pub next: String,
+}
+
+/// A reader of events.
+pub trait Sink: Send {
+    /// Takes what has queued up since the last call; the journal syncs once a call, before it returns.
+    ///
+    /// # Errors
+    /// When the event could not be kept or shown; for the journal this ends the run (6).
+    fn on_events(&mut self, events: &[Event]) -> std::io::Result<()>;
+}

@@ -1,0 +1,329 @@
+//! The hand with which steps look: it takes only queries, so there is no way to change a host through it.
+
+mod overlay;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Fact, FactError};
+use crate::clock::Clock;
+use crate::model::HostName;
+use crate::secret::Secret;
+use crate::template::Vars;
+use crate::wire::{Batch, Become, Query, Request, Response, Transport, TransportError};
+
+pub use overlay::Overlay;
+
+/// How long an answer about *another* host may be used again.
+const FRESH: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
+
+/// A host that runs K3s, by its place in the inventory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// As the inventory calls it.
+    pub name: HostName,
+    /// How ssh reaches it: `ansible_host`, or the name.
+    pub address: String,
+}
+
+/// Who is who, whatever `--limit` says: groups `server` and `agent` of the inventory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fleet {
+    /// In the inventory's order.
+    pub servers: Vec<Member>,
+    /// In the inventory's order.
+    pub agents: Vec<Member>,
+}
+
+impl Fleet {
+    /// Whether the inventory calls this host a server.
+    #[must_use]
+    pub fn is_server(&self, host: &HostName) -> bool {
+        self.servers.iter().any(|member| member.name == *host)
+    }
+}
+
+/// What the operator asked for, beside the playbook.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// From `--new-token-from`, checked.
+    pub given: Option<Secret>,
+    /// Made for this run; used when nothing was given and no rotation is unfinished.
+    pub generated: Secret,
+    /// Names this run.
+    pub run: crate::model::RunId,
+    /// Patterns of nodes that exist and are not in the inventory on purpose.
+    pub expect_unmanaged: Vec<String>,
+}
+
+/// What all looks of a run share: the transport, the fleet, and answers that are still fresh.
+pub struct Scope {
+    /// Carries queries.
+    pub transport: Arc<dyn Transport>,
+    /// Who is who.
+    pub fleet: Fleet,
+    /// What the operator asked for.
+    pub options: RunOptions,
+    /// The run's clock.
+    pub clock: Clock,
+    seen: quick_cache::sync::Cache<(HostName, u64, Vec<Query>), (Timestamp, Arc<[Response]>)>,
+    changes: HashMap<HostName, AtomicU64>,
+    learned: std::sync::mpsc::Sender<Secret>,
+}
+
+impl Scope {
+    /// Begins a run's looks. Secrets that facts find are sent to `learned` before the fact is returned.
+    #[must_use]
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        fleet: Fleet,
+        options: RunOptions,
+        clock: Clock,
+        learned: std::sync::mpsc::Sender<Secret>,
+    ) -> Self {
+        let changes = fleet
+            .servers
+            .iter()
+            .chain(&fleet.agents)
+            .map(|m| (m.name.clone(), AtomicU64::new(0)))
+            .collect();
+        Self {
+            transport,
+            fleet,
+            options,
+            clock,
+            seen: quick_cache::sync::Cache::new(4096),
+            changes,
+            learned,
+        }
+    }
+
+    /// Forgets what was seen of a host, since something was changed there.
+    pub fn changed(&self, host: &HostName) {
+        if let Some(count) = self.changes.get(host) {
+            count.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    async fn ask(
+        &self,
+        host: &HostName,
+        queries: &[Query],
+        r#become: &Become,
+    ) -> Result<Vec<Response>, FactError> {
+        let requests = queries.iter().cloned().map(Request::Query).collect();
+        let batch = Batch {
+            r#become: r#become.clone(),
+            requests,
+        };
+        let mut pause = Duration::from_millis(500);
+        for _ in 0..2 {
+            match self.transport.exec(host, &batch).await {
+                Err(TransportError::NotStarted { .. } | TransportError::Unknown { .. }) => {
+                    self.clock.sleep(pause).await
+                }
+                answer => return Ok(answer?),
+            }
+            pause *= 4;
+        }
+        Ok(self.transport.exec(host, &batch).await?)
+    }
+
+    async fn ask_lately(
+        &self,
+        host: &HostName,
+        queries: Vec<Query>,
+    ) -> Result<Arc<[Response]>, FactError> {
+        let count = self
+            .changes
+            .get(host)
+            .map_or(0, |count| count.load(Ordering::Acquire));
+        let key = (host.clone(), count, queries);
+        if self
+            .seen
+            .get(&key)
+            .is_some_and(|(at, _)| self.clock.now().duration_since(at) > FRESH)
+        {
+            self.seen.remove(&key);
+        }
+        let look = async {
+            let at = self.clock.now();
+            let answers = self.ask(host, &key.2, &Become::Root).await?;
+            Ok::<_, FactError>((at, Arc::from(answers)))
+        };
+        Ok(self.seen.get_or_insert_async(&key, look).await?.1)
+    }
+
+    /// Looks at a host, outside any task.
+    ///
+    /// # Errors
+    /// When the host cannot be asked or answers oddly.
+    pub async fn look<F: Fact>(&self, host: &HostName, fact: F) -> Result<F::Value, FactError> {
+        let answers = self.ask(host, &fact.queries(), &Become::Root).await?;
+        self.read::<F>(&fact, &answers)
+    }
+
+    fn read<F: Fact>(&self, fact: &F, answers: &[Response]) -> Result<F::Value, FactError> {
+        let value = fact.parse(answers)?;
+        for secret in F::secrets(&value) {
+            // Nobody listens any more only when the run is over.
+            self.learned.send(secret).ok();
+        }
+        Ok(value)
+    }
+}
+
+/// One task's looks at one host and, where a step needs it, at others.
+pub struct Probe<'a> {
+    host: &'a HostName,
+    r#become: &'a Become,
+    vars: &'a Vars,
+    scope: &'a Scope,
+    overlay: &'a Overlay,
+}
+
+impl<'a> Probe<'a> {
+    /// A probe for one task on one host. `become` is the play's, for generic steps; facts look as root.
+    #[must_use]
+    pub fn new(
+        host: &'a HostName,
+        r#become: &'a Become,
+        vars: &'a Vars,
+        scope: &'a Scope,
+        overlay: &'a Overlay,
+    ) -> Self {
+        Self {
+            host,
+            r#become,
+            vars,
+            scope,
+            overlay,
+        }
+    }
+
+    /// The task's host.
+    #[must_use]
+    pub fn host(&self) -> &'a HostName {
+        self.host
+    }
+
+    /// As whom the play wants generic steps to run.
+    #[must_use]
+    pub fn r#become(&self) -> &'a Become {
+        self.r#become
+    }
+
+    /// The host's variables.
+    #[must_use]
+    pub fn vars(&self) -> &'a Vars {
+        self.vars
+    }
+
+    /// Who is who.
+    #[must_use]
+    pub fn fleet(&self) -> &'a Fleet {
+        &self.scope.fleet
+    }
+
+    /// What the operator asked for.
+    #[must_use]
+    pub fn options(&self) -> &'a RunOptions {
+        &self.scope.options
+    }
+
+    /// Looks at the task's own host, now.
+    ///
+    /// # Errors
+    /// When the host cannot be asked or answers oddly.
+    pub async fn get<F: Fact>(&self, fact: F) -> Result<F::Value, FactError> {
+        self.get_now(self.host, fact).await
+    }
+
+    /// Looks at any host, now.
+    ///
+    /// # Errors
+    /// As for [`Probe::get`].
+    pub async fn get_now<F: Fact>(&self, host: &HostName, fact: F) -> Result<F::Value, FactError> {
+        let queries = fact.queries();
+        let asked = self.overlay.ask(host, &queries);
+        let answers = if asked.is_empty() {
+            Vec::new()
+        } else {
+            self.scope.ask(host, &asked, &Become::Root).await?
+        };
+        self.scope
+            .read(&fact, &self.overlay.lay_over(host, &queries, answers))
+    }
+
+    /// Looks at any host; an answer of the last 30 s serves again if nothing was changed there since.
+    ///
+    /// # Errors
+    /// As for [`Probe::get`].
+    pub async fn get_on<F: Fact>(&self, host: &HostName, fact: F) -> Result<F::Value, FactError> {
+        let queries = fact.queries();
+        let asked = self.overlay.ask(host, &queries);
+        let answers = if asked.is_empty() {
+            Vec::new()
+        } else {
+            self.scope.ask_lately(host, asked).await?.to_vec()
+        };
+        self.scope
+            .read(&fact, &self.overlay.lay_over(host, &queries, answers))
+    }
+
+    /// Looks as the play's user instead of root, for generic steps.
+    ///
+    /// # Errors
+    /// As for [`Probe::get`].
+    pub async fn get_as_play<F: Fact>(&self, fact: F) -> Result<F::Value, FactError> {
+        let queries = fact.queries();
+        let asked = self.overlay.ask(self.host, &queries);
+        let answers = if asked.is_empty() {
+            Vec::new()
+        } else {
+            self.scope.ask(self.host, &asked, self.r#become).await?
+        };
+        self.scope
+            .read(&fact, &self.overlay.lay_over(self.host, &queries, answers))
+    }
+}
+
+macro_rules! tuple_fact {
+    ($($fact:ident $at:tt),+) => {
+        impl<$($fact: Fact),+> Fact for ($($fact,)+) {
+            type Value = ($($fact::Value,)+);
+
+            fn queries(&self) -> Vec<Query> {
+                let mut all = Vec::new();
+                $(all.extend(self.$at.queries());)+
+                all
+            }
+
+            fn parse(&self, responses: &[Response]) -> Result<Self::Value, FactError> {
+                let mut rest = responses;
+                $(
+                    let (mine, others) = rest.split_at(self.$at.queries().len().min(rest.len()));
+                    rest = others;
+                    #[expect(non_snake_case, reason = "one variable a type parameter")]
+                    let $fact = self.$at.parse(mine)?;
+                )+
+                debug_assert!(rest.is_empty(), "each answer belongs to a question");
+                Ok(($($fact,)+))
+            }
+
+            fn secrets(value: &Self::Value) -> Vec<Secret> {
+                let mut all = Vec::new();
+                $(all.extend($fact::secrets(&value.$at));)+
+                all
+            }
+        }
+    };
+}
+
+tuple_fact!(A 0, B 1);
+tuple_fact!(A 0, B 1, C 2);
+tuple_fact!(A 0, B 1, C 2, D 3);

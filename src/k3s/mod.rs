@@ -1,0 +1,5 @@
+//! What K3s is: token grammar, surfaces and their order, answers of its supervisor, order of servers, phases.
+//!
+//! Pure: no clock, no I/O, no host. Every rule here cites what was measured on real K3s or read in its source.
+
+pub mod knock;

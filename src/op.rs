@@ -1,0 +1,102 @@
+//! The only ways to change a host. Steps return these; `engine::perform` alone carries them out.
+
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use serde::Serialize;
+
+use crate::k3s::knock::Knock;
+use crate::model::HostName;
+use crate::secret::Content;
+use crate::wire::{Become, Command, WriteFile};
+
+/// One change, with its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Op {
+    /// Where.
+    pub on: HostName,
+    /// As whom.
+    pub r#become: Become,
+    /// The reason, for people: "flip config.yaml to the new token".
+    pub why: String,
+    /// What.
+    pub act: Act,
+}
+
+impl Op {
+    /// An operation as root, which all K3s work is.
+    pub fn root(on: &HostName, why: impl Into<String>, act: Act) -> Self {
+        Self {
+            on: on.clone(),
+            r#become: Become::Root,
+            why: why.into(),
+            act,
+        }
+    }
+}
+
+/// What an operation does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Act {
+    /// Runs a command; any status but 0 is a failure.
+    Run {
+        /// The command.
+        command: Command,
+        /// Files that it is known to leave, so that a dry run can go on from them.
+        leaves: Vec<(Utf8PathBuf, Content)>,
+    },
+    /// Writes a file.
+    WriteFile(WriteFile),
+    /// Renames a file over another.
+    Rename {
+        /// Absolute path that exists.
+        from: Utf8PathBuf,
+        /// Absolute path.
+        to: Utf8PathBuf,
+    },
+    /// Removes a file or an empty directory.
+    Remove {
+        /// Absolute path.
+        path: Utf8PathBuf,
+    },
+    /// Changes nothing: looks until something holds.
+    Wait(Wait),
+}
+
+impl Act {
+    /// Whether it changes the host at all.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        !matches!(self, Self::Wait(_))
+    }
+}
+
+/// A bounded wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Wait {
+    /// What must hold.
+    pub until: Until,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// How long between two looks.
+    pub interval: Duration,
+}
+
+/// What a wait can wait for. Closed, so that a journal can be read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Until {
+    /// The unit is active under another invocation than `before`.
+    Restarted {
+        /// Such as `k3s.service`.
+        unit: String,
+        /// The InvocationID seen before.
+        before: String,
+    },
+    /// The supervisor accepts this secret.
+    Accepts(Knock),
+    /// This etcd member has caught up with the revision that `with` has now.
+    CaughtUp {
+        /// The member that is ahead.
+        with: HostName,
+    },
+}

@@ -1,0 +1,25 @@
+//! `debug`: says something, as Ansible's module of that name.
+
+use serde::Deserialize;
+
+use super::{Proposal, StepError};
+use crate::facts::Probe;
+use crate::template::Templated;
+
+/// `debug`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Debug {
+    /// What to say.
+    pub msg: Templated<String>,
+}
+
+impl Debug {
+    pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
+        let text = self.msg.render(probe.vars())?;
+        Ok(Proposal {
+            notes: vec![text],
+            ..Proposal::default()
+        })
+    }
+}

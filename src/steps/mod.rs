@@ -1,0 +1,110 @@
+//! What work there is: each step looks and proposes; it never writes, prints or remembers.
+
+pub mod assert;
+pub mod command;
+pub mod debug;
+pub mod k3s_preflight;
+pub mod k3s_prove;
+pub mod k3s_restart;
+pub mod k3s_snapshot;
+pub mod k3s_token;
+
+use crate::facts::{FactError, Probe};
+use crate::op::Op;
+use crate::template::TemplateError;
+use futures::future::BoxFuture;
+use serde::de::{Deserialize, Deserializer};
+
+macro_rules! steps {
+    ($($name:literal => $module:ident :: $type:ident),+ $(,)?) => {
+        /// One entry of a task: a kind of work with its arguments.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Step {
+            $(#[doc = concat!("`", $name, "`")] $type($module::$type),)+
+        }
+
+        impl Step {
+            /// The names of all steps, as playbooks write them.
+            pub const NAMES: &'static [&'static str] = &[$($name),+];
+
+            /// Its name, as playbooks write it.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$type(_) => $name,)+ }
+            }
+
+            /// Reads the arguments of the step called `name`; `None` when there is no such step.
+            pub fn arguments<'de, D: Deserializer<'de>>(name: &str, from: D) -> Option<Result<Self, D::Error>> {
+                match name {
+                    $($name => Some($module::$type::deserialize(from).map(Self::$type)),)+
+                    _ => None,
+                }
+            }
+
+            /// Looks at the host and says what is left to do there.
+            ///
+            /// # Errors
+            /// When a look fails or an argument cannot be rendered.
+            #[must_use]
+            pub fn propose<'a>(&'a self, probe: &'a Probe<'a>) -> BoxFuture<'a, Result<Proposal, StepError>> {
+                match self { $(Self::$type(step) => Box::pin(step.propose(probe)),)+ }
+            }
+        }
+    };
+}
+
+steps! {
+    "assert" => assert::Assert,
+    "command" => command::Command,
+    "debug" => debug::Debug,
+    "k3s_preflight" => k3s_preflight::K3sPreflight,
+    "k3s_prove" => k3s_prove::K3sProve,
+    "k3s_restart" => k3s_restart::K3sRestart,
+    "k3s_snapshot" => k3s_snapshot::K3sSnapshot,
+    "k3s_token" => k3s_token::K3sToken,
+}
+
+impl Step {
+    /// Whether it may look different each time, so that it is not proposed again after it was performed
+    /// (`command` without `creates`).
+    #[must_use]
+    pub fn is_one_way(&self) -> bool {
+        matches!(self, Self::Command(command) if command.creates.is_none())
+    }
+}
+
+/// What a step finds left to do.
+#[derive(Debug, Clone, Default)]
+pub struct Proposal {
+    /// Operations in order; empty means that nothing is left to do.
+    pub ops: Vec<Op>,
+    /// What should hold before them and does not. On a real run the task fails with these and performs nothing;
+    /// in a dry run that has predicted changes before, they are "not known yet".
+    pub unmet: Vec<Unmet>,
+    /// What people should read, whatever happens.
+    pub notes: Vec<String>,
+}
+
+/// Something that should hold and does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmet {
+    /// A stable name: `not-all-servers-accept-new`.
+    pub name: &'static str,
+    /// What was seen.
+    pub what: String,
+    /// What to do next.
+    pub next: String,
+    /// Whether it makes a proof red (exit 8) rather than a task failed (exit 4).
+    pub red: bool,
+}
+
+/// Why a step could not propose.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StepError {
+    /// A look failed.
+    #[error(transparent)]
+    Fact(#[from] FactError),
+    /// An argument's template could not be rendered, or gave a value that does not fit.
+    #[error(transparent)]
+    Argument(#[from] TemplateError),
+}
