@@ -235,6 +235,11 @@ impl<'a> Probe<'a> {
         &self.scope.options
     }
 
+    /// Makes a secret known that was found while looking, so that it is redacted from now on.
+    pub fn learn(&self, secret: &Secret) {
+        self.scope.learned.send(secret.clone()).ok();
+    }
+
     /// Looks at the task's own host, now.
     ///
     /// # Errors
