@@ -69,29 +69,7 @@ async fn of_host(probe: &Probe<'_>, seen: &Seen) -> Result<Vec<Unmet>, StepError
         ));
     }
     if seen.install.kind == Kind::Server {
-        let version = probe
-            .get(K3sVersion {
-                k3s: seen.k3s.clone(),
-            })
-            .await?;
-        if !version.can_rotate() {
-            unmet.push(Unmet::new(
-                "version-cannot-rotate",
-                format!("{host} has K3s {version}, which cannot rotate its token"),
-                "upgrade to v1.25.15, v1.26.10, v1.27.7, v1.28.3 or later first",
-            ));
-        }
-        if seen.install.surfaces.is_empty() {
-            let what = format!(
-                "no token was found on {host}, neither configured nor in {}",
-                seen.install.data("server/token")
-            );
-            unmet.push(Unmet::new(
-                "no-token",
-                what,
-                format!("see whether K3s ever started on {host}"),
-            ));
-        }
+        unmet.extend(of_server(probe, seen).await?);
     }
     let space = probe.get(FreeSpace(seen.install.data_dir.clone())).await;
     match space {
@@ -105,6 +83,35 @@ async fn of_host(probe: &Probe<'_>, seen: &Seen) -> Result<Vec<Unmet>, StepError
         )),
         Ok(_) | Err(FactError::Unreadable { .. }) => {}
         Err(error) => return Err(error.into()),
+    }
+    Ok(unmet)
+}
+
+async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Vec<Unmet>, StepError> {
+    let host = &seen.host;
+    let mut unmet = Vec::new();
+    let version = probe
+        .get(K3sVersion {
+            k3s: seen.k3s.clone(),
+        })
+        .await?;
+    if !version.can_rotate() {
+        unmet.push(Unmet::new(
+            "version-cannot-rotate",
+            format!("{host} has K3s {version}, which cannot rotate its token"),
+            "upgrade to v1.25.15, v1.26.10, v1.27.7, v1.28.3 or later first",
+        ));
+    }
+    if seen.install.surfaces.is_empty() {
+        let what = format!(
+            "no token was found on {host}, neither configured nor in {}",
+            seen.install.data("server/token")
+        );
+        unmet.push(Unmet::new(
+            "no-token",
+            what,
+            format!("see whether K3s ever started on {host}"),
+        ));
     }
     Ok(unmet)
 }

@@ -15,9 +15,9 @@ use crate::template::Templated;
 use crate::wire::Command;
 
 /// How long a server may take to come back: slow boards need minutes.
-const SERVER: Duration = Duration::from_secs(300);
+const SERVER: Duration = Duration::from_mins(5);
 /// How long an agent may take to come back.
-const AGENT: Duration = Duration::from_secs(180);
+const AGENT: Duration = Duration::from_mins(3);
 
 /// `k3s_restart`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -121,7 +121,7 @@ async fn on_server(
     };
     let wait = Wait {
         until: Until::Accepts(knock),
-        timeout: Duration::from_secs(120),
+        timeout: Duration::from_mins(2),
         interval: Duration::from_secs(2),
     };
     ops.push(Op::root(
@@ -184,7 +184,7 @@ async fn not_well(probe: &Probe<'_>, other: &ServerSeen) -> Result<Option<Unmet>
 fn restart(seen: &Seen, timeout: Duration) -> Vec<Op> {
     let unit = seen.unit.text.id.clone();
     let command =
-        Command::new(["systemctl", "restart", "--no-block", &unit]).within(Duration::from_secs(60));
+        Command::new(["systemctl", "restart", "--no-block", &unit]).within(Duration::from_mins(1));
     let until = Until::Restarted {
         unit: unit.clone(),
         before: seen.unit.invocation.clone(),

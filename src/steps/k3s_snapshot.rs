@@ -97,7 +97,7 @@ fn save(server: &ServerSeen, name: &str) -> Op {
     let words = [seen.k3s.as_str(), "etcd-snapshot", "save", "--name", name]
         .into_iter()
         .map(str::to_owned);
-    let command = Command::new(words.chain(data)).within(Duration::from_secs(300));
+    let command = Command::new(words.chain(data)).within(Duration::from_mins(5));
     Op::root(
         &seen.host,
         format!("take the snapshot {name}"),

@@ -120,7 +120,7 @@ fn mode_of(seen: &Seen, edit: &Edit<'_>) -> u32 {
 fn reload(seen: &Seen, edits: &[Edit<'_>]) -> Option<Op> {
     let unit_text = edits.iter().any(|edit| edit.surface.place.is_unit_text());
     let command =
-        Command::new(["systemctl", "daemon-reload"]).within(std::time::Duration::from_secs(60));
+        Command::new(["systemctl", "daemon-reload"]).within(std::time::Duration::from_mins(1));
     let act = Act::Run {
         command,
         leaves: Vec::new(),

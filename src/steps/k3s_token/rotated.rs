@@ -11,7 +11,7 @@ use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Phase, Standing};
 use crate::model::HostName;
 use crate::op::{Act, Op, Until, Wait};
-use crate::steps::look::{Cluster, ServerSeen};
+use crate::steps::look::{Cluster, ServerSeen, server_nodes, words};
 use crate::steps::unmanaged::unmanaged_servers;
 use crate::steps::{Proposal, StepError, Unmet};
 
@@ -24,7 +24,7 @@ pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
     if standing.is_rotated() {
         return Ok(Proposal::default());
     }
-    let nodes = crate::steps::look::server_nodes(probe, &cluster.servers).await;
+    let nodes = server_nodes(probe, &cluster.servers).await;
     let rotator = cluster
         .rotator(probe.fleet(), &nodes)
         .and_then(|host| cluster.server(&host));
@@ -74,7 +74,7 @@ fn catch_up(server: &ServerSeen, rotator: &HostName) -> Op {
         until: Until::CaughtUp {
             with: rotator.clone(),
         },
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
         interval: Duration::from_secs(1),
     };
     Op::root(
@@ -93,15 +93,15 @@ fn not_ready(server: &ServerSeen, standing: &Standing) -> Option<Unmet> {
             "let every server be staged first",
         ))
     };
+    let waits = |phase| matches!(phase, Phase::Staged | Phase::Ahead);
     match standing.phase(host) {
+        // Why it is silent is said elsewhere.
         Some(Phase::Silent) => None,
-        Some(Phase::Staged | Phase::Ahead) if server.seen.kept().is_none() => {
-            unmet(format!("{host} does not keep the old token yet"))
-        }
-        Some(Phase::Staged | Phase::Ahead) => None,
+        Some(phase) if waits(phase) && server.seen.kept().is_some() => None,
+        Some(phase) if waits(phase) => unmet(format!("{host} does not keep the old token yet")),
         phase => unmet(format!(
             "the new token does not wait on {host} yet: {}",
-            crate::steps::look::words(phase)
+            words(phase)
         )),
     }
 }
