@@ -22,7 +22,6 @@ pub struct K3sProve {}
 pub const EXPOSED: &str = "whoever had the old server token could read the cluster's CA keys; a rotation does not undo that";
 
 impl K3sProve {
-    #[expect(clippy::unused_self, reason = "every step has this shape")]
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
         let seen = match Seen::look(probe, probe.host(), Freshness::Now).await {
             Ok(seen) => seen,
