@@ -1,1 +1,3 @@
-//! transport
+//! Carries batches to hosts: over SSH, as one script a batch.
+
+pub mod script;
