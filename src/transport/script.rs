@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+pub(in crate::transport) use answer::find;
 pub use answer::{Heard, read};
 
 use crate::wire::Batch;

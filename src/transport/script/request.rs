@@ -12,7 +12,7 @@ use crate::wire::{Change, Command, Owner, Query, Request, WriteFile};
 const LOOK_S: u64 = 30;
 
 /// Time that a change of a file may take on the host: the sum of what `prelude.sh` allows.
-const CHANGE: Duration = Duration::from_secs(240);
+const CHANGE: Duration = Duration::from_mins(4);
 
 /// What cannot be said in a script, such as a path with a NUL. The text goes to standard error.
 type Refusal = &'static str;
