@@ -1,4 +1,5 @@
 //! All integration tests, one binary.
 
 mod ssh;
+mod ssh_lab;
 mod ssh_rig;
