@@ -3,3 +3,4 @@
 mod architecture;
 mod ssh;
 mod ssh_lab;
+mod ssh_rig;
