@@ -1,1 +1,3 @@
-//! transport
+//! Ways to hosts: each carries typed requests there and brings typed answers back.
+
+pub mod sim;
