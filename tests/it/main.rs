@@ -6,3 +6,4 @@ mod plan;
 mod ssh;
 mod ssh_lab;
 mod ssh_rig;
+mod steps;
