@@ -114,17 +114,14 @@ fn follow(
 ) -> Option<(Vec<String>, SourceSpan)> {
     if let Some(start) = path.iter().position(|seen| *seen == index) {
         let circle = path.get(start..).unwrap_or_default().iter().chain([&index]);
-        let names = circle
-            .filter_map(|i| playbook.plays.get(*i))
-            .map(|play| play.name.clone());
-        let last = path.last().and_then(|last| playbook.plays.get(*last))?;
-        let at = last
-            .places
-            .needs
-            .first()
+        let plays: Vec<&Play> = circle.filter_map(|i| playbook.plays.get(*i)).collect();
+        // Some play of a circle says its needs itself: those left out point backwards only.
+        let written = plays.iter().find_map(|play| play.places.needs.first());
+        let at = written
             .copied()
-            .unwrap_or(last.places.hosts);
-        return Some((names.collect(), at));
+            .or_else(|| plays.first().map(|play| play.places.hosts))?;
+        let names = plays.iter().map(|play| play.name.clone()).collect();
+        return Some((names, at));
     }
     if done.get(index).copied().unwrap_or(true) {
         return None;

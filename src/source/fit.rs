@@ -26,6 +26,15 @@ impl Misfit {
         self
     }
 
+    fn unfit(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let expected = plainly(&expected.to_string());
+        Self {
+            what: format!("found {}, expected {expected}", noun(found)),
+            help: Some(format!("write {expected}")),
+            at: None,
+        }
+    }
+
     fn unknown(kind: &str, name: &str, known: &'static [&'static str]) -> Self {
         let help = match (nearest(name, known.iter().copied()), known) {
             (Some(near), _) => format!("did you mean `{near}`?"),
@@ -63,11 +72,11 @@ impl de::Error for Misfit {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::custom(format_args!("found {}, expected {expected}", noun(found)))
+        Self::unfit(found, expected)
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::custom(format_args!("found {}, expected {expected}", noun(found)))
+        Self::unfit(found, expected)
     }
 
     fn unknown_field(name: &str, known: &'static [&'static str]) -> Self {
@@ -79,7 +88,21 @@ impl de::Error for Misfit {
     }
 
     fn missing_field(name: &'static str) -> Self {
-        Self::custom(format_args!("the argument `{name}` is missing"))
+        let mut misfit = Self::custom(format_args!("the argument `{name}` is missing"));
+        misfit.help = Some(format!("add `{name}: …`"));
+        misfit
+    }
+}
+
+/// Serde's words for what it expects, as people say them.
+fn plainly(expected: &str) -> String {
+    match expected {
+        "a sequence" => "a list".to_owned(),
+        "a string" | "string" => "a text".to_owned(),
+        "a borrowed string" | "any value" => "a value".to_owned(),
+        _ if expected.starts_with("struct ") => "a map of arguments".to_owned(),
+        _ if expected.starts_with("enum ") => "one of its values".to_owned(),
+        _ => expected.to_owned(),
     }
 }
 
@@ -120,11 +143,11 @@ impl<'de> Deserializer<'de> for &Node {
     type Error = Misfit;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        self.scalar_or(visitor, |scalar, visitor| scalar.deserialize_any(visitor))
+        self.scalar_or(visitor, Deserializer::deserialize_any)
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        self.scalar_or(visitor, |scalar, visitor| scalar.deserialize_str(visitor))
+        self.scalar_or(visitor, Deserializer::deserialize_str)
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {

@@ -6,6 +6,7 @@ use miette::NamedSource;
 
 use super::{Problem, SourceText, mask};
 
+const BYTE_ORDER_MARK: char = '\u{feff}';
 const MOST_BYTES: u64 = 16 << 20;
 
 /// A text as it is for parsing, and as it may be shown.
@@ -27,7 +28,10 @@ impl Source {
     /// Takes a text under the name that people know it by. Keys in `open` are no secrets.
     #[must_use]
     pub fn new(name: &str, text: impl Into<String>, open: &[&str]) -> Self {
-        let text = zeroize::Zeroizing::new(text.into());
+        let mut text = zeroize::Zeroizing::new(text.into());
+        if text.starts_with(BYTE_ORDER_MARK) {
+            text.remove(0);
+        }
         let shown = std::sync::Arc::new(NamedSource::new(name, mask(&text, open)));
         Self { text, shown }
     }

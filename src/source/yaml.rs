@@ -73,13 +73,13 @@ impl<'a> Builder<'a> {
     fn read(&mut self) -> Result<(), Box<Problem>> {
         let source = self.source;
         for event in Parser::new_from_str(&source.text) {
-            let (event, span) = event.map_err(|error| self.syntax(&error))?;
+            let (event, span) = event.map_err(|error| Box::new(self.syntax(&error)))?;
             self.event(event, span)?;
         }
         Ok(())
     }
 
-    fn syntax(&self, error: &saphyr_parser::ScanError) -> Box<Problem> {
+    fn syntax(&self, error: &saphyr_parser::ScanError) -> Problem {
         let offset = self.offsets.byte(error.marker().index());
         let line = self.source.text.get(offset..).unwrap_or_default();
         let tab = line.starts_with('\t') || self.line_start(offset).contains('\t');
@@ -90,11 +90,11 @@ impl<'a> Builder<'a> {
                 (offset, 0).into(),
             )
             .label("here");
-        Box::new(if tab {
+        if tab {
             problem.help("YAML is indented by spaces, never by tabs")
         } else {
             problem.help("mend this first: what follows it was not looked at")
-        })
+        }
     }
 
     fn line_start(&self, offset: usize) -> &str {
@@ -322,17 +322,10 @@ fn enter(
     value: Arc<Node>,
 ) -> Option<Refusal> {
     let at = key.at;
-    let text = match &key.kind {
-        Kind::Scalar(scalar) => scalar.text.clone(),
-        _ => {
-            let help = "put a text before the colon; quote braces: `\"{{ … }}\"`";
-            return Some((
-                "yaml::key",
-                format!("{} cannot be a key", key.noun()),
-                at,
-                help,
-            ));
-        }
+    let Kind::Scalar(Scalar { text, .. }) = &key.kind else {
+        let help = "put a text before the colon; quote braces: `\"{{ … }}\"`";
+        let what = format!("{} cannot be a key", key.noun());
+        return Some(("yaml::key", what, at, help));
     };
     if text == "<<" {
         let help = "write the keys out, or give the whole value by an alias";
@@ -353,7 +346,7 @@ fn enter(
         ));
     }
     entries.push(Entry {
-        key: text,
+        key: text.clone(),
         at,
         value,
     });

@@ -1,7 +1,7 @@
 //! One play.
 
 use super::{Reader, health, serial, task};
-use crate::playbook::keywords::{PLAY, PLAY_LATER};
+use crate::playbook::keywords::IN_PLAY;
 use crate::playbook::{Order, Places, Play};
 use crate::source::{Entry, Node, SourceSpan, nearest};
 
@@ -92,7 +92,7 @@ fn take(entry: &Entry, index: usize, play: &mut Play, reader: &mut Reader<'_>) {
         }
         "max_fail_percentage" => play.max_fail_percentage = serial::percent(value, reader),
         "gather_facts" => gather_facts(entry, reader),
-        key => reader.unknown(key, entry.at, "a play", PLAY, PLAY_LATER),
+        key => reader.unknown(key, entry.at, &IN_PLAY),
     }
 }
 

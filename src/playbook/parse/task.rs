@@ -2,7 +2,7 @@
 
 use super::Reader;
 use crate::playbook::Task;
-use crate::playbook::keywords::{MODULES_LATER, TASK, TASK_LATER};
+use crate::playbook::keywords::{IN_TASK, MODULES_LATER, TASK, TASK_LATER};
 use crate::source::{Entry, Node, nearest};
 use crate::steps::Step;
 
@@ -161,7 +161,7 @@ fn stranger(entry: &Entry, has_step: bool, reader: &mut Reader<'_>) {
     let key = entry.key.as_str();
     let short = key.rsplit('.').next().unwrap_or(key);
     if TASK_LATER.contains(&key) || has_step && !MODULES_LATER.contains(&short) {
-        return reader.unknown(key, entry.at, "a task", TASK, TASK_LATER);
+        return reader.unknown(key, entry.at, &IN_TASK);
     }
     let known = Step::NAMES.iter().chain(TASK).copied();
     let (what, help) = if short != key && Step::NAMES.contains(&short) {
