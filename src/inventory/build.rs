@@ -21,7 +21,6 @@ pub(super) fn build(mut raw: Raw<'_>) -> Result<Inventory, Problems> {
     adopt(&mut raw);
     let depths = depths(&mut raw)?;
     let members = members(&raw, &depths);
-    warn(&mut raw, &members);
     let hosts = hosts(&mut raw, &depths, &members);
     if raw.hosts.is_empty() {
         let help = "add a host below `hosts:` of a group";
@@ -31,6 +30,9 @@ pub(super) fn build(mut raw: Raw<'_>) -> Result<Inventory, Problems> {
             (0, 0).into(),
             help,
         );
+    }
+    if raw.problems.errors() == 0 {
+        warn(&mut raw, &members);
     }
     let groups = members
         .into_iter()

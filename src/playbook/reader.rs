@@ -58,7 +58,12 @@ impl Reader<'_> {
                 .join(", ")
         };
         if later.contains(&key) {
-            let what = format!("`{key}` is known to Ansible and not supported in {place} yet");
+            let ansible = if key_of_ansible(place) {
+                "known to Ansible and "
+            } else {
+                ""
+            };
+            let what = format!("`{key}` is {ansible}not supported in {place} yet");
             return self.problem(
                 "playbook::not-supported-yet",
                 what,
@@ -80,11 +85,20 @@ impl Reader<'_> {
 
     /// A text that is not empty.
     pub(super) fn text(&mut self, node: &Node, keyword: &str) -> Option<String> {
-        let text = node.text().filter(|text| !text.trim().is_empty());
-        if text.is_none() {
-            self.wrong(node, keyword, "a text");
+        match node.text() {
+            None => self.wrong(node, keyword, "a text"),
+            Some(text) if text.trim().is_empty() => {
+                let what = format!("`{keyword}` is empty");
+                self.problem(
+                    "playbook::type",
+                    what,
+                    node.at,
+                    "write a text, or remove it",
+                );
+            }
+            Some(text) => return Some(text.to_owned()),
         }
-        text.map(str::to_owned)
+        None
     }
 
     /// A boolean, in any spelling that Ansible takes.
@@ -190,4 +204,9 @@ impl Reader<'_> {
             _ => at,
         }
     }
+}
+
+/// `health` is keyroll's own.
+fn key_of_ansible(place: &str) -> bool {
+    place.starts_with("a ")
 }
