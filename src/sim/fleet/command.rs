@@ -19,8 +19,8 @@ impl Fleet {
         r#become: &Become,
         command: &Command,
     ) -> Result<Reply, Trouble> {
-        let argv: Vec<&str> = command.argv.iter().map(String::as_str).collect();
-        let argv = without_env(&argv);
+        let words: Vec<&str> = command.argv.iter().map(String::as_str).collect();
+        let argv = without_env(&words);
         let mut reply = match argv {
             ["systemctl", rest @ ..] => self.systemctl(at, rest),
             [binary, ..] if K3S.contains(binary) || self.is_binary(at, binary) => {
@@ -158,11 +158,8 @@ fn journal(host: &Host, unit: &str, lines: usize) -> String {
         return "-- No entries --\n".to_owned();
     }
     let skip = host.journal.len().saturating_sub(lines);
-    host.journal
-        .iter()
-        .skip(skip)
-        .map(|line| format!("{line}\n"))
-        .collect()
+    let lines = host.journal.iter().skip(skip);
+    lines.flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
 fn free(host: &Host, path: &str) -> Response {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Event, Fleet, Host, Life, State};
 use crate::model::HostTime;
-use crate::sim::agent::{self, Agent, Joining};
+use crate::sim::agent::{Agent, Joining, Kubelet};
 use crate::sim::bootstrap::Replica;
 use crate::sim::fault::Fault;
 use crate::sim::kube::{self, Node};
@@ -31,10 +31,9 @@ impl Fleet {
         match event {
             Event::Launch => self.launch(at),
             Event::Ready => self.ready(at),
-            Event::Fail => self.fail(at),
+            Event::Fail | Event::Crash => self.fail(at),
             Event::Retry => self.join(at),
             Event::Die => self.end(at, State::Failed),
-            Event::Crash => self.fail(at),
             Event::Killed => self.killed(at),
             Event::Reboot => self.reboot(at),
             Event::Revert => {
@@ -60,7 +59,8 @@ impl Fleet {
         host.unit.main_pid = 0;
         host.unit.state = state;
         let failed = matches!(state, State::Failed | State::AutoRestart);
-        host.unit.result = if failed { "exit-code" } else { "success" }.to_owned();
+        let result = if failed { "exit-code" } else { "success" };
+        result.clone_into(&mut host.unit.result);
     }
 
     fn killed(&mut self, at: usize) {
@@ -232,7 +232,13 @@ impl Fleet {
         let pki = &mut PaperPki { seed: self.seed };
         let name = host.name.as_str().to_owned();
         let time = host.time(now);
-        let (joining, lines) = agent.attempt(&mut host.disk, pki, &reply, &name, time);
+        let mut kubelet = Kubelet {
+            files: &mut host.disk,
+            pki,
+            node: &name,
+            now: time,
+        };
+        let (joining, lines) = agent.attempt(&mut kubelet, &reply);
         for line in lines {
             host.log(line.logged());
         }
@@ -264,8 +270,13 @@ impl Fleet {
                 let settings = server.settings.clone();
                 let pki = &mut PaperPki { seed: self.seed };
                 let time = host.time(now);
-                let node = (server.ca(), host.name.as_str());
-                agent::keep(&mut host.disk, pki, &settings, node, time);
+                let mut kubelet = Kubelet {
+                    files: &mut host.disk,
+                    pki,
+                    node: host.name.as_str(),
+                    now: time,
+                };
+                kubelet.keep(&settings, server.ca());
                 host.life = Life::Up(server);
                 settings
             }
@@ -332,7 +343,7 @@ fn delayed(host: &Host, takes: Duration) -> Option<Duration> {
     if host.settled && host.has(Fault::NeverReturns) {
         None
     } else if host.settled && host.has(Fault::SlowStart) {
-        Some(Duration::from_secs(180))
+        Some(Duration::from_mins(3))
     } else {
         Some(takes)
     }
