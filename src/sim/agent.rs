@@ -85,7 +85,8 @@ impl Agent {
         };
         let token = self.settings.token.as_deref().and_then(Token::parse);
         let pinned = token.and_then(|token| token.ca_hash);
-        let served = token::sha256(ca.as_bytes());
+        let served = pinned.as_ref().map(|_| token::sha256(ca.as_bytes()));
+        let served = served.unwrap_or_default();
         match pinned {
             Some(hash) if hash != served => {
                 let text = format!(

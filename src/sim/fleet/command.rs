@@ -24,8 +24,8 @@ impl Fleet {
         let mut reply = match argv {
             ["systemctl", rest @ ..] => self.systemctl(at, rest),
             [binary, ..] if K3S.contains(binary) || self.is_binary(at, binary) => {
-                let args: Vec<String> = argv.iter().skip(1).map(|arg| (*arg).to_owned()).collect();
-                match Call::parse(&args) {
+                let rest: Vec<String> = argv.iter().skip(1).map(|arg| (*arg).to_owned()).collect();
+                match Call::parse(&rest) {
                     Some(call) => self.k3s(at, &call, command).map(Some)?,
                     None => None,
                 }

@@ -7,7 +7,7 @@ use crate::model::HostTime;
 use crate::sim::agent::{Agent, Joining, Kubelet};
 use crate::sim::bootstrap::Replica;
 use crate::sim::fault::Fault;
-use crate::sim::kube::{self, Node};
+use crate::sim::kube::Node;
 use crate::sim::pki::PaperPki;
 use crate::sim::server::{Backend, Failure, Starting, join_of};
 use crate::sim::settings::{Kind, Settings, Unsettled};
@@ -130,7 +130,7 @@ impl Fleet {
     }
 
     fn launch(&mut self, at: usize) {
-        let invocation = kube::uid(&format!("invocation {}", self.draw())).replace('-', "");
+        let invocation = format!("{:016x}{:016x}", self.draw(), self.draw());
         let pid = 400 + u32::try_from(self.draw() % 30_000).unwrap_or(0);
         let now = self.now;
         let Some(host) = self.hosts.get_mut(at) else {
