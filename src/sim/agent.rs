@@ -56,13 +56,20 @@ impl Agent {
     }
 
     /// Tries to join once; on success the files of section 2.2 are there.
-    pub fn attempt(&self, kubelet: &mut Kubelet<'_>, reply: &ServerReply) -> (Joining, Vec<Line>) {
-        let now = kubelet.now;
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a host hands in, and what its server said"
+    )]
+    pub fn attempt(
+        &self,
+        files: &mut dyn Files,
+        pki: &mut dyn Pki,
+        reply: &ServerReply,
+        node: &str,
+        now: HostTime,
+    ) -> (Joining, Vec<Line>) {
         let url = self.settings.join().unwrap_or_default();
-        let has_certificate = kubelet
-            .files
-            .stat(&self.settings.path(CERTIFICATE))
-            .is_some();
+        let has_certificate = files.stat(&self.settings.path(CERTIFICATE)).is_some();
         let waiting = |level, text: String, seconds| {
             let again = Joining::Again(Duration::from_secs(seconds));
             (again, vec![Line::new(now, level, text)])
@@ -105,7 +112,7 @@ impl Agent {
                 if pinned.is_none() {
                     lines.push(Line::new(now, Level::Warning, UNPINNED));
                 }
-                kubelet.keep(&self.settings, ca);
+                keep(files, pki, &self.settings, (ca, node), now);
                 (Joining::Joined, lines)
             }
         }
@@ -114,40 +121,30 @@ impl Agent {
 
 const UNPINNED: &str = "Cluster CA certificate is not trusted by the host CA bundle, but the token does not include a CA hash. Use the full token from the server's node-token file to enable Cluster CA validation.";
 
-/// Where a kubelet runs: on agents, and on servers as well.
-pub struct Kubelet<'a> {
-    /// The host's files.
-    pub files: &'a mut dyn Files,
-    /// Makes its certificate.
-    pub pki: &'a mut dyn Pki,
-    /// The node's name.
-    pub node: &'a str,
-    /// Now.
-    pub now: HostTime,
-}
-
-impl Kubelet<'_> {
-    /// Writes what a kubelet keeps: its certificate, the server CA and the node password.
-    pub fn keep(&mut self, settings: &Settings, ca: &str) {
-        let certificate = settings.path(CERTIFICATE);
-        if self.files.stat(&certificate).is_none() {
-            let pem = self.pki.node_certificate(self.node, self.now);
-            self.put(&certificate, &pem);
-        }
-        let path = settings.path(CA);
-        if self.files.text(&path).as_deref() != Some(ca) {
-            self.put(&path, ca);
-        }
-        if self.files.stat(PASSWORD).is_none() {
-            let drawn = token::sha256(self.node.as_bytes());
-            let drawn = drawn.get(..32).unwrap_or_default();
-            self.put(PASSWORD, &format!("{drawn}\n"));
-        }
-    }
-
-    fn put(&mut self, path: &str, text: &str) {
+/// Writes what a kubelet keeps: its certificate and the server CA. Servers run one as well.
+pub fn keep(
+    files: &mut dyn Files,
+    pki: &mut dyn Pki,
+    settings: &Settings,
+    (ca, node): (&str, &str),
+    now: HostTime,
+) {
+    let certificate = settings.path(CERTIFICATE);
+    if files.stat(&certificate).is_none() {
+        let pem = pki.node_certificate(node, now);
         // A full disk leaves the kubelet without files; it runs on from memory.
-        self.files.write(path, text.as_bytes(), 0o600).ok();
+        files.write(&certificate, pem.as_bytes(), 0o600).ok();
+    }
+    let path = settings.path(CA);
+    if files.text(&path).as_deref() != Some(ca) {
+        files.write(&path, ca.as_bytes(), 0o600).ok();
+    }
+    if files.stat(PASSWORD).is_none() {
+        let drawn = token::sha256(node.as_bytes());
+        let drawn = drawn.get(..32).unwrap_or_default();
+        files
+            .write(PASSWORD, format!("{drawn}\n").as_bytes(), 0o600)
+            .ok();
     }
 }
 

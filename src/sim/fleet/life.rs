@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Event, Fleet, Host, Life, State};
 use crate::model::HostTime;
-use crate::sim::agent::{Agent, Joining, Kubelet};
+use crate::sim::agent::{self, Agent, Joining};
 use crate::sim::bootstrap::Replica;
 use crate::sim::fault::Fault;
 use crate::sim::kube::Node;
@@ -232,13 +232,7 @@ impl Fleet {
         let pki = &mut PaperPki { seed: self.seed };
         let name = host.name.as_str().to_owned();
         let time = host.time(now);
-        let mut kubelet = Kubelet {
-            files: &mut host.disk,
-            pki,
-            node: &name,
-            now: time,
-        };
-        let (joining, lines) = agent.attempt(&mut kubelet, &reply);
+        let (joining, lines) = agent.attempt(&mut host.disk, pki, &reply, &name, time);
         for line in lines {
             host.log(line.logged());
         }
@@ -270,13 +264,8 @@ impl Fleet {
                 let settings = server.settings.clone();
                 let pki = &mut PaperPki { seed: self.seed };
                 let time = host.time(now);
-                let mut kubelet = Kubelet {
-                    files: &mut host.disk,
-                    pki,
-                    node: host.name.as_str(),
-                    now: time,
-                };
-                kubelet.keep(&settings, server.ca());
+                let node = (server.ca(), host.name.as_str());
+                agent::keep(&mut host.disk, pki, &settings, node, time);
                 host.life = Life::Up(server);
                 settings
             }
