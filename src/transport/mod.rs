@@ -1,3 +1,5 @@
-//! Ways to hosts: each carries typed requests there and brings typed answers back.
+//! Carries batches to hosts: over SSH, or to the simulated fleet.
 
+pub mod script;
 pub mod sim;
+pub mod ssh;

@@ -1,1 +1,8 @@
 //! All integration tests, one binary.
+
+mod architecture;
+mod books;
+mod plan;
+mod ssh;
+mod ssh_lab;
+mod ssh_rig;
