@@ -1,5 +1,6 @@
 //! All integration tests, one binary.
 
 mod ssh;
+mod ssh_hosts;
 mod ssh_lab;
 mod ssh_rig;
