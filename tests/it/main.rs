@@ -4,6 +4,7 @@ mod architecture;
 mod books;
 mod plan;
 mod ssh;
+mod ssh_hosts;
 mod ssh_lab;
 mod ssh_rig;
 mod steps;
