@@ -1,0 +1,28 @@
+//! What a supervisor says to a secret.
+
+use super::{Fact, FactError, ran};
+use crate::k3s::knock::{Heard, Knock};
+use crate::wire::{Query, Response};
+
+/// Tries secrets at a supervisor, in one round trip. Answers come in the same order.
+#[derive(Debug, Clone)]
+pub struct Knocked(pub Vec<Knock>);
+
+impl Fact for Knocked {
+    type Value = Vec<Heard>;
+
+    fn queries(&self) -> Vec<Query> {
+        self.0
+            .iter()
+            .map(|knock| Query::Run(knock.command()))
+            .collect()
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<Vec<Heard>, FactError> {
+        let hear = |(at, knock): (usize, &Knock)| {
+            let ran = ran(responses, at, "the supervisor's answer")?;
+            Ok(knock.heard(ran.status, &ran.stdout.text(), &ran.stderr.text()))
+        };
+        self.0.iter().enumerate().map(hear).collect()
+    }
+}
