@@ -99,15 +99,14 @@ async fn look_once(
         Until::CaughtUp { with } => {
             let goal = match *goal {
                 Some(goal) => goal,
-                None => *goal.insert(look::member(&shared.scope, with).await?.revision),
+                None => *goal.insert(look::revision(&shared.scope, with).await?),
             };
-            let member = look::member(&shared.scope, &op.on).await?;
-            Ok(if member.revision >= goal {
+            let revision = look::revision(&shared.scope, &op.on).await?;
+            Ok(if revision >= goal {
                 Seen::Holds
             } else {
                 Seen::NotYet(format!(
-                    "etcd is at revision {}, {with} was at {goal}",
-                    member.revision
+                    "etcd is at revision {revision}, {with} was at {goal}"
                 ))
             })
         }
@@ -122,9 +121,9 @@ async fn restarted(
 ) -> Result<Seen, FactError> {
     let state = look::unit(&shared.scope, host, unit).await?;
     Ok(
-        if state.active_state == "active" && state.invocation != before {
+        if state.is_active() && state.invocation != before {
             Seen::Holds
-        } else if state.is_dead() && state.invocation != before {
+        } else if state.active_state == "failed" && state.invocation != before {
             Seen::Never(format!("{unit} is {}", state.words()))
         } else {
             Seen::NotYet(format!("{unit} is {}", state.words()))
@@ -138,7 +137,7 @@ async fn ran_out(shared: &Shared, op: &Op, wait: &Wait, why: String) -> Failure 
     let mut next = "see why on the host, then run the same command again".to_owned();
     if let Until::Restarted { unit, .. } = &wait.until {
         match look::journal(&shared.scope, &op.on, unit).await {
-            Ok(lines) => what.extend(failure::tail(&lines)),
+            Ok(lines) => what.extend(failure::tail(&lines.join("\n"))),
             Err(error) => what.push(format!("its journal could not be read: {error}")),
         }
         next = format!(

@@ -1,1 +1,1 @@
-//! report
+//! Screens

@@ -3,7 +3,7 @@
 use super::rule::{Sight, Unit};
 use crate::engine::look;
 use crate::facts::Scope;
-use crate::model::{HostName, HostTime};
+use crate::model::HostName;
 use crate::playbook::Health;
 
 /// One look at all hosts of a gate.
@@ -20,7 +20,7 @@ pub(super) async fn look(scope: &Scope, health: &Health, hosts: &[HostName]) -> 
             invocation: u.invocation,
             n_restarts: u.n_restarts,
             started: u.started,
-            now: u.now.unwrap_or(HostTime(0)),
+            now: u.now,
         });
         sights.push(Sight {
             host: host.clone(),
