@@ -120,15 +120,13 @@ async fn restarted(
     before: &str,
 ) -> Result<Seen, FactError> {
     let state = look::unit(&shared.scope, host, unit).await?;
-    Ok(
-        if state.is_active() && state.invocation != before {
-            Seen::Holds
-        } else if state.active_state == "failed" && state.invocation != before {
-            Seen::Never(format!("{unit} is {}", state.words()))
-        } else {
-            Seen::NotYet(format!("{unit} is {}", state.words()))
-        },
-    )
+    Ok(if state.is_active() && state.invocation != before {
+        Seen::Holds
+    } else if state.active_state == "failed" && state.invocation != before {
+        Seen::Never(format!("{unit} is {}", state.words()))
+    } else {
+        Seen::NotYet(format!("{unit} is {}", state.words()))
+    })
 }
 
 /// The failure of a wait that found no end, with the unit's own last words when it was for a unit.

@@ -30,10 +30,19 @@ pub fn lock<'a>(
     make_private(&folder)?;
     let sorted: BTreeSet<&str> = servers.into_iter().collect();
     let digest = Sha256::digest(sorted.into_iter().collect::<Vec<_>>().join("\n"));
-    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name: String = digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let path = folder.join(format!("{name}.lock"));
-    let opened =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let opened = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path);
     let mut file = opened.map_err(|source| unwritable(&path, source))?;
     match file.try_lock() {
         Ok(()) => {}
@@ -72,7 +81,10 @@ mod tests {
         let first = lock(&state, ["10.0.0.1", "10.0.0.2"], &run).unwrap();
         let second = lock(&state, ["10.0.0.2", "10.0.0.1"], &RunId("r2".into())).unwrap_err();
         let words = second.to_string();
-        assert!(words.contains("run r1") && words.contains(&std::process::id().to_string()), "{words}");
+        assert!(
+            words.contains("run r1") && words.contains(&std::process::id().to_string()),
+            "{words}"
+        );
         assert!(lock(&state, ["10.0.0.3"], &run).is_ok());
         drop(first);
         assert!(lock(&state, ["10.0.0.2", "10.0.0.1"], &run).is_ok());

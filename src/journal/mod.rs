@@ -55,7 +55,10 @@ impl JournalError {
 /// Makes a directory and its parents for the owner alone.
 fn make_private(path: &Utf8Path) -> Result<(), JournalError> {
     use std::os::unix::fs::DirBuilderExt;
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
     made.map_err(|source| unwritable(path, source))
 }
 

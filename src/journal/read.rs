@@ -75,11 +75,18 @@ pub fn read(path: &Utf8Path) -> Result<Vec<Line>, ReadError> {
 
 fn parse(line: &[u8], expected: usize) -> Result<Line, String> {
     let body: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    let seq = body.get("seq").and_then(Value::as_u64).ok_or("it has no number")?;
+    let seq = body
+        .get("seq")
+        .and_then(Value::as_u64)
+        .ok_or("it has no number")?;
     if seq != expected as u64 {
         return Err(format!("it has number {seq}, and {expected} comes here"));
     }
-    let event = body.get("event").and_then(Value::as_str).ok_or("it names no event")?.to_owned();
+    let event = body
+        .get("event")
+        .and_then(Value::as_str)
+        .ok_or("it names no event")?
+        .to_owned();
     Ok(Line { seq, event, body })
 }
 
@@ -117,7 +124,11 @@ mod tests {
         for cut in 0..=WHOLE.len() {
             let bytes = &WHOLE.as_bytes()[..cut];
             let lines = read_bytes(bytes).unwrap();
-            assert_eq!(lines.len(), bytes.iter().filter(|b| **b == b'\n').count(), "{cut}");
+            assert_eq!(
+                lines.len(),
+                bytes.iter().filter(|b| **b == b'\n').count(),
+                "{cut}"
+            );
         }
     }
 
@@ -125,9 +136,17 @@ mod tests {
     fn a_damaged_line_in_the_middle_is_an_error_with_its_number() {
         let damaged = WHOLE.replace("\"seq\":1,", "");
         let error = read_bytes(damaged.as_bytes()).unwrap_err();
-        assert!(matches!(error, ReadError::Damaged { number: 2, .. }), "{error}");
+        assert!(
+            matches!(error, ReadError::Damaged { number: 2, .. }),
+            "{error}"
+        );
         let lost = WHOLE.replace("\"seq\":1", "\"seq\":7");
-        assert!(read_bytes(lost.as_bytes()).unwrap_err().to_string().contains("line 2"));
+        assert!(
+            read_bytes(lost.as_bytes())
+                .unwrap_err()
+                .to_string()
+                .contains("line 2")
+        );
     }
 
     #[test]

@@ -27,7 +27,11 @@ impl Journal {
         let folder = state.join("runs").join(&run.0);
         make_private(&folder)?;
         let path = folder.join("journal.jsonl");
-        let opened = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path);
+        let opened = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path);
         let file = opened.map_err(|source| unwritable(&path, source))?;
         let kept = File::open(&folder).and_then(|folder| folder.sync_all());
         kept.map_err(|source| unwritable(&folder, source))?;
@@ -52,7 +56,10 @@ impl Sink for Journal {
             serde_json::to_writer(&mut self.lines, event)?;
             self.lines.push(b'\n');
         }
-        let kept = self.file.write_all(&self.lines).and_then(|()| self.file.sync_data());
+        let kept = self
+            .file
+            .write_all(&self.lines)
+            .and_then(|()| self.file.sync_data());
         kept.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.path)))
     }
 }

@@ -116,7 +116,13 @@ impl Schedule {
         }
     }
 
-    fn mark_failed(&mut self, (play, batch): (usize, usize), task: usize, host: HostName, root: Root) {
+    fn mark_failed(
+        &mut self,
+        (play, batch): (usize, usize),
+        task: usize,
+        host: HostName,
+        root: Root,
+    ) {
         let (Some(of), Some(state)) = (
             self.plan.plays.get(play),
             self.batches.get_mut(&(play, batch)),
