@@ -33,6 +33,25 @@ impl Member {
     pub fn is_well(&self) -> bool {
         self.healthy && self.has_leader && !self.is_learner
     }
+
+    /// What is wrong with it.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self {
+                healthy: false,
+                said,
+                ..
+            } => format!("its health answers {said:?}"),
+            Self {
+                has_leader: false, ..
+            } => "it sees no leader".to_owned(),
+            Self {
+                is_learner: true, ..
+            } => "it does not vote yet".to_owned(),
+            _ => "it is well".to_owned(),
+        }
+    }
 }
 
 impl Fact for EtcdMember {

@@ -2,7 +2,7 @@
 
 use super::{Fact, FactError, ran};
 use crate::k3s::knock::{Heard, Knock};
-use crate::wire::{Query, Response};
+use crate::wire::{Command, Query, Response};
 
 /// Tries secrets at a supervisor, in one round trip. Answers come in the same order.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ impl Fact for Knocked {
     fn queries(&self) -> Vec<Query> {
         self.0
             .iter()
-            .map(|knock| Query::Run(knock.command()))
+            .map(|knock| Query::Run(command(knock)))
             .collect()
     }
 
@@ -25,4 +25,18 @@ impl Fact for Knocked {
         };
         self.0.iter().enumerate().map(hear).collect()
     }
+}
+
+fn command(knock: &Knock) -> Command {
+    let words = [
+        "kubectl",
+        "--kubeconfig=/dev/stdin",
+        "--request-timeout=10s",
+        "get",
+        "--raw",
+        knock.role.path(),
+    ];
+    Command::new(std::iter::once(knock.door.k3s.as_str()).chain(words))
+        .stdin(knock.door.kubeconfig(knock.role, &knock.secret))
+        .within(std::time::Duration::from_secs(20))
 }

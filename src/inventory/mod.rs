@@ -24,7 +24,7 @@ pub struct Host {
 }
 
 /// What `ansible_*` variables and the command line say about reaching a host. Everything unset is left to
-/// the user's own ssh_config.
+/// the user's own `ssh_config`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Connect {
     /// `ansible_host`; the host's name when unset.

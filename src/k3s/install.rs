@@ -21,7 +21,7 @@ pub const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 pub struct UnitText {
     /// Such as `k3s.service`.
     pub id: String,
-    /// ExecStart: the program and its arguments.
+    /// `ExecStart`: the program and its arguments.
     pub argv: Vec<String>,
     /// `Environment=`, in order.
     pub environment: Vec<(String, String)>,

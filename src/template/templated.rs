@@ -24,6 +24,14 @@ pub struct TemplateError {
 }
 
 impl<T: Clone + DeserializeOwned> Templated<T> {
+    /// The value on a host with these variables, or `None` when it renders to `omit`.
+    ///
+    /// # Errors
+    /// As for [`Templated::render`].
+    pub fn render_optional(&self, vars: &Vars) -> Result<Option<T>, TemplateError> {
+        self.render(vars).map(Some)
+    }
+
     /// The value on a host with these variables.
     ///
     /// # Errors

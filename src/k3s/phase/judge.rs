@@ -253,7 +253,7 @@ pub(crate) fn names<'a>(hosts: impl Iterator<Item = &'a HostName>) -> String {
         [] => "no host".to_owned(),
         [one] => one.clone(),
         [first @ .., last] if first.len() < 10 => format!("{} and {last}", first.join(", ")),
-        [first @ ..] => format!(
+        first => format!(
             "{} and {} more",
             first.iter().take(8).cloned().collect::<Vec<_>>().join(", "),
             hosts.len() - 8

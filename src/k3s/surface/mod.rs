@@ -18,7 +18,7 @@ use crate::secret::{Content, Secret};
 pub enum Place {
     /// The file that `token-file` names, from wherever: beats every literal (measured: agent-precedence).
     TokenFile,
-    /// `--token` in the unit's ExecStart.
+    /// `--token` in the unit's `ExecStart`.
     Argument,
     /// `token:` in config.yaml or config.yaml.d.
     Config,
