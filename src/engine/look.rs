@@ -1,8 +1,13 @@
 //! The facts that waits look at; the one file that knows which they are.
 
-use crate::facts::{EtcdMember, FactError, Journal, Knocked, Scope, Unit, UnitState, Units};
+use crate::facts::{
+    EtcdMember, FactError, Journal, Knocked, Overlay, Probe, Scope, Unit, UnitState,
+};
 use crate::k3s::knock::{Heard, Knock};
 use crate::model::HostName;
+use crate::steps::look::{Blind, Freshness, Seen};
+use crate::template::Vars;
+use crate::wire::Become;
 
 /// How many lines of a unit's journal are quoted.
 const LINES: u32 = 20;
@@ -30,9 +35,16 @@ pub(super) async fn knock(
 
 /// The revision of the etcd member on a host.
 pub(super) async fn revision(scope: &Scope, host: &HostName) -> Result<u64, FactError> {
-    let units = scope.look(host, Units).await?;
-    let k3s = units.first().and_then(|unit| unit.text.argv.first());
-    let k3s = k3s.map_or("k3s", String::as_str).into();
+    let (root, vars, overlay) = (Become::Root, Vars::default(), Overlay::default());
+    let probe = Probe::new(host, &root, &vars, scope, &overlay);
+    let seen = Seen::look(&probe, host, Freshness::Lately).await;
+    let k3s = seen.map(|seen| seen.k3s).map_err(|blind| match blind {
+        Blind::Unasked(error) => error,
+        Blind::Faulty(fault) => FactError::Unreadable {
+            what: format!("the set-up of {host}"),
+            why: fault.what,
+        },
+    })?;
     let member = scope.look(host, EtcdMember { k3s }).await?;
     let unreadable = || FactError::Unreadable {
         what: format!("the etcd revision of {host}"),

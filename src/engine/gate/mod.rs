@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::model::{HostName, TaskKey};
 use crate::playbook::Health;
 use rule::{Rule, Verdict};
+use sight::Sights;
 
 /// Waits until the health rule holds on these hosts.
 pub(super) async fn watch(
@@ -25,16 +26,24 @@ pub(super) async fn watch(
         .now()
         .saturating_add(span(health.timeout))
         .unwrap_or(jiff::Timestamp::MAX);
+    let mut sights = Sights::new(&shared.scope, health, hosts);
     let mut rule = Rule::new(health.settle);
+    let mut noted = false;
     let mut told = Vec::new();
     loop {
-        let sights = sight::look(&shared.scope, health, hosts).await;
-        let because = match rule.judge(clock.now(), &sights) {
+        let look = sights.look().await;
+        if !std::mem::replace(&mut noted, true)
+            && let (Some(text), Some(host)) = (sights.not_applicable(), hosts.first())
+        {
+            let (key, host) = (key.clone(), host.clone());
+            shared.bus.say(EventKind::Note { key, host, text }).await?;
+        }
+        let because = match rule.judge(clock.now(), &look) {
             Verdict::Open => return Ok(()),
             Verdict::Closed(why) => return Err(closed(why)),
             Verdict::Waiting(because) => because,
         };
-        if shared.level() >= StopLevel::FinishOps {
+        if shared.level() > StopLevel::Run {
             return Err(left(because));
         }
         if clock.now() >= end {

@@ -25,8 +25,14 @@ pub(super) struct Sight {
     pub(super) unit: Result<Unit, String>,
     /// The node, when the gate wants nodes; or why it could not be seen.
     pub(super) node: Option<Result<Node, String>>,
-    /// What is wrong with its etcd, when the gate wants etcd.
-    pub(super) etcd: Option<String>,
+}
+
+/// One look at all of it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Look {
+    pub(super) hosts: Vec<Sight>,
+    /// What is wrong with the cluster itself, such as with its etcd.
+    pub(super) cluster: Vec<String>,
 }
 
 /// A K3s unit, by its host's clock.
@@ -83,13 +89,14 @@ impl Rule {
         }
     }
 
-    /// Judges one look of all hosts.
-    pub(super) fn judge(&mut self, now: Timestamp, sights: &[Sight]) -> Verdict {
+    /// Judges one look.
+    pub(super) fn judge(&mut self, now: Timestamp, look: &Look) -> Verdict {
+        let sights = &look.hosts;
         let dead: Vec<String> = sights.iter().filter_map(death).collect();
         if !dead.is_empty() {
             return Verdict::Closed(dead);
         }
-        let mut because = Vec::new();
+        let mut because = look.cluster.clone();
         for sight in sights {
             let past = self.hosts.entry(sight.host.clone()).or_default();
             because.extend(
@@ -146,7 +153,6 @@ impl Past {
             Some(Err(why)) => because.push(why.clone()),
             Some(Ok(node)) => because.extend(self.of_node(unit, node)),
         }
-        because.extend(sight.etcd.clone());
         because
     }
 
@@ -224,7 +230,13 @@ mod tests {
                 ready: true,
                 renewed: Some(HostTime(renewed * SECOND)),
             })),
-            etcd: None,
+        }
+    }
+
+    fn look(sight: Sight) -> Look {
+        Look {
+            hosts: vec![sight],
+            cluster: vec![],
         }
     }
 
@@ -242,42 +254,42 @@ mod tests {
     #[test]
     fn opens_after_two_renewals_and_the_settle_time() {
         let mut rule = Rule::new(Duration::from_secs(30));
-        assert!(waiting(rule.judge(at(0), &[sight(105, 104)])).contains("twice"));
-        assert!(waiting(rule.judge(at(10), &[sight(115, 114)])).contains("stay so for 30s"));
-        assert!(waiting(rule.judge(at(39), &[sight(144, 134)])).contains("stay so"));
-        assert_eq!(rule.judge(at(40), &[sight(145, 144)]), Verdict::Open);
+        assert!(waiting(rule.judge(at(0), &look(sight(105, 104)))).contains("twice"));
+        assert!(waiting(rule.judge(at(10), &look(sight(115, 114)))).contains("stay so for 30s"));
+        assert!(waiting(rule.judge(at(39), &look(sight(144, 134)))).contains("stay so"));
+        assert_eq!(rule.judge(at(40), &look(sight(145, 144))), Verdict::Open);
     }
 
     #[test]
     fn ready_without_a_heartbeat_newer_than_the_restart_is_not_ready() {
         let mut rule = Rule::new(Duration::ZERO);
-        assert!(waiting(rule.judge(at(0), &[sight(110, 95)])).contains("twice"));
-        assert!(waiting(rule.judge(at(50), &[sight(160, 95)])).contains("twice"));
+        assert!(waiting(rule.judge(at(0), &look(sight(110, 95)))).contains("twice"));
+        assert!(waiting(rule.judge(at(50), &look(sight(160, 95)))).contains("twice"));
     }
 
     #[test]
     fn a_stale_lease_and_a_node_that_is_not_ready_keep_it_closed() {
         let mut rule = Rule::new(Duration::ZERO);
-        assert!(waiting(rule.judge(at(0), &[sight(200, 150)])).contains("too long ago"));
+        assert!(waiting(rule.judge(at(0), &look(sight(200, 150)))).contains("too long ago"));
         let mut seen = sight(200, 195);
         seen.node = Some(Ok(Node {
             name: "n1".into(),
             ready: false,
             renewed: None,
         }));
-        assert!(waiting(rule.judge(at(1), &[seen])).contains("not Ready"));
-        assert_eq!(rule.judge(at(2), &[sight(200, 195)]), Verdict::Open);
+        assert!(waiting(rule.judge(at(1), &look(seen))).contains("not Ready"));
+        assert_eq!(rule.judge(at(2), &look(sight(200, 195))), Verdict::Open);
     }
 
     #[test]
     fn a_restart_while_watched_begins_the_settle_time_anew() {
         let mut rule = Rule::new(Duration::from_secs(30));
-        rule.judge(at(0), &[sight(150, 145)]);
+        rule.judge(at(0), &look(sight(150, 145)));
         let mut again = sight(165, 160);
         unit(&mut again).n_restarts = 1;
-        assert!(waiting(rule.judge(at(15), &[again.clone()])).contains("started again"));
-        assert!(waiting(rule.judge(at(31), &[again.clone()])).contains("stay so"));
-        assert_eq!(rule.judge(at(61), &[again]), Verdict::Open);
+        assert!(waiting(rule.judge(at(15), &look(again.clone()))).contains("started again"));
+        assert!(waiting(rule.judge(at(31), &look(again.clone()))).contains("stay so"));
+        assert_eq!(rule.judge(at(61), &look(again)), Verdict::Open);
     }
 
     #[test]
@@ -290,7 +302,7 @@ mod tests {
             let mut seen = sight(150, 145);
             unit(&mut seen).active_state = active.into();
             unit(&mut seen).sub_state = sub.into();
-            let verdict = Rule::new(Duration::ZERO).judge(at(0), &[seen]);
+            let verdict = Rule::new(Duration::ZERO).judge(at(0), &look(seen));
             assert_eq!(
                 matches!(verdict, Verdict::Closed(_)),
                 closed,
@@ -304,9 +316,9 @@ mod tests {
         let mut rule = Rule::new(Duration::ZERO);
         let mut blind = sight(150, 145);
         blind.unit = Err("refused".into());
-        assert!(waiting(rule.judge(at(0), &[blind])).contains("cannot be seen: refused"));
-        let mut sick = sight(150, 145);
-        sick.etcd = Some("etcd has no leader".into());
-        assert!(waiting(rule.judge(at(1), &[sick])).contains("no leader"));
+        assert!(waiting(rule.judge(at(0), &look(blind))).contains("cannot be seen: refused"));
+        let mut sick = look(sight(150, 145));
+        sick.cluster.push("etcd has no leader".into());
+        assert!(waiting(rule.judge(at(1), &sick)).contains("no leader"));
     }
 }
