@@ -1,1 +1,4 @@
-//! transport
+//! Carries batches to hosts: over SSH, as one script a batch.
+
+pub mod script;
+pub mod ssh;
