@@ -37,6 +37,14 @@ impl Writer {
         writeln!(self.talk, "{}", visible(line))
     }
 
+    /// A text of several lines beside the result, as it is.
+    ///
+    /// # Errors
+    /// When stderr is gone.
+    pub fn talk_text(&mut self, text: &str) -> io::Result<()> {
+        self.talk.write_all(text.as_bytes())
+    }
+
     /// A text as it is, without a line end added.
     ///
     /// # Errors
