@@ -1,6 +1,8 @@
 //! All integration tests, one binary.
 
+mod books;
 mod engine;
+mod plan;
 mod ssh;
 mod ssh_hosts;
 mod ssh_lab;

@@ -1,0 +1,1 @@
+//! Playbooks and inventories, good and bad.
