@@ -21,7 +21,6 @@ const FREE_KIB: u64 = 20 * 1024;
 pub struct K3sPreflight {}
 
 impl K3sPreflight {
-    #[expect(clippy::unused_self, reason = "every step has this shape")]
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
         let seen = match Seen::look(probe, probe.host(), Freshness::Now).await {
             Ok(seen) => seen,

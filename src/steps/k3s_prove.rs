@@ -22,7 +22,6 @@ pub struct K3sProve {}
 pub const EXPOSED: &str = "whoever had the old server token could read the cluster's CA keys; a rotation does not undo that";
 
 impl K3sProve {
-    #[expect(clippy::unused_self, reason = "every step has this shape")]
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
         let seen = match Seen::look(probe, probe.host(), Freshness::Now).await {
             Ok(seen) => seen,
@@ -50,7 +49,7 @@ impl K3sProve {
             proposal
                 .unmet
                 .extend(unmanaged_nodes(probe, &cluster).await.into_iter().map(red));
-            if proposal.unmet.is_empty() {
+            if proposal.unmet.is_empty() && proposal.ops.is_empty() {
                 forget(probe, &cluster, standing, &mut proposal).await?;
             }
         }
@@ -123,7 +122,8 @@ async fn unproven(
     }));
     let mut left = 0;
     for proof in servers.into_iter().chain(agents.await) {
-        left += usize::from(!proof?.unmet.is_empty());
+        let proof = proof?;
+        left += usize::from(!proof.unmet.is_empty() || !proof.ops.is_empty());
     }
     Ok(left)
 }

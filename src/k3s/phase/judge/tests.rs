@@ -10,14 +10,7 @@ fn secret(text: &str) -> Option<Secret> {
 }
 
 /// surface, memory, disk (with passwd), kept, staged
-fn view(
-    name: &str,
-    surface: &str,
-    memory: &str,
-    disk: &str,
-    kept: &str,
-    staged: &str,
-) -> ServerView {
+fn view(name: &str, [surface, memory, disk, kept, staged]: [&str; 5]) -> ServerView {
     ServerView {
         host: HostName::new(name).unwrap(),
         surface: secret(surface),
@@ -40,7 +33,7 @@ fn phases(standing: &Standing) -> Vec<Phase> {
 
 #[test]
 fn an_untouched_cluster_rotates_to_the_given_or_generated_token() {
-    let servers = [view("a", O, O, O, "", ""), view("b", O, O, O, "", "")];
+    let servers = [view("a", [O, O, O, "", ""]), view("b", [O, O, O, "", ""])];
     assert_eq!(stand(&servers, "").unwrap().new, Secret::new("generated"));
     let standing = stand(&servers, N).unwrap();
     assert_eq!(
@@ -55,7 +48,7 @@ fn an_untouched_cluster_rotates_to_the_given_or_generated_token() {
 
 #[test]
 fn a_cluster_that_has_the_given_token_has_nothing_to_do() {
-    let standing = stand(&[view("a", N, N, N, "", "")], N).unwrap();
+    let standing = stand(&[view("a", [N, N, N, "", ""])], N).unwrap();
     assert_eq!(
         (
             standing.old.clone(),
@@ -68,7 +61,7 @@ fn a_cluster_that_has_the_given_token_has_nothing_to_do() {
 
 #[test]
 fn a_staged_token_is_taken_up_unless_another_was_given() {
-    let servers = [view("a", O, O, O, O, N), view("b", O, O, O, O, "")];
+    let servers = [view("a", [O, O, O, O, N]), view("b", [O, O, O, O, ""])];
     assert_eq!(stand(&servers, "").unwrap().new.expose(), N);
     assert_eq!(
         phases(&stand(&servers, "").unwrap()),
@@ -79,7 +72,7 @@ fn a_staged_token_is_taken_up_unless_another_was_given() {
 
 #[test]
 fn after_the_rotate_new_is_what_the_rotator_wrote_whatever_was_given() {
-    let servers = [view("a", O, O, N, O, N), view("b", O, O, O, O, N)];
+    let servers = [view("a", [O, O, N, O, N]), view("b", [O, O, O, O, N])];
     let standing = stand(&servers, "third").unwrap();
     assert_eq!(
         (
@@ -98,7 +91,7 @@ fn after_the_rotate_new_is_what_the_rotator_wrote_whatever_was_given() {
 #[test]
 fn a_rotation_begun_by_hand_is_understood_without_any_mark_of_ours() {
     let standing = stand(
-        &[view("a", O, O, O, "", ""), view("b", O, O, N, "", "")],
+        &[view("a", [O, O, O, "", ""]), view("b", [O, O, N, "", ""])],
         "",
     )
     .unwrap();
@@ -115,10 +108,10 @@ fn a_rotation_begun_by_hand_is_understood_without_any_mark_of_ours() {
 #[test]
 fn in_the_middle_of_the_restarts_each_server_has_its_own_phase() {
     let servers = [
-        view("a", N, N, N, O, ""),
-        view("b", N, O, O, O, ""),
-        view("c", O, O, O, O, N),
-        view("d", O, N, N, O, ""),
+        view("a", [N, N, N, O, ""]),
+        view("b", [N, O, O, O, ""]),
+        view("c", [O, O, O, O, N]),
+        view("d", [O, N, N, O, ""]),
     ];
     let standing = stand(&servers, "").unwrap();
     assert_eq!(
@@ -130,7 +123,7 @@ fn in_the_middle_of_the_restarts_each_server_has_its_own_phase() {
 
 #[test]
 fn while_agents_are_left_the_rotation_is_not_overtaken() {
-    let standing = stand(&[view("a", N, N, N, O, "")], "third").unwrap();
+    let standing = stand(&[view("a", [N, N, N, O, ""])], "third").unwrap();
     assert_eq!(
         (
             standing.old,
@@ -143,7 +136,7 @@ fn while_agents_are_left_the_rotation_is_not_overtaken() {
 
 #[test]
 fn without_a_mark_the_later_start_tells_the_datastore() {
-    let mut servers = [view("a", N, N, N, "", ""), view("b", O, O, O, "", "")];
+    let mut servers = [view("a", [N, N, N, "", ""]), view("b", [O, O, O, "", ""])];
     assert_eq!(stand(&servers, "").unwrap_err().name, "memories-differ");
     servers[0].started = Some(HostTime(60_000_000));
     assert_eq!(stand(&servers, "").unwrap().new.expose(), N);
@@ -151,13 +144,13 @@ fn without_a_mark_the_later_start_tells_the_datastore() {
 
 #[test]
 fn ahead_is_continued_only_when_somebody_vouches_for_it() {
-    let ahead = [view("a", N, O, O, "", ""), view("b", O, O, O, "", "")];
+    let ahead = [view("a", [N, O, O, "", ""]), view("b", [O, O, O, "", ""])];
     assert_eq!(stand(&ahead, "").unwrap_err().name, "surface-differs");
     assert_eq!(
         phases(&stand(&ahead, N).unwrap()),
         [Phase::Ahead, Phase::Old]
     );
-    let cut = [view("a", N, O, O, O, ""), view("b", O, O, O, O, N)];
+    let cut = [view("a", [N, O, O, O, ""]), view("b", [O, O, O, O, N])];
     assert_eq!(
         phases(&stand(&cut, "").unwrap()),
         [Phase::Ahead, Phase::Staged]
@@ -166,7 +159,7 @@ fn ahead_is_continued_only_when_somebody_vouches_for_it() {
 
 #[test]
 fn a_server_without_a_configured_token_is_flipped_by_its_own_file() {
-    let mut servers = [view("a", N, O, N, O, ""), view("b", N, O, N, O, "")];
+    let mut servers = [view("a", [N, O, N, O, ""]), view("b", [N, O, N, O, ""])];
     servers[1].passwd = secret(O);
     let standing = stand(&servers, "").unwrap();
     assert_eq!(
@@ -179,20 +172,20 @@ fn a_server_without_a_configured_token_is_flipped_by_its_own_file() {
 fn contradictions_are_refused_by_name() {
     let cases = [
         (
-            vec![view("a", O, O, N, "", ""), view("b", O, O, "x", "", "")],
+            vec![view("a", [O, O, N, "", ""]), view("b", [O, O, "x", "", ""])],
             "two-rotations",
         ),
         (
-            vec![view("a", O, O, O, O, ""), view("b", O, O, O, "x", "")],
+            vec![view("a", [O, O, O, O, ""]), view("b", [O, O, O, "x", ""])],
             "two-old-tokens",
         ),
-        (vec![view("a", O, "", O, "", "")], "no-server-answers"),
-        (vec![view("a", "x", O, N, "", "")], "foreign-surface"),
+        (vec![view("a", [O, "", O, "", ""])], "no-server-answers"),
+        (vec![view("a", ["x", O, N, "", ""])], "foreign-surface"),
         (
             vec![
-                view("a", O, O, O, "", ""),
-                view("b", N, N, N, "", ""),
-                view("c", "x", "x", "x", "", ""),
+                view("a", [O, O, O, "", ""]),
+                view("b", [N, N, N, "", ""]),
+                view("c", ["x", "x", "x", "", ""]),
             ],
             "memories-differ",
         ),
@@ -204,7 +197,11 @@ fn contradictions_are_refused_by_name() {
 
 #[test]
 fn one_silent_server_does_not_hide_the_others() {
-    let standing = stand(&[view("a", N, N, N, O, ""), view("b", N, "", O, O, "")], "").unwrap();
+    let standing = stand(
+        &[view("a", [N, N, N, O, ""]), view("b", [N, "", O, O, ""])],
+        "",
+    )
+    .unwrap();
     assert_eq!(phases(&standing), [Phase::New, Phase::Silent]);
 }
 
@@ -216,7 +213,7 @@ proptest! {
     ) {
         let words = ["", O, N, "x"];
         let servers: Vec<ServerView> = cells.iter().enumerate().map(|(i, c)| {
-            let mut server = view(&format!("s{i}"), words[c.0], words[c.1], words[c.2], words[c.3], words[c.4]);
+            let mut server = view(&format!("s{i}"), [words[c.0], words[c.1], words[c.2], words[c.3], words[c.4]]);
             server.started = Some(HostTime(c.5 * 1_000_000));
             server
         }).collect();
