@@ -1,4 +1,5 @@
-//! Carries batches to hosts: over SSH, as one script a batch.
+//! Ways to hosts: each carries typed requests there and brings typed answers back.
 
 pub mod script;
+pub mod sim;
 pub mod ssh;
