@@ -1,4 +1,4 @@
-//! Ways to hosts: each carries typed requests there and brings typed answers back.
+//! Carries batches to hosts: over SSH, or to the simulated fleet.
 
 pub mod script;
 pub mod sim;
