@@ -7,7 +7,6 @@ mod lint;
 mod new_token;
 mod password;
 mod places;
-mod rehearse;
 mod run;
 mod session;
 mod trouble;
@@ -18,7 +17,7 @@ use crate::cli::{Cli, Command, Surroundings};
 use crate::exit::Exit;
 use crate::report::{Paint, Writer};
 use crate::source::Look;
-use trouble::Trouble;
+
 
 /// Does what the command line asks for.
 #[must_use]

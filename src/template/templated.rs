@@ -32,14 +32,6 @@ pub struct TemplateError {
 }
 
 impl<T: Clone + DeserializeOwned> Templated<T> {
-    /// The value on a host with these variables, or `None` when it renders to `omit`.
-    ///
-    /// # Errors
-    /// As for [`Templated::render`].
-    pub fn render_optional(&self, vars: &Vars) -> Result<Option<T>, TemplateError> {
-        self.render(vars).map(Some)
-    }
-
     /// The value on a host with these variables.
     ///
     /// # Errors
@@ -109,7 +101,7 @@ impl<T: DeserializeOwned> Either<T> {
     }
 }
 
-impl<'de, T: DeserializeOwned> Visitor<'de> for Either<T> {
+impl<T: DeserializeOwned> Visitor<'_> for Either<T> {
     type Value = Templated<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
