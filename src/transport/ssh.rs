@@ -7,6 +7,7 @@ mod exchange;
 mod hearing;
 mod link;
 mod master;
+mod session;
 mod sudo;
 mod trouble;
 
