@@ -84,7 +84,17 @@ impl Scene {
             role,
             secret: Secret::new(secret),
         };
-        let ran = self.ran(host, knock.command());
+        let words = [
+            "kubectl",
+            "--kubeconfig=/dev/stdin",
+            "--request-timeout=10s",
+            "get",
+            "--raw",
+            role.path(),
+        ];
+        let command = Command::new(std::iter::once(knock.door.k3s.as_str()).chain(words))
+            .stdin(knock.door.kubeconfig(role, &knock.secret));
+        let ran = self.ran(host, command);
         knock.heard(ran.status, &ran.stdout.text(), &ran.stderr.text())
     }
 
