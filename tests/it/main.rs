@@ -2,6 +2,7 @@
 
 mod architecture;
 mod books;
+mod engine;
 mod plan;
 mod ssh;
 mod ssh_hosts;
