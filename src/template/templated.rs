@@ -101,7 +101,7 @@ impl<T: DeserializeOwned> Either<T> {
     }
 }
 
-impl<'de, T: DeserializeOwned> Visitor<'de> for Either<T> {
+impl<T: DeserializeOwned> Visitor<'_> for Either<T> {
     type Value = Templated<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

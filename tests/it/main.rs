@@ -2,7 +2,10 @@
 
 mod architecture;
 mod books;
+mod engine;
 mod plan;
 mod ssh;
+mod ssh_hosts;
 mod ssh_lab;
 mod ssh_rig;
+mod steps;
