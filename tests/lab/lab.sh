@@ -107,7 +107,7 @@ make_users() {
   done
   printf 'asker:%s\n' "$(cat "$LAB/keys/asker.password")" | chroot "$IMAGE" chpasswd
   printf '%s\n' 'ops ALL=(ALL) NOPASSWD:ALL' 'asker ALL=(ALL) ALL' 'teller ALL=(ALL) NOPASSWD:ALL' \
-    'Defaults:teller requiretty' 'Defaults:asker !lecture' >"$IMAGE/etc/sudoers.d/lab"
+    'Defaults:teller requiretty' 'Defaults:asker use_pty' >"$IMAGE/etc/sudoers.d/lab"
   rm -f "$IMAGE/etc/sudoers.d/ops"
   chmod 440 "$IMAGE/etc/sudoers.d/lab"
 }
