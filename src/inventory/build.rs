@@ -21,7 +21,6 @@ pub(super) fn build(mut raw: Raw<'_>) -> Result<Inventory, Problems> {
     adopt(&mut raw);
     let depths = depths(&mut raw)?;
     let members = members(&raw, &depths);
-    warn(&mut raw, &members);
     let hosts = hosts(&mut raw, &depths, &members);
     if raw.hosts.is_empty() {
         let help = "add a host below `hosts:` of a group";
@@ -31,6 +30,9 @@ pub(super) fn build(mut raw: Raw<'_>) -> Result<Inventory, Problems> {
             (0, 0).into(),
             help,
         );
+    }
+    if raw.problems.errors() == 0 {
+        warn(&mut raw, &members);
     }
     let groups = members
         .into_iter()
@@ -187,13 +189,16 @@ fn warning(raw: &mut Raw<'_>, what: String, at: crate::source::SourceSpan, help:
 
 fn hosts(raw: &mut Raw<'_>, depths: &Depths, members: &Members) -> IndexMap<HostName, Host> {
     let groups = groups_of_hosts(raw, depths, members);
-    let every_group = Value::from_iter(members.iter().map(|(name, hosts)| {
-        let hosts: Value = hosts
-            .iter()
-            .map(|host| Value::from(host.as_str()))
-            .collect();
-        (name.as_str(), hosts)
-    }));
+    let every_group: Value = members
+        .iter()
+        .map(|(name, hosts)| {
+            let hosts: Value = hosts
+                .iter()
+                .map(|host| Value::from(host.as_str()))
+                .collect();
+            (name.as_str(), hosts)
+        })
+        .collect();
     let mut places: Vec<VarMap> = Vec::with_capacity(raw.hosts.len());
     let mut base: HashMap<String, Vars> = HashMap::with_capacity(raw.hosts.len());
     for ((name, host), groups) in raw.hosts.iter().zip(&groups) {

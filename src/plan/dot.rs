@@ -34,8 +34,8 @@ fn push(text: &mut String, line: &str) {
     let _written = writeln!(text, "{line}");
 }
 
-fn cluster(text: &mut String, plan: &Plan, index: usize) {
-    let Some(play) = plan.plays.get(index) else {
+fn cluster(text: &mut String, whole: &Plan, index: usize) {
+    let Some(play) = whole.plays.get(index) else {
         return;
     };
     push(
@@ -45,14 +45,14 @@ fn cluster(text: &mut String, plan: &Plan, index: usize) {
             quoted(&play.name)
         ),
     );
-    for node in plan.graph.node_indices() {
-        let Some(weight) = plan.graph.node_weight(node) else {
+    for node in whole.graph.node_indices() {
+        let Some(weight) = whole.graph.node_weight(node) else {
             continue;
         };
         if play_of(weight) == index {
             push(
                 text,
-                &format!("    n{} [{}];", node.index(), attributes(plan, weight)),
+                &format!("    n{} [{}];", node.index(), attributes(whole, weight)),
             );
         }
     }

@@ -35,7 +35,7 @@ fn line(text: &mut String, depth: usize, content: &str) {
     let _written = writeln!(text, "{:1$}{content}", "", depth * 2);
 }
 
-fn heading(plan: &Plan, play: &PlannedPlay, index: usize) -> String {
+fn heading(whole: &Plan, play: &PlannedPlay, index: usize) -> String {
     let hosts: usize = play.batches.iter().map(Vec::len).sum();
     let size = match (hosts, play.batches.len()) {
         (0, _) => "no hosts, left out".to_owned(),
@@ -49,8 +49,8 @@ fn heading(plan: &Plan, play: &PlannedPlay, index: usize) -> String {
         needs => {
             let names = needs
                 .iter()
-                .filter_map(|need| plan.plays.get(*need))
-                .map(|p| p.name.as_str());
+                .filter_map(|need| whole.plays.get(*need))
+                .map(|needed| needed.name.as_str());
             format!(", waits for {}", names.collect::<Vec<_>>().join(" and "))
         }
     };

@@ -1,7 +1,37 @@
 //! The words that may stand in a playbook, and those that Ansible knows and keyroll does not yet.
 
-/// Keywords of a play.
-pub(super) const PLAY: &[&str] = &[
+/// What may stand in one place.
+pub(super) struct Words {
+    /// The place, for messages.
+    pub(super) place: &'static str,
+    /// What is read.
+    pub(super) known: &'static [&'static str],
+    /// What Ansible or a later release reads.
+    pub(super) later: &'static [&'static str],
+}
+
+/// What may stand in a play.
+pub(super) const IN_PLAY: Words = Words {
+    place: "a play",
+    known: PLAY,
+    later: PLAY_LATER,
+};
+
+/// What may stand in a task beside its step.
+pub(super) const IN_TASK: Words = Words {
+    place: "a task",
+    known: TASK,
+    later: TASK_LATER,
+};
+
+/// What may stand in `health`.
+pub(super) const IN_HEALTH: Words = Words {
+    place: "`health`",
+    known: HEALTH,
+    later: HEALTH_LATER,
+};
+
+const PLAY: &[&str] = &[
     "name",
     "hosts",
     "serial",
@@ -20,14 +50,12 @@ pub(super) const PLAY: &[&str] = &[
 /// Keywords of a task; beside them stands its one step.
 pub(super) const TASK: &[&str] = &["name", "when", "run_once", "timeout", "undo"];
 
-/// Entries of `health`.
-pub(super) const HEALTH: &[&str] = &["nodes", "etcd", "settle", "timeout", "interval"];
+const HEALTH: &[&str] = &["nodes", "etcd", "settle", "timeout", "interval"];
 
-/// Entries of `health` that a later release reads.
-pub(super) const HEALTH_LATER: &[&str] = &["fresh", "api", "pods", "command"];
+const HEALTH_LATER: &[&str] = &["fresh", "api", "pods", "command"];
 
 /// Ansible's keywords of plays.
-pub(super) const PLAY_LATER: &[&str] = &[
+const PLAY_LATER: &[&str] = &[
     "become_exe",
     "become_flags",
     "become_method",

@@ -1,5 +1,8 @@
 //! Mistakes of meaning: what a playbook and an inventory say together.
 
+use petgraph::algo::kosaraju_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+
 use super::{Play, Playbook};
 use crate::inventory::{Inventory, select};
 use crate::source::{Problem, Problems, SourceSpan, nearest};
@@ -100,42 +103,44 @@ pub(crate) fn needed(playbook: &Playbook, index: usize) -> Vec<usize> {
     }
 }
 
-/// A circle of `needs` by name, and where its last edge is written.
+/// A circle of `needs` by name, and where one of its edges is written.
 fn circle(playbook: &Playbook) -> Option<(Vec<String>, SourceSpan)> {
-    let mut done = vec![false; playbook.plays.len()];
-    (0..playbook.plays.len()).find_map(|start| follow(playbook, start, &mut Vec::new(), &mut done))
-}
-
-fn follow(
-    playbook: &Playbook,
-    index: usize,
-    path: &mut Vec<usize>,
-    done: &mut [bool],
-) -> Option<(Vec<String>, SourceSpan)> {
-    if let Some(start) = path.iter().position(|seen| *seen == index) {
-        let circle = path.get(start..).unwrap_or_default().iter().chain([&index]);
-        let names = circle
-            .filter_map(|i| playbook.plays.get(*i))
-            .map(|play| play.name.clone());
-        let last = path.last().and_then(|last| playbook.plays.get(*last))?;
-        let at = last
-            .places
-            .needs
-            .first()
-            .copied()
-            .unwrap_or(last.places.hosts);
-        return Some((names.collect(), at));
+    let mut graph: DiGraph<usize, ()> = DiGraph::new();
+    let nodes: Vec<NodeIndex> = (0..playbook.plays.len())
+        .map(|index| graph.add_node(index))
+        .collect();
+    for (index, node) in nodes.iter().enumerate() {
+        for need in needed(playbook, index)
+            .iter()
+            .filter_map(|need| nodes.get(*need))
+        {
+            graph.add_edge(*node, *need, ());
+        }
     }
-    if done.get(index).copied().unwrap_or(true) {
-        return None;
+    let knots = kosaraju_scc(&graph);
+    let knot = knots
+        .iter()
+        .find(|knot| knot.len() > 1 || knot.iter().any(|node| graph.contains_edge(*node, *node)))?;
+    let mut path = vec![*knot.iter().min()?];
+    while let Some(next) = graph
+        .neighbors(*path.last()?)
+        .find(|next| knot.contains(next))
+    {
+        let start = path.iter().position(|seen| *seen == next);
+        path.push(next);
+        if let Some(start) = start {
+            path.drain(..start);
+            break;
+        }
     }
-    path.push(index);
-    let found = needed(playbook, index)
-        .into_iter()
-        .find_map(|next| follow(playbook, next, path, done));
-    path.pop();
-    if let Some(done) = done.get_mut(index) {
-        *done = true;
-    }
-    found
+    let plays: Vec<&Play> = path
+        .iter()
+        .filter_map(|node| playbook.plays.get(node.index()))
+        .collect();
+    // Some play of a circle says its needs itself: those left out point backwards only.
+    let written = plays.iter().find_map(|play| play.places.needs.first());
+    let at = written
+        .copied()
+        .or_else(|| plays.first().map(|play| play.places.hosts))?;
+    Some((plays.iter().map(|play| play.name.clone()).collect(), at))
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::duration;
+use super::keywords::Words;
 use crate::source::{Misfit, Node, Problem, Problems, Source, SourceSpan, nearest};
 use crate::template::{self, SyntaxError};
 
@@ -30,10 +31,10 @@ impl Reader<'_> {
         let what = format!("{subject}: {}", misfit.what);
         let problem = Problem::new("playbook::argument", what);
         let problem = problem.at(&self.source.shown, misfit.at.unwrap_or(or_at));
-        self.problems.push(match misfit.help {
-            Some(help) => problem.help(help),
-            None => problem,
-        });
+        let help = misfit
+            .help
+            .unwrap_or_else(|| "look the step up in README".to_owned());
+        self.problems.push(problem.help(help));
     }
 
     /// Keeps a value of the wrong kind.
@@ -43,14 +44,12 @@ impl Reader<'_> {
     }
 
     /// Keeps a key that does not belong here. `later` is known to Ansible, or to a later release.
-    pub(super) fn unknown(
-        &mut self,
-        key: &str,
-        at: SourceSpan,
-        place: &str,
-        known: &[&str],
-        later: &[&str],
-    ) {
+    pub(super) fn unknown(&mut self, key: &str, at: SourceSpan, words: &Words) {
+        let Words {
+            place,
+            known,
+            later,
+        } = words;
         let list = || {
             known
                 .iter()
@@ -59,7 +58,12 @@ impl Reader<'_> {
                 .join(", ")
         };
         if later.contains(&key) {
-            let what = format!("`{key}` is known to Ansible and not supported in {place} yet");
+            let ansible = if key_of_ansible(place) {
+                "known to Ansible and "
+            } else {
+                ""
+            };
+            let what = format!("`{key}` is {ansible}not supported in {place} yet");
             return self.problem(
                 "playbook::not-supported-yet",
                 what,
@@ -81,11 +85,20 @@ impl Reader<'_> {
 
     /// A text that is not empty.
     pub(super) fn text(&mut self, node: &Node, keyword: &str) -> Option<String> {
-        let text = node.text().filter(|text| !text.trim().is_empty());
-        if text.is_none() {
-            self.wrong(node, keyword, "a text");
+        match node.text() {
+            None => self.wrong(node, keyword, "a text"),
+            Some(text) if text.trim().is_empty() => {
+                let what = format!("`{keyword}` is empty");
+                self.problem(
+                    "playbook::type",
+                    what,
+                    node.at,
+                    "write a text, or remove it",
+                );
+            }
+            Some(text) => return Some(text.to_owned()),
         }
-        text.map(str::to_owned)
+        None
     }
 
     /// A boolean, in any spelling that Ansible takes.
@@ -146,7 +159,7 @@ impl Reader<'_> {
             }
         });
         for (at, text, error) in bad {
-            self.syntax("playbook::template", "this template", &text, at, &error);
+            self.syntax("playbook::template", &text, at, &error);
         }
     }
 
@@ -156,19 +169,13 @@ impl Reader<'_> {
             let what = format!("`{keyword}` is an expression already: it takes no braces");
             self.problem("playbook::braces", what, at, "remove the `{{` and `}}`");
         } else if let Err(error) = template::check_expression(text) {
-            self.syntax("playbook::expression", "this expression", text, at, &error);
+            self.syntax("playbook::expression", text, at, &error);
         }
     }
 
-    fn syntax(
-        &mut self,
-        code: &'static str,
-        noun: &str,
-        text: &str,
-        at: SourceSpan,
-        error: &SyntaxError,
-    ) {
-        let what = format!("{noun} has no meaning: {}", error.why);
+    fn syntax(&mut self, code: &'static str, text: &str, at: SourceSpan, error: &SyntaxError) {
+        let noun = code.rsplit(':').next().unwrap_or(code);
+        let what = format!("this {noun} has no meaning: {}", error.why);
         let at = self.within(text, at, error.range.clone());
         self.problem(
             code,
@@ -197,4 +204,9 @@ impl Reader<'_> {
             _ => at,
         }
     }
+}
+
+/// `health` is keyroll's own.
+fn key_of_ansible(place: &str) -> bool {
+    place.starts_with("a ")
 }

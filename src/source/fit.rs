@@ -26,6 +26,15 @@ impl Misfit {
         self
     }
 
+    fn unfit(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let expected = plainly(&expected.to_string());
+        Self {
+            what: format!("found {}, expected {expected}", noun(found)),
+            help: Some(format!("write {expected}")),
+            at: None,
+        }
+    }
+
     fn unknown(kind: &str, name: &str, known: &'static [&'static str]) -> Self {
         let help = match (nearest(name, known.iter().copied()), known) {
             (Some(near), _) => format!("did you mean `{near}`?"),
@@ -63,11 +72,11 @@ impl de::Error for Misfit {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::custom(format_args!("found {}, expected {expected}", noun(found)))
+        Self::unfit(found, expected)
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::custom(format_args!("found {}, expected {expected}", noun(found)))
+        Self::unfit(found, expected)
     }
 
     fn unknown_field(name: &str, known: &'static [&'static str]) -> Self {
@@ -79,7 +88,21 @@ impl de::Error for Misfit {
     }
 
     fn missing_field(name: &'static str) -> Self {
-        Self::custom(format_args!("the argument `{name}` is missing"))
+        let mut misfit = Self::custom(format_args!("the argument `{name}` is missing"));
+        misfit.help = Some(format!("add `{name}: …`"));
+        misfit
+    }
+}
+
+/// Serde's words for what it expects, as people say them.
+fn plainly(expected: &str) -> String {
+    match expected {
+        "a sequence" => "a list".to_owned(),
+        "a string" | "string" => "a text".to_owned(),
+        "a borrowed string" | "any value" => "a value".to_owned(),
+        _ if expected.starts_with("struct ") => "a map of arguments".to_owned(),
+        _ if expected.starts_with("enum ") => "one of its values".to_owned(),
+        _ => expected.to_owned(),
     }
 }
 
@@ -120,11 +143,11 @@ impl<'de> Deserializer<'de> for &Node {
     type Error = Misfit;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        self.scalar_or(visitor, |scalar, visitor| scalar.deserialize_any(visitor))
+        self.scalar_or(visitor, Deserializer::deserialize_any)
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        self.scalar_or(visitor, |scalar, visitor| scalar.deserialize_str(visitor))
+        self.scalar_or(visitor, Deserializer::deserialize_str)
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
@@ -220,5 +243,85 @@ impl<'de> de::MapAccess<'de> for Entries<'_> {
             Some(entry) => seed.deserialize(&*entry.value),
             None => Err(de::Error::custom("a value without a key")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::source::{Problems, Source, tree};
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Colour {
+        Red,
+        Green,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Thing {
+        name: String,
+        size: Option<u16>,
+        #[serde(default)]
+        colours: Vec<Colour>,
+    }
+
+    fn read<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Misfit> {
+        let source = Source::new("x.yml", text, &[]);
+        let root = tree(&source, &mut Problems::default()).expect("a tree");
+        T::deserialize(&*root)
+    }
+
+    /// What is pointed at, and said.
+    fn told(text: &str) -> (String, String) {
+        let misfit = read::<Thing>(text).expect_err("a misfit");
+        let at = misfit.at.expect("a place");
+        (
+            text[at.offset()..at.offset() + at.len()].to_owned(),
+            misfit.what,
+        )
+    }
+
+    #[test]
+    fn a_value_that_fits_is_read() {
+        let thing: Thing = read("name: 1.10\nsize: 5\ncolours: [red, green]\n").expect("fits");
+        assert_eq!(thing.name, "1.10");
+        assert_eq!(thing.size, Some(5));
+        assert_eq!(thing.colours, [Colour::Red, Colour::Green]);
+    }
+
+    #[test]
+    fn each_mistake_points_at_the_innermost_value() {
+        assert_eq!(told("{name: x, sise: 3}").0, "sise");
+        assert_eq!(told("{name: x, size: many}").0, "many");
+        assert_eq!(told("{name: x, size: 70000}").0, "70000");
+        assert_eq!(told("{name: x, colours: [red, blue]}").0, "blue");
+        assert_eq!(told("{name: x, colours: red}").0, "red");
+        assert_eq!(told("{name: [x]}").0, "[x]");
+        assert_eq!(told("{size: 3}").0, "{size: 3}");
+    }
+
+    #[test]
+    fn a_mistake_never_repeats_a_text_that_may_be_secret() {
+        assert_eq!(
+            told("{name: x, size: hunter2}").1,
+            "found a text, expected u16"
+        );
+    }
+
+    #[test]
+    fn yaml_types_are_those_of_serde_yaml() {
+        let values: BTreeMap<String, serde_json::Value> =
+            read("{a: yes, b: 010, c: ~, d: true, e: 1.5, f: -3, g: '5', h: 0x10}").expect("fits");
+        let text = serde_json::to_string(&values).expect("JSON");
+        assert_eq!(
+            text,
+            r#"{"a":"yes","b":"010","c":null,"d":true,"e":1.5,"f":-3,"g":"5","h":16}"#
+        );
     }
 }

@@ -13,23 +13,21 @@ pub fn is_secret_name(name: &str) -> bool {
 }
 
 /// The text with every value of a secret key as stars, byte for byte as long as before. Names in `open` are no
-/// secrets whatever they are called: steps such as `k3s_token`.
+/// secrets as long as they stand before a map or nothing: steps such as `k3s_token`.
 #[must_use]
 pub fn mask(text: &str, open: &[&str]) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut below: Option<usize> = None;
     for line in text.split_inclusive('\n') {
         let indent = line.len() - line.trim_start_matches([' ', '-']).len();
-        let inside = below.is_some_and(|depth| indent > depth || line.trim().is_empty());
-        let shown = if inside {
-            indent.min(line.len())
-        } else {
-            below = None;
-            visible(line, open)
+        let shown = match below {
+            Some(depth) if indent > depth || line.trim().is_empty() => indent,
+            _ => {
+                let secret = secret_at(line, open);
+                below = secret.map(|_| indent);
+                secret.unwrap_or(line.len())
+            }
         };
-        if !inside && shown < line.len() {
-            below = Some(indent);
-        }
         masked.push_str(line.get(..shown).unwrap_or_default());
         masked.extend(
             line.get(shown..)
@@ -50,23 +48,25 @@ fn stars(c: char) -> impl Iterator<Item = char> {
     std::iter::repeat_n(c, count)
 }
 
-/// Bytes of the line before the first secret value; its whole length when there is none.
-fn visible(line: &str, open: &[&str]) -> usize {
-    line.match_indices([':', '='])
-        .filter(|(at, _)| {
-            let before = line
-                .get(..*at)
-                .unwrap_or_default()
-                .trim_end()
-                .trim_end_matches(['"', '\'']);
+/// Where the first secret value of the line begins.
+fn secret_at(line: &str, open: &[&str]) -> Option<usize> {
+    let content = line.split(" #").next().unwrap_or(line);
+    content
+        .match_indices([':', '='])
+        .map(|(at, _)| at)
+        .find(|at| {
+            let (before, after) = content.split_at(*at);
+            let before = before.trim_end().trim_end_matches(['"', '\'']);
             let name = before
                 .rsplit(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'))
-                .next();
-            name.is_some_and(|name| is_secret_name(name) && !open.contains(&name))
+                .next()
+                .unwrap_or_default();
+            let value = after.get(1..).unwrap_or_default().trim_start();
+            let is_step =
+                open.contains(&name) && (value.is_empty() || value.starts_with(['{', '&', '*']));
+            is_secret_name(name) && !is_step
         })
-        .map(|(at, _)| at + 1)
-        .find(|at| !line.get(*at..).unwrap_or_default().trim().is_empty())
-        .unwrap_or(line.len())
+        .map(|at| at + 1)
 }
 
 #[cfg(test)]
@@ -107,9 +107,25 @@ mod tests {
     }
 
     #[test]
+    fn a_text_on_the_line_below_is_starred() {
+        assert_eq!(mask("token:\n  one\nb: c\n", &[]), "token:\n  ***\nb: c\n");
+        assert_eq!(mask("token: # why\n  one\n", &[]), "token: * ***\n  ***\n");
+    }
+
+    #[test]
     fn a_step_of_such_a_name_stays_readable() {
         let text = "- k3s_token: { state: staged }\n";
         assert_eq!(mask(text, &["k3s_token"]), text);
+        let text = "- k3s_token:\n    state: staged\n";
+        assert_eq!(mask(text, &["k3s_token"]), text);
+    }
+
+    #[test]
+    fn a_variable_called_like_a_step_is_starred() {
+        assert_eq!(
+            mask("vars: {k3s_token: abc}\n", &["k3s_token"]),
+            "vars: {k3s_token: ****\n"
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One mistake with its place, and all of them together.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use miette::{Diagnostic, LabeledSpan, SourceCode};
@@ -37,7 +38,7 @@ impl Problem {
     pub fn new(code: &'static str, what: impl Into<String>) -> Self {
         Self {
             code,
-            what: what.into(),
+            what: what.into().replace(|c: char| c.is_control(), " "),
             label: None,
             help: None,
             severity: Severity::Error,
@@ -89,10 +90,6 @@ impl Problem {
             |(text, at)| (text.name().to_owned(), at.offset()),
         )
     }
-
-    fn same_as(&self, other: &Self) -> bool {
-        self.code == other.code && self.what == other.what && self.rank() == other.rank()
-    }
 }
 
 impl fmt::Display for Problem {
@@ -131,35 +128,45 @@ impl Diagnostic for Problem {
     }
 }
 
-/// All that was found, in the order of the text, each once.
+/// All that was found, each once.
 #[derive(Debug, Clone, Default)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    found: Vec<Problem>,
+    known: HashSet<Identity>,
+}
+
+/// What makes two problems the same: code, text, and place.
+type Identity = (&'static str, String, (String, usize));
 
 impl Problems {
     /// Adds one, unless the same stands at the same place already (as behind two aliases of one anchor).
     pub fn push(&mut self, problem: Problem) {
-        if !self.0.iter().any(|known| known.same_as(&problem)) {
-            self.0.push(problem);
-            self.0.sort_by_cached_key(Problem::rank);
+        if self
+            .known
+            .insert((problem.code, problem.what.clone(), problem.rank()))
+        {
+            self.found.push(problem);
         }
     }
 
     /// Adds all of another collection.
     pub fn extend(&mut self, others: Self) {
-        for problem in others.0 {
+        for problem in others.found {
             self.push(problem);
         }
     }
 
     /// Each in the order of its text.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
+        let mut sorted: Vec<&Problem> = self.found.iter().collect();
+        sorted.sort_by_cached_key(|problem| problem.rank());
+        sorted.into_iter()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.found.is_empty()
     }
 
     /// How many are errors.
@@ -175,7 +182,7 @@ impl Problems {
     }
 
     fn count(&self, severity: Severity) -> usize {
-        self.0.iter().filter(|p| p.severity == severity).count()
+        self.found.iter().filter(|p| p.severity == severity).count()
     }
 
     /// The value, unless there are errors. Warnings are dropped.
@@ -193,15 +200,57 @@ impl Problems {
 
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {
-        Self(vec![problem])
+        let mut problems = Self::default();
+        problems.push(problem);
+        problems
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let texts: Vec<String> = self.0.iter().map(|p| p.what.clone()).collect();
+        let texts: Vec<String> = self.iter().map(|p| p.what.clone()).collect();
         f.write_str(&texts.join("; "))
     }
 }
 
 impl std::error::Error for Problems {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Source;
+
+    fn at(offset: usize) -> Problem {
+        let source = Source::new("x.yml", "ä: b\r\nc: d\n", &[]);
+        Problem::new("test::code", "it is wrong").at(&source.shown, (offset, 1))
+    }
+
+    #[test]
+    fn line_and_column_count_characters_from_one() {
+        assert_eq!(at(0).position(), Some(("x.yml", 1, 1)));
+        assert_eq!(at(4).position(), Some(("x.yml", 1, 4)));
+        assert_eq!(at(7).position(), Some(("x.yml", 2, 1)));
+    }
+
+    #[test]
+    fn problems_come_in_the_order_of_the_text_and_once() {
+        let mut problems = Problems::default();
+        for offset in [7, 0, 7] {
+            problems.push(at(offset));
+        }
+        let lines: Vec<_> = problems
+            .iter()
+            .filter_map(Problem::position)
+            .map(|p| p.1)
+            .collect();
+        assert_eq!(lines, [1, 2]);
+    }
+
+    #[test]
+    fn warnings_do_not_stop() {
+        let warned = Problems::from(at(0).warning());
+        assert_eq!((warned.errors(), warned.warnings()), (0, 1));
+        assert_eq!(warned.unless_errors(5).ok(), Some(5));
+        assert!(Problems::from(at(0)).unless_errors(5).is_err());
+    }
+}

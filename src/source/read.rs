@@ -6,6 +6,7 @@ use miette::NamedSource;
 
 use super::{Problem, SourceText, mask};
 
+const BYTE_ORDER_MARK: char = '\u{feff}';
 const MOST_BYTES: u64 = 16 << 20;
 
 /// A text as it is for parsing, and as it may be shown.
@@ -27,10 +28,26 @@ impl Source {
     /// Takes a text under the name that people know it by. Keys in `open` are no secrets.
     #[must_use]
     pub fn new(name: &str, text: impl Into<String>, open: &[&str]) -> Self {
-        let text = zeroize::Zeroizing::new(text.into());
-        let shown = std::sync::Arc::new(NamedSource::new(name, mask(&text, open)));
+        let mut text = zeroize::Zeroizing::new(text.into());
+        if text.starts_with(BYTE_ORDER_MARK) {
+            text.remove(0);
+        }
+        let shown = std::sync::Arc::new(NamedSource::new(name, harmless(&mask(&text, open))));
         Self { text, shown }
     }
+}
+
+/// The text without control characters, which a terminal would obey, byte for byte as long.
+fn harmless(text: &str) -> String {
+    let dots = |c: char| match c {
+        '\n' | '\r' | '\t' => (c, 1),
+        c if c.is_control() => ('?', c.len_utf8()),
+        c => (c, 1),
+    };
+    text.chars()
+        .map(dots)
+        .flat_map(|(c, count)| std::iter::repeat_n(c, count))
+        .collect()
 }
 
 /// Reads a file. `what` says what it should be: `playbook`, `inventory`.
@@ -97,4 +114,33 @@ fn text_of(name: &str, bytes: Vec<u8>, open: &[&str]) -> Result<Source, Problem>
         .at(&source.shown, (offset, 1))
         .label("here")
         .help("save the file as UTF-8 text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Source, text_of};
+
+    #[test]
+    fn what_is_shown_is_as_long_as_the_text_and_holds_no_controls() {
+        let text = "a: \u{1b}[31m\u{85}x\ntoken: secret\n";
+        let source = Source::new("x.yml", text, &[]);
+        assert_eq!(source.shown.inner().len(), text.len());
+        assert_eq!(source.shown.inner(), "a: ?[31m??x\ntoken: ******\n");
+    }
+
+    #[test]
+    fn a_byte_order_mark_does_not_count() {
+        assert_eq!(
+            Source::new("x.yml", "\u{feff}a: b", &[]).text.as_str(),
+            "a: b"
+        );
+    }
+
+    #[test]
+    fn the_first_bad_byte_is_shown() {
+        let problem = text_of("x.yml", b"a: \xff\n".to_vec(), &[]).expect_err("not UTF-8");
+        assert_eq!(problem.position(), Some(("x.yml", 1, 4)));
+        let problem = text_of("x.yml", b"a\n: \0\n".to_vec(), &[]).expect_err("a NUL");
+        assert_eq!(problem.position(), Some(("x.yml", 2, 3)));
+    }
 }

@@ -6,6 +6,9 @@ use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyle
 
 use super::{Problem, Problems};
 
+/// More are only counted.
+const MOST_SHOWN: usize = 50;
+
 /// How problems are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
@@ -65,11 +68,11 @@ impl Problems {
     /// All problems drawn one under the other, then their number.
     #[must_use]
     pub fn render(&self, look: Look) -> String {
-        let mut drawn: String = self
+        let shown = self
             .iter()
-            .map(|p| p.render(look))
-            .collect::<Vec<_>>()
-            .join("\n");
+            .take(MOST_SHOWN)
+            .map(|problem| problem.render(look));
+        let mut drawn = shown.collect::<Vec<_>>().join("\n");
         let counts = [(self.errors(), "mistake"), (self.warnings(), "warning")];
         let counts: Vec<String> = counts
             .into_iter()

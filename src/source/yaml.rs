@@ -73,13 +73,13 @@ impl<'a> Builder<'a> {
     fn read(&mut self) -> Result<(), Box<Problem>> {
         let source = self.source;
         for event in Parser::new_from_str(&source.text) {
-            let (event, span) = event.map_err(|error| self.syntax(&error))?;
+            let (event, span) = event.map_err(|error| Box::new(self.syntax(&error)))?;
             self.event(event, span)?;
         }
         Ok(())
     }
 
-    fn syntax(&self, error: &saphyr_parser::ScanError) -> Box<Problem> {
+    fn syntax(&self, error: &saphyr_parser::ScanError) -> Problem {
         let offset = self.offsets.byte(error.marker().index());
         let line = self.source.text.get(offset..).unwrap_or_default();
         let tab = line.starts_with('\t') || self.line_start(offset).contains('\t');
@@ -90,11 +90,11 @@ impl<'a> Builder<'a> {
                 (offset, 0).into(),
             )
             .label("here");
-        Box::new(if tab {
+        if tab {
             problem.help("YAML is indented by spaces, never by tabs")
         } else {
             problem.help("mend this first: what follows it was not looked at")
-        })
+        }
     }
 
     fn line_start(&self, offset: usize) -> &str {
@@ -259,11 +259,7 @@ impl<'a> Builder<'a> {
             .get(start..end.max(start))
             .unwrap_or_default();
         let line = text.lines().next().unwrap_or_default();
-        let line = if text.lines().nth(1).is_some() {
-            line.split(" #").next().unwrap_or_default()
-        } else {
-            line
-        };
+        let line = line.split(" #").next().unwrap_or_default();
         (start, line.trim_end().len()).into()
     }
 
@@ -322,17 +318,10 @@ fn enter(
     value: Arc<Node>,
 ) -> Option<Refusal> {
     let at = key.at;
-    let text = match &key.kind {
-        Kind::Scalar(scalar) => scalar.text.clone(),
-        _ => {
-            let help = "put a text before the colon; quote braces: `\"{{ … }}\"`";
-            return Some((
-                "yaml::key",
-                format!("{} cannot be a key", key.noun()),
-                at,
-                help,
-            ));
-        }
+    let Kind::Scalar(Scalar { text, .. }) = &key.kind else {
+        let help = "put a text before the colon; quote braces: `\"{{ … }}\"`";
+        let what = format!("{} cannot be a key", key.noun());
+        return Some(("yaml::key", what, at, help));
     };
     if text == "<<" {
         let help = "write the keys out, or give the whole value by an alias";
@@ -353,7 +342,7 @@ fn enter(
         ));
     }
     entries.push(Entry {
-        key: text,
+        key: text.clone(),
         at,
         value,
     });
@@ -385,5 +374,95 @@ impl Offsets {
             return index.min(self.length);
         }
         self.table.get(index).copied().unwrap_or(self.length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Option<Arc<Node>>, Problems) {
+        let mut problems = Problems::default();
+        let root = tree(&Source::new("x.yml", text, &[]), &mut problems);
+        (root, problems)
+    }
+
+    fn codes(text: &str) -> Vec<&'static str> {
+        read(text).1.iter().map(|problem| problem.code).collect()
+    }
+
+    #[test]
+    fn a_place_is_counted_in_bytes_whatever_stands_before_it() {
+        let text = "a: größe\nb: [\"ü\", x]  # ß\n";
+        let root = read(text).0.expect("a tree");
+        let list = root.get("b").expect("b");
+        let last = &list.items().expect("a list")[1];
+        let written = |at: SourceSpan| &text[at.offset()..at.offset() + at.len()];
+        assert_eq!(written(last.at), "x");
+        assert_eq!(written(list.at), "[\"ü\", x]");
+        assert_eq!(written(root.get("a").expect("a").at), "größe");
+    }
+
+    #[test]
+    fn what_stands_behind_an_alias_has_the_place_of_its_anchor() {
+        let root = read("a: &x [1]\nb: *x\n").0.expect("a tree");
+        assert_eq!(root.get("b").expect("b").at.offset(), 6);
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_and_not_followed() {
+        assert_eq!(codes(&"- ".repeat(1000)), ["yaml::too-deep"]);
+        let flow = codes(&"[".repeat(100_000));
+        assert!(
+            flow == ["yaml::too-deep"] || flow == ["yaml::syntax"],
+            "{flow:?}"
+        );
+        let mut indented = String::new();
+        for depth in 0..1000 {
+            indented.push_str(&format!("{:depth$}a:\n", ""));
+        }
+        assert_eq!(codes(&indented), ["yaml::too-deep"]);
+    }
+
+    #[test]
+    fn aliases_that_multiply_are_refused() {
+        let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for n in 1..12 {
+            let list = vec![format!("*a{}", n - 1); 10].join(", ");
+            text.push_str(&format!("a{n}: &a{n} [{list}]\n"));
+        }
+        assert_eq!(codes(&text), ["yaml::too-large"]);
+    }
+
+    #[test]
+    fn a_large_text_is_read() {
+        let text = "- {a: 1, b: [x, y], c: \"zzz\"}\n".repeat(20_000);
+        let (root, problems) = read(&text);
+        assert!(problems.is_empty());
+        assert_eq!(
+            root.and_then(|root| Some(root.items()?.len())),
+            Some(20_000)
+        );
+    }
+
+    #[test]
+    fn nothing_is_null() {
+        assert!(read("").0.is_none_or(|root| root.is_null()));
+        assert!(
+            read("a:\n")
+                .0
+                .expect("a tree")
+                .get("a")
+                .expect("a")
+                .is_null()
+        );
+        assert!(
+            !read("a: ''\n")
+                .0
+                .expect("a tree")
+                .get("a")
+                .expect("a")
+                .is_null()
+        );
     }
 }

@@ -5,6 +5,8 @@ mod evaluate;
 mod filters;
 mod scope;
 mod templated;
+#[cfg(test)]
+mod tests;
 
 pub use evaluate::{evaluate, literal, render_text};
 pub use scope::LazyVars;

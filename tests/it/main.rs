@@ -9,3 +9,4 @@ mod ssh;
 mod ssh_hosts;
 mod ssh_lab;
 mod ssh_rig;
+mod steps;

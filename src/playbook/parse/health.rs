@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Reader;
 use crate::playbook::Health;
-use crate::playbook::keywords::{HEALTH, HEALTH_LATER};
+use crate::playbook::keywords::IN_HEALTH;
 use crate::source::{Entry, Node};
 
 /// Reads `health`.
@@ -50,7 +50,7 @@ fn take(entry: &Entry, health: &mut Health, reader: &mut Reader<'_>) {
                 reader.problem("playbook::health", what, value.at, "the default is `5s`");
             }
         }
-        key => reader.unknown(key, entry.at, "`health`", HEALTH, HEALTH_LATER),
+        key => reader.unknown(key, entry.at, &IN_HEALTH),
     }
 }
 

@@ -40,7 +40,12 @@ fn empty(source: &Source) -> Problems {
 fn plays(root: &Node, reader: &mut Reader<'_>) -> Vec<Play> {
     let items = root.items().unwrap_or_default();
     if items.is_empty() {
-        let what = format!("a playbook is a list of plays, not {}", root.noun());
+        let found = if root.items().is_some() {
+            "an empty list"
+        } else {
+            root.noun()
+        };
+        let what = format!("a playbook is a list of plays, not {found}");
         let help = "begin each play with `- hosts: …`";
         reader.problem("playbook::empty", what, root.at, help);
     }

@@ -1,7 +1,7 @@
 //! One play.
 
 use super::{Reader, health, serial, task};
-use crate::playbook::keywords::{PLAY, PLAY_LATER};
+use crate::playbook::keywords::IN_PLAY;
 use crate::playbook::{Order, Places, Play};
 use crate::source::{Entry, Node, SourceSpan, nearest};
 
@@ -81,7 +81,7 @@ fn take(entry: &Entry, index: usize, play: &mut Play, reader: &mut Reader<'_>) {
         "order" => play.order = order(value, reader),
         "health" => play.health = health::read(value, reader),
         "needs" => needs(value, play, reader),
-        "tasks" => play.tasks = task::list(value, &[index], reader),
+        "tasks" => play.tasks = task::list(entry, &[index], reader),
         "vars" => play.vars = vars(value, reader),
         "become" => play.r#become = reader.boolean(value, "become"),
         "become_user" => play.become_user = reader.text(value, "become_user"),
@@ -92,7 +92,7 @@ fn take(entry: &Entry, index: usize, play: &mut Play, reader: &mut Reader<'_>) {
         }
         "max_fail_percentage" => play.max_fail_percentage = serial::percent(value, reader),
         "gather_facts" => gather_facts(entry, reader),
-        key => reader.unknown(key, entry.at, "a play", PLAY, PLAY_LATER),
+        key => reader.unknown(key, entry.at, &IN_PLAY),
     }
 }
 
@@ -167,7 +167,7 @@ fn gather_facts(entry: &Entry, reader: &mut Reader<'_>) {
 fn name(play: &mut Play, named_at: Option<SourceSpan>, earlier: &[Play], reader: &mut Reader<'_>) {
     let taken = |name: &str| earlier.iter().any(|other| other.name == name);
     if let Some(at) = named_at {
-        if taken(&play.name) {
+        if !play.name.is_empty() && taken(&play.name) {
             let what = format!("another play is called `{}` too", play.name);
             reader.problem(
                 "playbook::duplicate-name",

@@ -2,15 +2,16 @@
 
 use super::Reader;
 use crate::playbook::Task;
-use crate::playbook::keywords::{MODULES_LATER, TASK, TASK_LATER};
+use crate::playbook::keywords::{IN_TASK, MODULES_LATER, TASK, TASK_LATER};
 use crate::source::{Entry, Node, nearest};
 use crate::steps::Step;
 
-/// Reads a list of tasks. `above` is the path of what they belong to.
-pub(super) fn list(node: &Node, above: &[usize], reader: &mut Reader<'_>) -> Vec<Task> {
+/// Reads the list of tasks below `tasks` or `undo`. `above` is the path of what they belong to.
+pub(super) fn list(entry: &Entry, above: &[usize], reader: &mut Reader<'_>) -> Vec<Task> {
+    let node = &entry.value;
     let Some(items) = node.items() else {
         if !node.is_null() {
-            reader.wrong(node, "tasks", "a list of tasks");
+            reader.wrong(node, &entry.key, "a list of tasks");
         }
         return Vec::new();
     };
@@ -111,7 +112,7 @@ fn undo(entry: &Entry, path: &[usize], reader: &mut Reader<'_>) -> Vec<Task> {
         );
         return Vec::new();
     }
-    let tasks = list(&entry.value, path, reader);
+    let tasks = list(entry, path, reader);
     if let Some(index) = tasks.iter().position(|task| task.run_once) {
         let item = entry.value.items().and_then(|items| items.get(index));
         let at = item
@@ -161,7 +162,7 @@ fn stranger(entry: &Entry, has_step: bool, reader: &mut Reader<'_>) {
     let key = entry.key.as_str();
     let short = key.rsplit('.').next().unwrap_or(key);
     if TASK_LATER.contains(&key) || has_step && !MODULES_LATER.contains(&short) {
-        return reader.unknown(key, entry.at, "a task", TASK, TASK_LATER);
+        return reader.unknown(key, entry.at, &IN_TASK);
     }
     let known = Step::NAMES.iter().chain(TASK).copied();
     let (what, help) = if short != key && Step::NAMES.contains(&short) {
