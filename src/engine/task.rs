@@ -114,7 +114,8 @@ impl Visit<'_> {
         );
         let proposal = at.task.step.propose(&probe).await;
         if let Ok(proposal) = &proposal {
-            for text in &proposal.notes {
+            // A look after the work confirms it and has nothing new to say.
+            for text in proposal.notes.iter().filter(|_| self.index == 0) {
                 if self.noted.insert(text.clone()) {
                     let (key, host, text) = (at.key.clone(), at.host.clone(), text.clone());
                     self.shared
