@@ -1,4 +1,10 @@
 //! Plans: what waits for what, and how large the graph becomes.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends at the first surprise"
+)]
 
 use std::collections::{HashMap, HashSet};
 
