@@ -1,7 +1,6 @@
 //! Playbooks and inventories, good and bad, as files: what a person is told of each stands beside it.
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test ends at the first surprise"
 )]

@@ -1,6 +1,5 @@
 //! Plans: what waits for what, and how large the graph becomes.
 #![expect(
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test ends at the first surprise"

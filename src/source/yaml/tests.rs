@@ -49,7 +49,16 @@ fn aliases_that_multiply_are_refused() {
     let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for n in 1..12 {
         let list = vec![format!("*a{}", n - 1); 10].join(", ");
-        text += &format!("a{n}: &a{n} [{list}]\n");
+        text += &[
+            "a",
+            &n.to_string(),
+            ": &a",
+            &n.to_string(),
+            " [",
+            &list,
+            "]\n",
+        ]
+        .concat();
     }
     assert_eq!(codes(&text), ["yaml::too-large"]);
 }
