@@ -133,7 +133,9 @@ impl Percent {
 /// A moment on one host's own clock, in microseconds since 1970 UTC.
 ///
 /// Only moments of the same host may be compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct HostTime(pub i64);
 

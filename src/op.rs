@@ -89,7 +89,7 @@ pub enum Until {
     Restarted {
         /// Such as `k3s.service`.
         unit: String,
-        /// The InvocationID seen before.
+        /// The `InvocationID` seen before.
         before: String,
     },
     /// The supervisor accepts this secret.

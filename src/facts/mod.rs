@@ -2,10 +2,25 @@
 
 pub mod probe;
 
-pub use probe::{Fleet, Member, Probe, RunOptions, Scope};
+mod etcd;
+mod files;
+mod journal;
+mod knocked;
+mod nodes;
+mod program;
+mod unit;
+
+pub use etcd::{EtcdMember, Member as EtcdState};
+pub use files::{Contents, NodeName, Paths};
+pub use journal::Journal;
+pub use knocked::Knocked;
+pub use nodes::{Lease, Leases, Node, Nodes};
+pub use probe::{Fleet, Member, Overlay, Probe, RunOptions, Scope};
+pub use program::{Binary, FreeSpace, K3sVersion, Runs};
+pub use unit::{Unit, UnitState, Units};
 
 use crate::secret::Secret;
-use crate::wire::{Query, Response, TransportError};
+use crate::wire::{Query, Ran, Response, TransportError};
 
 /// One thing to know about a host. Tuples of facts are facts: one round trip.
 pub trait Fact: Send + Sync {
@@ -34,11 +49,41 @@ pub enum FactError {
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// The host answered in a way that was not foreseen.
-    #[error("{what} is not readable: {why}")]
+    #[error("{what} cannot be read: {why}")]
     Unreadable {
         /// Which fact, such as "the state of k3s.service".
         what: String,
         /// What was wrong with the answer.
         why: String,
     },
+}
+
+/// The end of a program that was asked for at this place of the answers.
+fn ran<'a>(responses: &'a [Response], at: usize, what: &str) -> Result<&'a Ran, FactError> {
+    match responses.get(at) {
+        Some(Response::Ran(ran)) => Ok(ran),
+        other => Err(unreadable(what, format!("the answer is {other:?}"))),
+    }
+}
+
+fn unreadable(what: impl Into<String>, why: impl Into<String>) -> FactError {
+    FactError::Unreadable {
+        what: what.into(),
+        why: why.into(),
+    }
+}
+
+/// What a failed program said, for an error.
+fn said(ran: &Ran) -> String {
+    let text = ran.stderr.text();
+    let text = if text.trim().is_empty() {
+        ran.stdout.text()
+    } else {
+        text
+    };
+    if ran.timed_out {
+        format!("it took too long; {}", text.trim())
+    } else {
+        format!("status {}: {}", ran.status, text.trim())
+    }
 }

@@ -60,6 +60,11 @@ pub struct RunOptions {
     pub expect_unmanaged: Vec<String>,
 }
 
+/// A host, how often it was changed before, and what it was asked.
+type Asked = (HostName, u64, Vec<Query>);
+/// When it answered, and what.
+type Answered = (Timestamp, Arc<[Response]>);
+
 /// What all looks of a run share: the transport, the fleet, and answers that are still fresh.
 pub struct Scope {
     /// Carries queries.
@@ -70,7 +75,7 @@ pub struct Scope {
     pub options: RunOptions,
     /// The run's clock.
     pub clock: Clock,
-    seen: quick_cache::sync::Cache<(HostName, u64, Vec<Query>), (Timestamp, Arc<[Response]>)>,
+    seen: quick_cache::sync::Cache<Asked, Answered>,
     changes: HashMap<HostName, AtomicU64>,
     learned: std::sync::mpsc::Sender<Secret>,
 }
@@ -124,7 +129,7 @@ impl Scope {
         for _ in 0..2 {
             match self.transport.exec(host, &batch).await {
                 Err(TransportError::NotStarted { .. } | TransportError::Unknown { .. }) => {
-                    self.clock.sleep(pause).await
+                    self.clock.sleep(pause).await;
                 }
                 answer => return Ok(answer?),
             }
@@ -233,6 +238,11 @@ impl<'a> Probe<'a> {
     #[must_use]
     pub fn options(&self) -> &'a RunOptions {
         &self.scope.options
+    }
+
+    /// Makes a secret known that was found while looking, so that it is redacted from now on.
+    pub fn learn(&self, secret: &Secret) {
+        self.scope.learned.send(secret.clone()).ok();
     }
 
     /// Looks at the task's own host, now.

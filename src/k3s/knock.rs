@@ -8,7 +8,6 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use crate::secret::{Content, Secret};
-use crate::wire::Command;
 
 /// Which user of the supervisor a secret is tried as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -77,22 +76,6 @@ pub enum Heard {
 }
 
 impl Knock {
-    /// The command that asks, as root on the host.
-    #[must_use]
-    pub fn command(&self) -> Command {
-        Command::new([
-            self.door.k3s.as_str(),
-            "kubectl",
-            "--kubeconfig=/dev/stdin",
-            "--request-timeout=10s",
-            "get",
-            "--raw",
-            self.role.path(),
-        ])
-        .stdin(self.door.kubeconfig(self.role, &self.secret))
-        .within(std::time::Duration::from_secs(20))
-    }
-
     /// Reads kubectl's status and words.
     #[must_use]
     pub fn heard(&self, status: i32, stdout: &str, stderr: &str) -> Heard {

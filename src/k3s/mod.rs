@@ -2,4 +2,11 @@
 //!
 //! Pure: no clock, no I/O, no host. Every rule here cites what was measured on real K3s or read in its source.
 
+pub mod install;
+pub mod journal;
 pub mod knock;
+pub mod order;
+pub mod phase;
+pub mod surface;
+pub mod token;
+pub mod version;

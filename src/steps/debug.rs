@@ -15,6 +15,7 @@ pub struct Debug {
 }
 
 impl Debug {
+    #[expect(clippy::unused_async, reason = "every step has this shape")]
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
         let text = self.msg.render(probe.vars())?;
         Ok(Proposal {

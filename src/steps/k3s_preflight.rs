@@ -1,9 +1,19 @@
-//! `k3s_preflight`
+//! `k3s_preflight`: looks at a host before anything is changed, and says everything that stands in the way at once.
+//! The first server also speaks for the fleet.
+
+mod fleet;
 
 use serde::Deserialize;
 
-use super::{Proposal, StepError};
-use crate::facts::Probe;
+use super::k3s_restart::stale_pin;
+use super::look::{AgentStanding, Blind, Cluster, Freshness, Seen};
+use super::{Proposal, StepError, Unmet};
+use crate::facts::{FactError, FreeSpace, K3sVersion, Probe};
+use crate::k3s::install::Kind;
+use crate::k3s::phase::Standing;
+
+/// Free space that writing tokens and a restart need, in KiB.
+const FREE_KIB: u64 = 20 * 1024;
 
 /// `k3s_preflight`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -12,7 +22,166 @@ pub struct K3sPreflight {}
 
 impl K3sPreflight {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
-        let _ = (self, probe);
-        Ok(Proposal::default())
+        let seen = match Seen::look(probe, probe.host(), Freshness::Now).await {
+            Ok(seen) => seen,
+            Err(Blind::Unasked(error)) => return Err(error.into()),
+            Err(Blind::Faulty(fault)) => {
+                return Ok(Proposal::refuse(vec![Unmet::of_fault(&fault)]));
+            }
+        };
+        let cluster = Cluster::around(probe).await;
+        let mut proposal = Proposal::refuse(of_host(probe, &seen).await?);
+        let speaks = probe
+            .fleet()
+            .servers
+            .first()
+            .is_some_and(|first| first.name == seen.host);
+        if speaks {
+            fleet::judge(probe, &cluster, &mut proposal).await?;
+        } else if let Ok(standing) = cluster.standing()? {
+            of_agent(probe, &seen, &cluster, standing, &mut proposal).await?;
+        }
+        of_unit(&seen, cluster.standing.as_ref().ok(), &mut proposal);
+        Ok(proposal)
+    }
+}
+
+async fn of_host(probe: &Probe<'_>, seen: &Seen) -> Result<Vec<Unmet>, StepError> {
+    let host = &seen.host;
+    let mut unmet: Vec<Unmet> = seen
+        .install
+        .faults
+        .iter()
+        .map(Unmet::of_fault)
+        .chain(stale_pin(seen))
+        .collect();
+    let (place, wanted) = match (seen.install.kind, probe.fleet().is_server(host)) {
+        (Kind::Server, false) => ("server", "servers"),
+        (Kind::Agent, true) => ("agent", "agents"),
+        _ => ("", ""),
+    };
+    if !place.is_empty() {
+        unmet.push(Unmet::new(
+            "wrong-group",
+            format!("{} on {host} runs `k3s {place}`, but the inventory does not have {host} among the {wanted}", seen.unit.text.id),
+            format!("move {host} to the group of {wanted}"),
+        ));
+    }
+    if seen.install.kind == Kind::Server {
+        unmet.extend(of_server(probe, seen).await?);
+    }
+    let space = probe.get(FreeSpace(seen.install.data_dir.clone())).await;
+    match space {
+        Ok(free) if free < FREE_KIB => unmet.push(Unmet::new(
+            "disk-full",
+            format!(
+                "{host} has only {free} KiB free below {}",
+                seen.install.data_dir
+            ),
+            format!("free {} MiB there", FREE_KIB / 1024),
+        )),
+        Ok(_) | Err(FactError::Unreadable { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(unmet)
+}
+
+async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Vec<Unmet>, StepError> {
+    let host = &seen.host;
+    let mut unmet = Vec::new();
+    let version = probe
+        .get(K3sVersion {
+            k3s: seen.k3s.clone(),
+        })
+        .await?;
+    if !version.can_rotate() {
+        unmet.push(Unmet::new(
+            "version-cannot-rotate",
+            format!("{host} has K3s {version}, which cannot rotate its token"),
+            "upgrade to v1.25.15, v1.26.10, v1.27.7, v1.28.3 or later first",
+        ));
+    }
+    if seen.install.surfaces.is_empty() {
+        let what = format!(
+            "no token was found on {host}, neither configured nor in {}",
+            seen.install.data("server/token")
+        );
+        unmet.push(Unmet::new(
+            "no-token",
+            what,
+            format!("see whether K3s ever started on {host}"),
+        ));
+    }
+    Ok(unmet)
+}
+
+async fn of_agent(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    cluster: &Cluster,
+    standing: &Standing,
+    proposal: &mut Proposal,
+) -> Result<(), StepError> {
+    if seen.install.kind == Kind::Server {
+        return Ok(());
+    }
+    let theirs = cluster
+        .servers
+        .iter()
+        .find_map(|server| server.seen.ca_hash());
+    if let (Some(ours), Some(theirs)) = (seen.ca_hash(), theirs)
+        && ours != theirs
+    {
+        proposal.unmet.push(Unmet::new(
+            "another-cluster",
+            format!(
+                "{} trusts another CA than the servers have: it belongs to another cluster",
+                seen.host
+            ),
+            format!(
+                "take {} out of the inventory, or join it to this cluster",
+                seen.host
+            ),
+        ));
+    }
+    if let AgentStanding::Foreign(why) = AgentStanding::look(probe, seen, standing).await? {
+        proposal
+            .notes
+            .push(format!("{} keeps its token: {why}", seen.host));
+    }
+    Ok(())
+}
+
+/// Before a rotation every host must be well; once it has begun, forward is right, and a sick agent is only named.
+fn of_unit(seen: &Seen, standing: Option<&Standing>, proposal: &mut Proposal) {
+    let (host, unit) = (&seen.host, &seen.unit);
+    if unit.needs_reload {
+        proposal.unmet.push(Unmet::new(
+            "needs-daemon-reload",
+            format!(
+                "unit files of {} on {host} were changed since systemd read them",
+                unit.text.id
+            ),
+            format!("run `systemctl daemon-reload` on {host}"),
+        ));
+    }
+    if unit.file_state != "enabled" && !unit.file_state.is_empty() {
+        proposal.notes.push(format!(
+            "{} on {host} is {}: it will not start by itself at boot",
+            unit.text.id, unit.file_state
+        ));
+    }
+    if unit.is_active() {
+        return;
+    }
+    let what = format!("{} on {host} is {}", unit.text.id, unit.words());
+    if seen.install.kind == Kind::Agent && standing.is_some_and(Standing::is_rotated) {
+        proposal.notes.push(what);
+    } else {
+        proposal.unmet.push(Unmet::new(
+            "unit-not-active",
+            what,
+            format!("get {} to run on {host} first", unit.text.id),
+        ));
     }
 }

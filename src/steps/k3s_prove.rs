@@ -1,18 +1,129 @@
-//! `k3s_prove`
+//! `k3s_prove`: shows on each host that NEW works and OLD is dead, and on the first server that nobody was left out.
+//! When all of it is green, the kept OLD is deleted.
 
+use futures::future::join_all;
 use serde::Deserialize;
 
-use super::{Proposal, StepError};
+use super::k3s_token::{proof_of_agent, proof_of_server};
+use super::look::{AgentStanding, Blind, Cluster, Freshness, Seen};
+use super::unmanaged::unmanaged_nodes;
+use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
+use crate::k3s::install::Kind;
+use crate::k3s::phase::Standing;
+use crate::op::{Act, Op};
 
 /// `k3s_prove`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct K3sProve {}
 
+/// Said by every proof, since no rotation undoes it.
+pub const EXPOSED: &str = "whoever had the old server token could read the cluster's CA keys; a rotation does not undo that";
+
 impl K3sProve {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
-        let _ = (self, probe);
-        Ok(Proposal::default())
+        let seen = match Seen::look(probe, probe.host(), Freshness::Now).await {
+            Ok(seen) => seen,
+            Err(Blind::Unasked(error)) => return Err(error.into()),
+            Err(Blind::Faulty(fault)) => {
+                return Ok(Proposal::refuse(vec![red(Unmet::of_fault(&fault))]));
+            }
+        };
+        let cluster = Cluster::around(probe).await;
+        let standing = match cluster.standing()? {
+            Ok(standing) => standing,
+            Err(unmet) => return Ok(Proposal::refuse(unmet.into_iter().map(red).collect())),
+        };
+        let mut proposal = match seen.install.kind {
+            Kind::Server => proof_of_server(probe, &seen, standing).await?,
+            Kind::Agent => proof_of_agent(probe, &seen, standing).await?,
+        };
+        let speaks = probe
+            .fleet()
+            .servers
+            .first()
+            .is_some_and(|first| first.name == seen.host);
+        if speaks {
+            proposal.notes.push(EXPOSED.to_owned());
+            proposal
+                .unmet
+                .extend(unmanaged_nodes(probe, &cluster).await.into_iter().map(red));
+            if proposal.unmet.is_empty() && proposal.ops.is_empty() {
+                forget(probe, &cluster, standing, &mut proposal).await?;
+            }
+        }
+        Ok(proposal)
     }
+}
+
+fn red(unmet: Unmet) -> Unmet {
+    Unmet { red: true, ..unmet }
+}
+
+/// Deletes the kept OLD once the whole fleet is proven; while one host is not, it stays and the host's own task says why.
+async fn forget(
+    probe: &Probe<'_>,
+    cluster: &Cluster,
+    standing: &Standing,
+    proposal: &mut Proposal,
+) -> Result<(), StepError> {
+    let keepers: Vec<&Seen> = cluster
+        .servers
+        .iter()
+        .map(|server| &server.seen)
+        .filter(|seen| seen.kept().is_some())
+        .collect();
+    if keepers.is_empty() {
+        return Ok(());
+    }
+    let left = unproven(probe, cluster, standing).await?;
+    if left > 0 {
+        proposal.notes.push(format!(
+            "the old token is kept on the servers, since {left} hosts are not proven yet"
+        ));
+        return Ok(());
+    }
+    for seen in keepers {
+        let folder = seen.install.data("server/.keyroll");
+        let (file, why) = (seen.kept_path(), "forget the old token: it is proven dead");
+        proposal
+            .ops
+            .push(Op::root(&seen.host, why, Act::Remove { path: file }));
+        proposal.ops.push(Op::root(
+            &seen.host,
+            "remove its folder",
+            Act::Remove { path: folder },
+        ));
+    }
+    Ok(())
+}
+
+async fn unproven(
+    probe: &Probe<'_>,
+    cluster: &Cluster,
+    standing: &Standing,
+) -> Result<usize, StepError> {
+    let servers = cluster
+        .servers
+        .iter()
+        .filter(|server| server.seen.host != *probe.host());
+    let servers =
+        join_all(servers.map(|server| proof_of_server(probe, &server.seen, standing))).await;
+    let agents = join_all(probe.fleet().agents.iter().map(|member| async {
+        match AgentStanding::seen(probe, &member.name).await {
+            Ok(seen) => proof_of_agent(probe, &seen, standing).await,
+            Err(_) => Ok(Proposal::refuse(vec![Unmet::red(
+                "agent-unseen",
+                "it could not be looked at",
+                "",
+            )])),
+        }
+    }));
+    let mut left = 0;
+    for proof in servers.into_iter().chain(agents.await) {
+        let proof = proof?;
+        left += usize::from(!proof.unmet.is_empty() || !proof.ops.is_empty());
+    }
+    Ok(left)
 }

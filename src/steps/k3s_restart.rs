@@ -1,18 +1,215 @@
-//! `k3s_restart`
+//! `k3s_restart`: restarts K3s where its token was changed since it started, and waits, bounded, until it is back.
+
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Proposal, StepError};
-use crate::facts::Probe;
+use super::look::{AgentStanding, Blind, Cluster, Freshness, Seen, ServerSeen, words};
+use super::{Proposal, StepError, Unmet};
+use crate::facts::{EtcdMember, Probe};
+use crate::k3s::install::{Datastore, Kind};
+use crate::k3s::knock::{Knock, Role};
+use crate::k3s::phase::Standing;
+use crate::op::{Act, Op, Until, Wait};
+use crate::template::Templated;
+use crate::wire::Command;
+
+/// How long a server may take to come back: slow boards need minutes.
+const SERVER: Duration = Duration::from_mins(5);
+/// How long an agent may take to come back.
+const AGENT: Duration = Duration::from_mins(3);
 
 /// `k3s_restart`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct K3sRestart {}
+pub struct K3sRestart {
+    /// How long the unit may take to be active again, in seconds. Default: 300 for a server, 180 for an agent.
+    #[serde(default)]
+    pub timeout: Option<Templated<u64>>,
+}
 
 impl K3sRestart {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
-        let _ = (self, probe);
-        Ok(Proposal::default())
+        let seen = match Seen::look(probe, probe.host(), Freshness::Now).await {
+            Ok(seen) => seen,
+            Err(Blind::Unasked(error)) => return Err(error.into()),
+            Err(Blind::Faulty(fault)) => {
+                return Ok(Proposal::refuse(vec![Unmet::of_fault(&fault)]));
+            }
+        };
+        let timeout = match &self.timeout {
+            Some(timeout) => Duration::from_secs(timeout.render(probe.vars())?),
+            None if seen.install.kind == Kind::Server => SERVER,
+            None => AGENT,
+        };
+        match seen.install.kind {
+            Kind::Server => on_server(probe, &seen, timeout).await,
+            Kind::Agent => on_agent(probe, &seen, timeout).await,
+        }
     }
+}
+
+async fn on_agent(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    timeout: Duration,
+) -> Result<Proposal, StepError> {
+    if seen.unit.is_active() && seen.started_after_change() {
+        return Ok(Proposal::default());
+    }
+    let cluster = Cluster::around(probe).await;
+    let mut proposal = Proposal::of(restart(seen, timeout));
+    match cluster.standing()? {
+        Ok(standing) => {
+            if AgentStanding::look(probe, seen, standing).await? == AgentStanding::Old {
+                proposal.unmet.push(Unmet::new(
+                    "agent-has-old",
+                    format!("{} is still configured with the old token", seen.host),
+                    "let `k3s_token: { state: active }` come first",
+                ));
+            }
+        }
+        Err(unmet) => proposal.unmet = unmet,
+    }
+    proposal.unmet.extend(stale_pin(seen));
+    Ok(proposal)
+}
+
+/// A token that pins another CA hangs for ever at the next start (measured: agent-wrong-token, E3b).
+pub(super) fn stale_pin(seen: &Seen) -> Option<Unmet> {
+    let pinned = seen.install.winner()?.token.hash()?.to_owned();
+    let actual = seen.ca_hash()?;
+    (pinned != actual).then(|| {
+        Unmet::new(
+            "stale-ca-hash",
+            format!("the token of {} pins a CA that is not this cluster's: it would hang at its next start", seen.host),
+            format!("write the hash {actual} into the K10 part of the token on {}", seen.host),
+        )
+    })
+}
+
+async fn on_server(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    timeout: Duration,
+) -> Result<Proposal, StepError> {
+    let cluster = Cluster::now(probe).await;
+    let standing = match cluster.standing()? {
+        Ok(standing) => standing,
+        Err(unmet) => return Ok(Proposal::refuse(unmet)),
+    };
+    let memory = cluster
+        .server(&seen.host)
+        .and_then(|server| server.memory.secret());
+    let runs_right = seen.surface() == Some(&standing.datastore) && memory == seen.surface();
+    if runs_right && seen.unit.is_active() && seen.started_after_change() {
+        return Ok(Proposal::default());
+    }
+    let mut unmet: Vec<Unmet> = wrong_surface(seen, standing)
+        .into_iter()
+        .chain(stale_pin(seen))
+        .collect();
+    for other in cluster
+        .servers
+        .iter()
+        .filter(|other| other.seen.host != seen.host)
+    {
+        unmet.extend(not_well(probe, other).await?);
+    }
+    let mut ops = restart(seen, timeout);
+    let knock = Knock {
+        door: seen.door(),
+        role: Role::Server,
+        secret: standing.datastore.clone(),
+    };
+    let wait = Wait {
+        until: Until::Accepts(knock),
+        timeout: Duration::from_mins(2),
+        interval: Duration::from_secs(2),
+    };
+    ops.push(Op::root(
+        &seen.host,
+        "wait until it accepts that token",
+        Act::Wait(wait),
+    ));
+    Ok(Proposal {
+        ops,
+        unmet,
+        notes: Vec::new(),
+    })
+}
+
+/// A server starts well only with the datastore's token; with any other it fails for ever.
+fn wrong_surface(seen: &Seen, standing: &Standing) -> Option<Unmet> {
+    (seen.surface() != Some(&standing.datastore)).then(|| {
+        Unmet::new(
+            "restart-would-be-fatal",
+            format!(
+                "{} must not be restarted: {}",
+                seen.host,
+                words(standing.phase(&seen.host))
+            ),
+            "run the same command again, which brings its configuration in line first",
+        )
+    })
+}
+
+/// Never two servers down: every other one is looked at immediately before.
+async fn not_well(probe: &Probe<'_>, other: &ServerSeen) -> Result<Option<Unmet>, StepError> {
+    let host = &other.seen.host;
+    let next = format!("get {host} to be healthy, then run the same command again");
+    if !other.seen.unit.is_active() {
+        let what = format!(
+            "{host} is not running ({}), and no second server may go down",
+            other.seen.unit.words()
+        );
+        return Ok(Some(Unmet::new("other-server-down", what, next)));
+    }
+    if other.seen.install.datastore != Datastore::Etcd {
+        return Ok(None);
+    }
+    let member = probe
+        .get_now(
+            host,
+            EtcdMember {
+                k3s: other.seen.k3s.clone(),
+            },
+        )
+        .await?;
+    let what = format!(
+        "etcd on {host} is not well ({}), and no second member may go down",
+        member.words()
+    );
+    Ok((!member.is_well()).then(|| Unmet::new("etcd-member-not-well", what, next)))
+}
+
+/// `--no-block`: a restart of K3s with a wrong token can block for ever.
+fn restart(seen: &Seen, timeout: Duration) -> Vec<Op> {
+    let unit = seen.unit.text.id.clone();
+    let command =
+        Command::new(["systemctl", "restart", "--no-block", &unit]).within(Duration::from_mins(1));
+    let until = Until::Restarted {
+        unit: unit.clone(),
+        before: seen.unit.invocation.clone(),
+    };
+    let wait = Wait {
+        until,
+        timeout,
+        interval: Duration::from_secs(1),
+    };
+    vec![
+        Op::root(
+            &seen.host,
+            format!("restart {unit}, so that it takes the token it is configured with"),
+            Act::Run {
+                command,
+                leaves: Vec::new(),
+            },
+        ),
+        Op::root(
+            &seen.host,
+            format!("wait until {unit} is active again"),
+            Act::Wait(wait),
+        ),
+    ]
 }

@@ -1,9 +1,23 @@
-//! `k3s_token`
+//! `k3s_token`: brings the server token of a host into a state: staged, rotated, active, proven, or rolled back.
+
+mod active;
+mod proven;
+mod rolled_back;
+mod rotated;
+mod staged;
 
 use serde::Deserialize;
 
-use super::{Proposal, StepError};
+use super::look::{Blind, Cluster, Edit, Seen};
+use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
+use crate::k3s::install::Kind;
+use crate::k3s::knock::{Door, Role};
+use crate::op::{Act, Op};
+use crate::secret::{Content, Secret};
+use crate::wire::{Command, Owner, WriteFile};
+
+pub use proven::{proof_of_agent, proof_of_server};
 
 /// `k3s_token`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -17,21 +31,152 @@ pub struct K3sToken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// NEW waits beside the surface.
+    /// NEW waits beside the surface, and OLD is kept until the proof. Servers only.
     Staged,
-    /// The datastore is encrypted with NEW.
+    /// The datastore is encrypted with NEW. Servers only.
     Rotated,
     /// The surface holds NEW.
     Active,
-    /// OLD holds again, everywhere.
+    /// OLD holds again, everywhere; only while no running server has NEW in memory. Servers only.
     RolledBack,
     /// NEW is accepted and OLD is not.
     Proven,
 }
 
+impl State {
+    /// Its name in a playbook.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Staged => "staged",
+            Self::Rotated => "rotated",
+            Self::Active => "active",
+            Self::RolledBack => "rolled_back",
+            Self::Proven => "proven",
+        }
+    }
+}
+
 impl K3sToken {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
-        let _ = (self, probe);
-        Ok(Proposal::default())
+        let seen = match Seen::look(probe, probe.host(), super::look::Freshness::Now).await {
+            Ok(seen) => seen,
+            Err(Blind::Unasked(error)) => return Err(error.into()),
+            Err(Blind::Faulty(fault)) => {
+                return Ok(Proposal::refuse(vec![Unmet::of_fault(&fault)]));
+            }
+        };
+        if !seen.install.faults.is_empty() {
+            return Ok(Proposal::refuse(
+                seen.install.faults.iter().map(Unmet::of_fault).collect(),
+            ));
+        }
+        match (self.state, seen.install.kind) {
+            (State::Staged, Kind::Server) => staged::propose(probe, &seen).await,
+            (State::Rotated, Kind::Server) => rotated::propose(probe).await,
+            (State::RolledBack, Kind::Server) => rolled_back::propose(probe, &seen).await,
+            (State::Active, Kind::Server) => active::on_server(probe, &seen).await,
+            (State::Active, Kind::Agent) => active::on_agent(probe, &seen).await,
+            (State::Proven, Kind::Server) => proven::on_server(probe, &seen).await,
+            (State::Proven, Kind::Agent) => proven::on_agent(probe, &seen).await,
+            (State::Staged | State::Rotated | State::RolledBack, Kind::Agent) => {
+                Ok(Proposal::refuse(vec![Unmet::new(
+                    "servers-only",
+                    format!(
+                        "state {} is for servers, and {} is an agent",
+                        self.state.name(),
+                        seen.host
+                    ),
+                    "let the play's `hosts` name servers only",
+                )]))
+            }
+        }
     }
+}
+
+/// Writes a surface's file with other bytes, beside it, where it waits for the flip.
+fn stage(seen: &Seen, edit: &Edit<'_>, why: &str) -> Op {
+    let file = WriteFile {
+        path: edit.surface.staged(),
+        content: edit.content.clone(),
+        mode: mode_of(seen, edit),
+        owner: Owner::Like(edit.surface.file.clone()),
+        make_parent: false,
+    };
+    Op::root(&seen.host, why, Act::WriteFile(file))
+}
+
+/// At most 0600: a file with a token is nobody else's business.
+fn mode_of(seen: &Seen, edit: &Edit<'_>) -> u32 {
+    let mode = seen
+        .stats
+        .get(&edit.surface.file)
+        .and_then(Option::as_ref)
+        .map_or(0o600, |stat| stat.mode & 0o600);
+    if mode == 0 { 0o600 } else { mode }
+}
+
+/// What a flip also needs when the surface is unit text: systemd would restart with the old text until it reads the new.
+fn reload(seen: &Seen, edits: &[Edit<'_>]) -> Option<Op> {
+    let unit_text = edits.iter().any(|edit| edit.surface.place.is_unit_text());
+    let command =
+        Command::new(["systemctl", "daemon-reload"]).within(std::time::Duration::from_mins(1));
+    let act = Act::Run {
+        command,
+        leaves: Vec::new(),
+    };
+    unit_text.then(|| Op::root(&seen.host, "let systemd read the changed unit", act))
+}
+
+/// The one request that re-encrypts the datastore. Its body travels on a descriptor, the credentials on stdin.
+fn put(door: &Door, authority: &Secret, new: &Secret) -> Command {
+    let body = serde_json::json!({ "newToken": new.expose() }).to_string();
+    let words = [
+        "kubectl",
+        "--kubeconfig=/dev/stdin",
+        "--request-timeout=60s",
+        "replace",
+        "--raw",
+        "/v1-k3s/token",
+        "-f",
+        "/dev/fd/3",
+    ];
+    Command::new(std::iter::once(door.k3s.as_str()).chain(words))
+        .stdin(door.kubeconfig(Role::Server, authority))
+        .fd3(Content::new(body))
+        .within(std::time::Duration::from_secs(90))
+}
+
+/// What a rotate is known to leave on the rotator (measured: sqlite-rotate).
+fn leaves(seen: &Seen, secret: &Secret) -> Vec<(camino::Utf8PathBuf, Content)> {
+    let hash = seen
+        .ca_hash()
+        .or_else(|| seen.install.winner()?.token.hash().map(str::to_owned))
+        .unwrap_or_default();
+    let mut passwd = seen.passwd();
+    let follows = passwd.node == passwd.server;
+    passwd.server = Some(secret.clone());
+    if follows {
+        passwd.node = Some(secret.clone());
+    }
+    let token = format!("{}\n", crate::k3s::token::full(&hash, "server", secret));
+    vec![
+        (seen.install.data("server/token"), Content::new(token)),
+        (
+            seen.install.data("server/cred/passwd"),
+            Content::new(passwd.text()),
+        ),
+    ]
+}
+
+/// Every server that could not be looked at or does not answer, as reasons.
+fn not_answering(cluster: &Cluster) -> Vec<Unmet> {
+    let silent = cluster.silent().into_iter().map(|(host, why)| {
+        Unmet::new(
+            "server-silent",
+            format!("{host} does not answer: {why}"),
+            format!("get {host} to run, then run the same command again"),
+        )
+    });
+    silent.collect()
 }

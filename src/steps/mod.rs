@@ -1,5 +1,7 @@
 //! What work there is: each step looks and proposes; it never writes, prints or remembers.
 
+pub mod look;
+
 pub mod assert;
 pub mod command;
 pub mod debug;
@@ -8,8 +10,11 @@ pub mod k3s_prove;
 pub mod k3s_restart;
 pub mod k3s_snapshot;
 pub mod k3s_token;
+mod unmanaged;
 
 use crate::facts::{FactError, Probe};
+use crate::k3s::install::Fault;
+use crate::k3s::phase::Torn;
 use crate::op::Op;
 use crate::template::TemplateError;
 use futures::future::BoxFuture;
@@ -69,7 +74,12 @@ impl Step {
     /// (`command` without `creates`).
     #[must_use]
     pub fn is_one_way(&self) -> bool {
-        matches!(self, Self::Command(command) if command.creates.is_none())
+        match self {
+            Self::Command(command) => command.creates.is_none(),
+            // A green proof forgets OLD: without it a second look cannot tell a finished rotation from none.
+            Self::K3sProve(_) => true,
+            _ => false,
+        }
     }
 }
 
@@ -96,6 +106,70 @@ pub struct Unmet {
     pub next: String,
     /// Whether it makes a proof red (exit 8) rather than a task failed (exit 4).
     pub red: bool,
+}
+
+impl Unmet {
+    /// Something that makes a task fail.
+    pub fn new(name: &'static str, what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self {
+            name,
+            what: what.into(),
+            next: next.into(),
+            red: false,
+        }
+    }
+
+    /// Something that makes a proof red.
+    pub fn red(name: &'static str, what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self {
+            red: true,
+            ..Self::new(name, what, next)
+        }
+    }
+
+    fn of_fault(fault: &Fault) -> Self {
+        Self::new(fault.name, &fault.what, &fault.next)
+    }
+
+    fn of_torn(torn: &Torn) -> Self {
+        Self::new(torn.name, &torn.what, &torn.next)
+    }
+
+    /// `None` for a host that could not be asked, which is an error of its own kind.
+    fn of_blind(blind: &look::Blind) -> Option<Self> {
+        match blind {
+            look::Blind::Faulty(fault) => Some(Self::of_fault(fault)),
+            look::Blind::Unasked(_) => None,
+        }
+    }
+}
+
+impl Proposal {
+    /// Nothing but reasons why not.
+    #[must_use]
+    pub fn refuse(unmet: Vec<Unmet>) -> Self {
+        Self {
+            unmet,
+            ..Self::default()
+        }
+    }
+
+    /// Nothing to do, and why.
+    pub fn note(text: impl Into<String>) -> Self {
+        Self {
+            notes: vec![text.into()],
+            ..Self::default()
+        }
+    }
+
+    /// Only operations.
+    #[must_use]
+    pub fn of(ops: Vec<Op>) -> Self {
+        Self {
+            ops,
+            ..Self::default()
+        }
+    }
 }
 
 /// Why a step could not propose.

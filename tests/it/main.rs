@@ -1,4 +1,11 @@
 //! All integration tests, one binary.
 
+mod architecture;
 mod books;
+mod engine;
 mod plan;
+mod ssh;
+mod ssh_hosts;
+mod ssh_lab;
+mod ssh_rig;
+mod steps;

@@ -74,7 +74,7 @@ impl Overlay {
                 host.files.insert(path.clone(), Entry::Gone);
             }
             Act::Wait(wait) if matches!(wait.until, Until::Restarted { .. }) => {
-                host.restarted = true
+                host.restarted = true;
             }
             Act::Wait(_) => {}
         }

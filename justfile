@@ -1,0 +1,36 @@
+# Lists the recipes.
+default:
+    @just --list
+
+# What CI runs.
+check:
+    .ci/run
+
+# Everything that needs no root.
+test:
+    cargo test
+
+# Format, lints.
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets --all-features -- -D warnings
+
+# Review changed snapshots.
+snap:
+    cargo insta review
+
+# Raise lab hosts (root): just lab 8
+lab hosts="8":
+    tests/lab/lab.sh up {{hosts}}
+
+# Licences, advisories, duplicates.
+deny:
+    cargo deny check
+
+# API documentation.
+docs:
+    cargo doc --no-deps --open
+
+# Figures: planning and a simulated rotation.
+bench:
+    cargo bench

@@ -1,0 +1,256 @@
+//! Nodes and their leases, as an API server tells them.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use serde::Deserialize;
+
+use super::{Fact, FactError, ran, said, unreadable};
+use crate::model::HostTime;
+use crate::wire::{Command, Query, Response};
+
+/// `kubectl get nodes` on a server, with its own admin credentials.
+#[derive(Debug, Clone)]
+pub struct Nodes {
+    /// The k3s binary.
+    pub k3s: Utf8PathBuf,
+}
+
+/// `kubectl get leases -n kube-node-lease` on a server.
+#[derive(Debug, Clone)]
+pub struct Leases {
+    /// The k3s binary.
+    pub k3s: Utf8PathBuf,
+}
+
+/// A node, as far as keyroll looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// `metadata.name`.
+    pub name: String,
+    /// Changes when the node is registered anew.
+    pub uid: String,
+    /// Whether condition Ready is True.
+    pub ready: bool,
+    /// Status and reason of the condition Ready: `True KubeletReady`.
+    pub ready_words: String,
+    /// Whether it is part of the control plane or of etcd.
+    pub is_server: bool,
+    /// Whether it carries the etcd role.
+    pub is_etcd: bool,
+    /// Its addresses and host names.
+    pub addresses: Vec<String>,
+    /// `nodeInfo.kubeletVersion`.
+    pub version: String,
+}
+
+/// A kubelet's lease: `renewTime` on the node's own clock.
+pub type Lease = HostTime;
+
+#[derive(Deserialize)]
+struct List<T> {
+    items: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct RawNode {
+    metadata: Metadata,
+    status: Status,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    name: String,
+    #[serde(default)]
+    uid: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    #[serde(default)]
+    conditions: Vec<Condition>,
+    #[serde(default)]
+    addresses: Vec<Address>,
+    #[serde(default)]
+    node_info: NodeInfo,
+}
+
+#[derive(Deserialize)]
+struct Condition {
+    r#type: String,
+    status: String,
+    #[serde(default)]
+    reason: String,
+}
+
+#[derive(Deserialize)]
+struct Address {
+    address: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct NodeInfo {
+    #[serde(default)]
+    kubelet_version: String,
+}
+
+#[derive(Deserialize)]
+struct RawLease {
+    metadata: Metadata,
+    spec: LeaseSpec,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LeaseSpec {
+    renew_time: Option<jiff::Timestamp>,
+}
+
+impl From<RawNode> for Node {
+    fn from(raw: RawNode) -> Self {
+        let ready = raw
+            .status
+            .conditions
+            .iter()
+            .find(|condition| condition.r#type == "Ready");
+        let role = |name: &str| {
+            raw.metadata
+                .labels
+                .contains_key(&format!("node-role.kubernetes.io/{name}"))
+        };
+        Self {
+            ready: ready.is_some_and(|condition| condition.status == "True"),
+            ready_words: ready.map_or_else(String::new, |c| format!("{} {}", c.status, c.reason)),
+            is_server: role("control-plane") || role("master") || role("etcd"),
+            is_etcd: role("etcd"),
+            addresses: raw
+                .status
+                .addresses
+                .into_iter()
+                .map(|address| address.address)
+                .collect(),
+            version: raw.status.node_info.kubelet_version,
+            name: raw.metadata.name,
+            uid: raw.metadata.uid,
+        }
+    }
+}
+
+fn kubectl(k3s: &Utf8PathBuf, rest: &[&str]) -> Vec<Query> {
+    let argv = [k3s.as_str(), "kubectl", "--request-timeout=10s", "get"]
+        .into_iter()
+        .chain(rest.iter().copied());
+    vec![Query::Run(
+        Command::new(argv.chain(["-o", "json"])).within(std::time::Duration::from_secs(20)),
+    )]
+}
+
+fn list<T: serde::de::DeserializeOwned>(
+    responses: &[Response],
+    what: &str,
+) -> Result<Vec<T>, FactError> {
+    let ran = ran(responses, 0, what)?;
+    if ran.status != 0 {
+        return Err(unreadable(what, said(ran)));
+    }
+    let list: List<T> = serde_json::from_slice(ran.stdout.bytes())
+        .map_err(|error| unreadable(what, error.to_string()))?;
+    Ok(list.items)
+}
+
+impl Fact for Nodes {
+    type Value = Vec<Node>;
+
+    fn queries(&self) -> Vec<Query> {
+        kubectl(&self.k3s, &["nodes"])
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<Vec<Node>, FactError> {
+        Ok(list::<RawNode>(responses, "the list of nodes")?
+            .into_iter()
+            .map(Node::from)
+            .collect())
+    }
+}
+
+impl Fact for Leases {
+    type Value = BTreeMap<String, Lease>;
+
+    fn queries(&self) -> Vec<Query> {
+        kubectl(&self.k3s, &["leases", "-n", "kube-node-lease"])
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<BTreeMap<String, Lease>, FactError> {
+        let leases = list::<RawLease>(responses, "the nodes' leases")?;
+        let named = |lease: RawLease| {
+            Some((
+                lease.metadata.name,
+                HostTime(lease.spec.renew_time?.as_microsecond()),
+            ))
+        };
+        Ok(leases.into_iter().filter_map(named).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Ran;
+
+    fn answer(status: i32, stdout: &str, stderr: &str) -> Vec<Response> {
+        vec![Response::Ran(Ran {
+            status,
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+            timed_out: false,
+        })]
+    }
+
+    #[test]
+    fn recorded_nodes_are_read() {
+        let json = include_str!("../../tests/facts/nodes-ha.json");
+        let nodes = Nodes { k3s: "k3s".into() }
+            .parse(&answer(0, json, ""))
+            .unwrap();
+        let names: Vec<_> = nodes
+            .iter()
+            .map(|n| (n.name.as_str(), n.ready, n.is_server, n.is_etcd))
+            .collect();
+        assert_eq!(names[0], ("h1", true, true, true));
+        assert_eq!(names[3], ("h4", true, false, false));
+        assert_eq!(
+            (nodes.len(), nodes[1].addresses.as_slice()),
+            (5, ["10.77.0.3".to_owned(), "h2".to_owned()].as_slice())
+        );
+        assert_eq!(nodes[0].version, "v1.34.3+k3s1");
+    }
+
+    #[test]
+    fn recorded_leases_are_read() {
+        let json = include_str!("../../tests/facts/leases-ha.json");
+        let leases = Leases { k3s: "k3s".into() }
+            .parse(&answer(0, json, ""))
+            .unwrap();
+        assert_eq!(leases["h1"], HostTime(1_795_319_487_798_754));
+        assert_eq!(leases.len(), 5);
+    }
+
+    #[test]
+    fn a_cut_answer_and_a_failed_command_are_errors() {
+        let json = include_str!("../../tests/facts/nodes-ha.json");
+        let nodes = Nodes { k3s: "k3s".into() };
+        assert!(nodes.parse(&answer(0, &json[..4000], "")).is_err());
+        let refused = "The connection to the server 127.0.0.1:6443 was refused";
+        assert!(
+            nodes
+                .parse(&answer(1, "", refused))
+                .unwrap_err()
+                .to_string()
+                .contains(refused)
+        );
+    }
+}

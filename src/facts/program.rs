@@ -1,0 +1,89 @@
+//! Programs: where k3s is, its version, free space, and whether a command succeeds.
+
+use camino::Utf8PathBuf;
+
+use super::{Fact, FactError, ran, said, unreadable};
+use crate::k3s::version::Version;
+use crate::wire::{Command, FileKind, Query, Ran, Response};
+
+/// The first of these paths that is a file which can be executed.
+#[derive(Debug, Clone)]
+pub struct Binary(pub Vec<Utf8PathBuf>);
+
+impl Fact for Binary {
+    type Value = Option<Utf8PathBuf>;
+
+    fn queries(&self) -> Vec<Query> {
+        self.0.iter().map(Query::stat).collect()
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<Option<Utf8PathBuf>, FactError> {
+        let runs = |answer: &Response| matches!(answer, Response::Stat(Some(stat)) if stat.kind == FileKind::File && stat.mode & 0o111 != 0);
+        Ok(self
+            .0
+            .iter()
+            .zip(responses)
+            .find(|(_, answer)| runs(answer))
+            .map(|(path, _)| path.clone()))
+    }
+}
+
+/// `k3s --version`.
+#[derive(Debug, Clone)]
+pub struct K3sVersion {
+    /// The k3s binary.
+    pub k3s: Utf8PathBuf,
+}
+
+impl Fact for K3sVersion {
+    type Value = Version;
+
+    fn queries(&self) -> Vec<Query> {
+        vec![Query::Run(Command::new([self.k3s.as_str(), "--version"]))]
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<Version, FactError> {
+        let ran = ran(responses, 0, "the version of k3s")?;
+        Version::parse(&ran.stdout.text())
+            .ok_or_else(|| unreadable("the version of k3s", said(ran)))
+    }
+}
+
+/// Free KiB for root in the file system of a path.
+#[derive(Debug, Clone)]
+pub struct FreeSpace(pub Utf8PathBuf);
+
+impl Fact for FreeSpace {
+    type Value = u64;
+
+    fn queries(&self) -> Vec<Query> {
+        vec![Query::Run(Command::new(["df", "-Pk", self.0.as_str()]))]
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<u64, FactError> {
+        let ran = ran(responses, 0, "the free space")?;
+        let text = ran.stdout.text();
+        let number = text
+            .lines()
+            .nth(1)
+            .and_then(|line| line.split_whitespace().nth(3))
+            .and_then(|n| n.parse().ok());
+        number.ok_or_else(|| unreadable("the free space", said(ran)))
+    }
+}
+
+/// Runs a read-only command and tells how it ended.
+#[derive(Debug, Clone)]
+pub struct Runs(pub Command);
+
+impl Fact for Runs {
+    type Value = Ran;
+
+    fn queries(&self) -> Vec<Query> {
+        vec![Query::Run(self.0.clone())]
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<Ran, FactError> {
+        ran(responses, 0, "the command's answer").cloned()
+    }
+}

@@ -1,0 +1,355 @@
+//! systemd units: the state of one, and which of them run K3s.
+
+use camino::Utf8PathBuf;
+
+use super::{Fact, FactError, ran, said, unreadable};
+use crate::k3s::install::UnitText;
+use crate::model::HostTime;
+use crate::wire::{Command, Query, Response};
+
+const PROPERTIES: &str = "--property=Id,LoadState,ActiveState,SubState,MainPID,NRestarts,InvocationID,\
+ExecMainStartTimestamp,ExecMainStartTimestampMonotonic,NeedDaemonReload,UnitFileState,Result,FragmentPath,DropInPaths,\
+ExecStart,Environment,EnvironmentFiles";
+
+/// The state of one unit, now.
+#[derive(Debug, Clone)]
+pub struct Unit {
+    /// Such as `k3s.service`.
+    pub name: String,
+}
+
+/// All units that run `k3s server` or `k3s agent`, running or not.
+#[derive(Debug, Clone, Copy)]
+pub struct Units;
+
+/// What systemd says of a unit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnitState {
+    /// `loaded`, `not-found`, `masked`, …
+    pub load_state: String,
+    /// `active`, `activating`, `failed`, `inactive`, …
+    pub active_state: String,
+    /// `running`, `start`, `auto-restart`, `dead`, …
+    pub sub_state: String,
+    /// 0 when it does not run.
+    pub main_pid: u32,
+    /// Restarts by systemd itself since somebody last started it.
+    pub n_restarts: u64,
+    /// Changes with every start.
+    pub invocation: String,
+    /// When its main process started; `None` when it never did.
+    pub started: Option<HostTime>,
+    /// The host's clock when it was asked.
+    pub now: HostTime,
+    /// `success`, `exit-code`, `timeout`, …
+    pub result: String,
+    /// Whether unit files were changed since systemd read them.
+    pub needs_reload: bool,
+    /// `enabled`, `disabled`, `masked`, …
+    pub file_state: String,
+    /// What it runs and where that is written.
+    pub text: UnitText,
+}
+
+impl UnitState {
+    /// Whether its main process is up and said so.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.active_state == "active"
+    }
+
+    /// `activating (auto-restart), restarted 4 times`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let times = if self.n_restarts == 0 {
+            String::new()
+        } else {
+            format!(", restarted {} times", self.n_restarts)
+        };
+        format!("{} ({}){times}", self.active_state, self.sub_state)
+    }
+}
+
+impl Fact for Unit {
+    type Value = UnitState;
+
+    fn queries(&self) -> Vec<Query> {
+        show(&[&self.name])
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<UnitState, FactError> {
+        let mut blocks = blocks(responses)?;
+        let found = blocks
+            .iter()
+            .position(|unit| unit.text.id == self.name)
+            .unwrap_or(0);
+        if blocks.is_empty() {
+            Err(unreadable(
+                format!("the state of {}", self.name),
+                "systemctl said nothing",
+            ))
+        } else {
+            Ok(blocks.swap_remove(found))
+        }
+    }
+}
+
+impl Fact for Units {
+    type Value = Vec<UnitState>;
+
+    fn queries(&self) -> Vec<Query> {
+        show(&["k3s.service", "k3s-agent.service", "k3s*.service"])
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<Vec<UnitState>, FactError> {
+        let mut found: Vec<UnitState> = Vec::new();
+        for unit in blocks(responses)? {
+            let mut words = unit.text.argv.iter().skip(1);
+            let runs_k3s = words.any(|word| word == "server" || word == "agent");
+            if runs_k3s && !found.iter().any(|other| other.text.id == unit.text.id) {
+                found.push(unit);
+            }
+        }
+        // A second unit that neither runs nor would start is a leftover.
+        let alive =
+            |unit: &UnitState| unit.active_state != "inactive" || unit.file_state == "enabled";
+        if found.iter().any(alive) {
+            found.retain(alive);
+        }
+        Ok(found)
+    }
+}
+
+fn show(units: &[&str]) -> Vec<Query> {
+    let argv = ["env", "TZ=UTC", "systemctl", "show", PROPERTIES]
+        .iter()
+        .chain(units);
+    vec![
+        Query::Run(Command::new(argv.map(|word| (*word).to_owned()))),
+        Query::Run(Command::new(["date", "+%s.%N"])),
+        Query::read("/proc/uptime"),
+    ]
+}
+
+fn blocks(responses: &[Response]) -> Result<Vec<UnitState>, FactError> {
+    const WHAT: &str = "the state of the K3s unit";
+    let shown = ran(responses, 0, WHAT)?;
+    if shown.status != 0 {
+        return Err(unreadable(WHAT, said(shown)));
+    }
+    let clock = ran(responses, 1, "the host's clock")?
+        .stdout
+        .text()
+        .into_owned();
+    let now = micros(clock.trim())
+        .ok_or_else(|| unreadable("the host's clock", format!("`date` said {clock:?}")))?;
+    let Some(Response::Content(Some(uptime))) = responses.get(2) else {
+        return Err(unreadable("/proc/uptime", "there is no such file"));
+    };
+    let uptime = uptime.text().split_whitespace().next().and_then(micros);
+    let booted = uptime
+        .map(|uptime| now - uptime)
+        .ok_or_else(|| unreadable("/proc/uptime", "it is no number"))?;
+    let text = shown.stdout.text();
+    Ok(text
+        .split("\n\n")
+        .filter(|block| block.contains("Id="))
+        .map(|block| state(block, now, booted))
+        .collect())
+}
+
+fn state(block: &str, now: i64, booted: i64) -> UnitState {
+    let get = |key: &str| {
+        let line = block
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_default().to_owned()
+    };
+    let monotonic = get("ExecMainStartTimestampMonotonic")
+        .parse::<i64>()
+        .ok()
+        .filter(|micros| *micros > 0);
+    let drop_ins = get("DropInPaths");
+    let texts =
+        std::iter::once(get("FragmentPath")).chain(drop_ins.split_whitespace().map(str::to_owned));
+    UnitState {
+        load_state: get("LoadState"),
+        active_state: get("ActiveState"),
+        sub_state: get("SubState"),
+        main_pid: get("MainPID").parse().unwrap_or(0),
+        n_restarts: get("NRestarts").parse().unwrap_or(0),
+        invocation: get("InvocationID"),
+        started: monotonic.map(|since| started(booted + since, &get("ExecMainStartTimestamp"))),
+        now: HostTime(now),
+        result: get("Result"),
+        needs_reload: get("NeedDaemonReload") == "yes",
+        file_state: get("UnitFileState"),
+        text: UnitText {
+            id: get("Id"),
+            argv: argv(&get("ExecStart")),
+            environment: environment(&get("Environment")),
+            environment_files: environment_files(block),
+            texts: texts
+                .filter(|path| !path.is_empty())
+                .map(Utf8PathBuf::from)
+                .collect(),
+        },
+    }
+}
+
+/// The monotonic stamp is exact, but a suspended machine or a stepped clock moves it: then the wall clock's second counts.
+fn started(exact: i64, wall: &str) -> HostTime {
+    let second = jiff::civil::DateTime::strptime("%a %Y-%m-%d %H:%M:%S UTC", wall).ok();
+    let second = second
+        .and_then(|time| time.to_zoned(jiff::tz::TimeZone::UTC).ok())
+        .map(|time| time.timestamp().as_microsecond());
+    match second {
+        Some(second) if (exact - second).abs() > 2_500_000 => HostTime(second + 999_999),
+        _ => HostTime(exact),
+    }
+}
+
+fn micros(seconds: &str) -> Option<i64> {
+    let (whole, part) = seconds.split_once('.').unwrap_or((seconds, "0"));
+    let part: String = part.chars().chain("000000".chars()).take(6).collect();
+    whole
+        .parse::<i64>()
+        .ok()?
+        .checked_mul(1_000_000)?
+        .checked_add(part.parse().ok()?)
+}
+
+/// `{ path=/usr/local/bin/k3s ; argv[]=/usr/local/bin/k3s server ; ignore_errors=no ; … }`
+fn argv(exec: &str) -> Vec<String> {
+    let words = exec
+        .split_once("argv[]=")
+        .and_then(|(_, rest)| rest.split_once(" ; ignore_errors="));
+    words
+        .map(|(words, _)| words.split_whitespace().map(str::to_owned).collect())
+        .unwrap_or_default()
+}
+
+fn environment(line: &str) -> Vec<(String, String)> {
+    let words =
+        shlex::split(line).unwrap_or_else(|| line.split_whitespace().map(str::to_owned).collect());
+    words
+        .iter()
+        .filter_map(|word| word.split_once('='))
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect()
+}
+
+fn environment_files(block: &str) -> Vec<Utf8PathBuf> {
+    let lines = block
+        .lines()
+        .filter_map(|line| line.strip_prefix("EnvironmentFiles="));
+    let path = |line: &str| {
+        line.rsplit_once(" (")
+            .map_or(line, |(path, _)| path)
+            .to_owned()
+    };
+    lines
+        .map(path)
+        .filter(|path| !path.is_empty())
+        .map(Utf8PathBuf::from)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Ran;
+
+    fn answers(show: &str) -> Vec<Response> {
+        let ran = |text: &str| {
+            Response::Ran(Ran {
+                status: 0,
+                stdout: text.into(),
+                stderr: "".into(),
+                timed_out: false,
+            })
+        };
+        vec![
+            ran(show),
+            ran("1795321234.500000000\n"),
+            Response::Content(Some("1000.25 1900.00\n".into())),
+        ]
+    }
+
+    // The middle part is as recorded in agent-precedence.
+    const AGENT: &str = "Type=notify\nId=k3s-agent.service\nLoadState=loaded\nMainPID=400\nResult=success\nNRestarts=2\n\
+        ExecMainStartTimestamp=Sun 2026-11-22 04:03:55 UTC\nExecMainStartTimestampMonotonic=1500000\n\
+        ExecStart={ path=/usr/local/bin/k3s-cg ; argv[]=/usr/local/bin/k3s-cg agent ; ignore_errors=no ; start_time=[Sun 2026-11-22 04:20:22 UTC] ; stop_time=[n/a] ; pid=400 ; code=(null) ; status=0/0 }\n\
+        Environment=PATH=/opt/k3s/bin:/usr/bin \"A=b c\"\n\
+        EnvironmentFiles=/etc/default/k3s-agent (ignore_errors=yes)\nEnvironmentFiles=/etc/systemd/system/k3s-agent.service.env (ignore_errors=yes)\n\
+        ActiveState=active\nSubState=running\nFragmentPath=/etc/systemd/system/k3s-agent.service\nDropInPaths=\n\
+        UnitFileState=enabled\nNeedDaemonReload=no\nInvocationID=45d4b0666ba943f79d2946eaeab951f4\n";
+
+    #[test]
+    fn a_recorded_unit_is_read() {
+        let unit = Unit {
+            name: "k3s-agent.service".to_owned(),
+        }
+        .parse(&answers(AGENT))
+        .unwrap();
+        assert!(unit.is_active() && !unit.needs_reload);
+        assert_eq!((unit.n_restarts, unit.main_pid), (2, 400));
+        assert_eq!(unit.text.argv, ["/usr/local/bin/k3s-cg", "agent"]);
+        assert_eq!(
+            unit.text.environment,
+            [
+                ("PATH".into(), "/opt/k3s/bin:/usr/bin".into()),
+                ("A".into(), "b c".into())
+            ]
+        );
+        assert_eq!(unit.text.environment_files.len(), 2);
+        assert_eq!(unit.text.texts, ["/etc/systemd/system/k3s-agent.service"]);
+        assert_eq!(unit.now, HostTime(1_795_321_234_500_000));
+        assert_eq!(unit.started, Some(HostTime(1_795_320_235_750_000)));
+    }
+
+    #[test]
+    fn a_stepped_clock_falls_back_to_the_second_of_the_wall_clock() {
+        let shown = AGENT.replace("04:03:55", "04:20:22");
+        let unit = Unit {
+            name: "k3s-agent.service".to_owned(),
+        }
+        .parse(&answers(&shown))
+        .unwrap();
+        assert_eq!(unit.started, Some(HostTime(1_795_321_222_999_999)));
+    }
+
+    #[test]
+    fn only_units_that_run_k3s_are_found_and_each_once() {
+        let absent = "Id=k3s.service\nLoadState=not-found\nActiveState=inactive\nSubState=dead\n";
+        let killall = "Id=k3s-killall.service\nLoadState=loaded\nActiveState=inactive\nExecStart={ path=/bin/true ; argv[]=/bin/true ; ignore_errors=no ; x }\n";
+        let found = Units
+            .parse(&answers(&[absent, AGENT, AGENT, killall].join("\n")))
+            .unwrap();
+        assert_eq!(
+            found
+                .iter()
+                .map(|unit| unit.text.id.as_str())
+                .collect::<Vec<_>>(),
+            ["k3s-agent.service"]
+        );
+    }
+
+    #[test]
+    fn a_host_without_systemd_is_an_error() {
+        let mut without = answers("");
+        without[0] = Response::Ran(Ran {
+            status: 127,
+            stdout: "".into(),
+            stderr: "env: 'systemctl': No such file".into(),
+            timed_out: false,
+        });
+        assert!(
+            Units
+                .parse(&without)
+                .unwrap_err()
+                .to_string()
+                .contains("No such file")
+        );
+    }
+}

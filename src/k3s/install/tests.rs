@@ -1,0 +1,237 @@
+use super::*;
+use crate::secret::Secret;
+
+struct Host {
+    unit: UnitText,
+    known: Known,
+}
+
+fn host(argv: &str) -> Host {
+    let unit = UnitText {
+        id: "k3s.service".to_owned(),
+        argv: argv.split(' ').map(str::to_owned).collect(),
+        environment_files: vec![
+            "/etc/default/k3s".into(),
+            "/etc/systemd/system/k3s.service.env".into(),
+        ],
+        texts: vec!["/etc/systemd/system/k3s.service".into()],
+        environment: Vec::new(),
+    };
+    Host {
+        unit,
+        known: Known::default(),
+    }
+}
+
+impl Host {
+    fn file(mut self, path: &str, text: &str) -> Self {
+        self.known.files.insert(path.into(), Some(text.into()));
+        self
+    }
+
+    fn folder(mut self, path: &str, names: &[&str]) -> Self {
+        self.known.folders.insert(
+            path.into(),
+            names.iter().map(|name| (*name).to_owned()).collect(),
+        );
+        self
+    }
+
+    /// Everything else is absent.
+    fn install(mut self) -> Install {
+        for _ in 0..6 {
+            match Install::resolve(&self.unit, &self.known) {
+                Ok(install) => return install,
+                Err(wanted) => {
+                    self.known
+                        .files
+                        .extend(wanted.files.into_iter().map(|path| (path, None)));
+                    self.known
+                        .folders
+                        .extend(wanted.folders.into_iter().map(|path| (path, Vec::new())));
+                }
+            }
+        }
+        panic!("it asks without end");
+    }
+}
+
+fn places(install: &Install) -> Vec<(Place, &str)> {
+    install
+        .surfaces
+        .iter()
+        .map(|s| (s.place, s.token.secret.expose()))
+        .collect()
+}
+
+#[test]
+fn the_config_file_wins_over_the_env_file() {
+    let install = host("/usr/local/bin/k3s server")
+        .file(CONFIG, "token: abc\ncluster-init: true\n")
+        .file("/etc/systemd/system/k3s.service.env", "K3S_TOKEN='abc'\n")
+        .install();
+    assert_eq!(
+        places(&install),
+        [(Place::Config, "abc"), (Place::EnvFile, "abc")]
+    );
+    assert_eq!(
+        (install.faults.len(), install.datastore),
+        (0, Datastore::Etcd)
+    );
+}
+
+#[test]
+fn a_token_file_wins_over_everything() {
+    let install = host("/usr/local/bin/k3s agent --token arg")
+        .file(CONFIG, "token: conf\n")
+        .file(
+            "/etc/default/k3s",
+            "K3S_TOKEN_FILE=/etc/tf\nK3S_TOKEN=env\n",
+        )
+        .file("/etc/tf", "  file\n")
+        .file(
+            "/etc/systemd/system/k3s.service",
+            "ExecStart=/usr/local/bin/k3s agent --token arg\n",
+        )
+        .install();
+    let order = [
+        (Place::TokenFile, "file"),
+        (Place::Argument, "arg"),
+        (Place::Config, "conf"),
+        (Place::EnvFile, "env"),
+    ];
+    assert_eq!(places(&install), order);
+    assert_eq!(
+        install
+            .faults
+            .iter()
+            .filter(|f| f.name == "surfaces-disagree")
+            .count(),
+        3
+    );
+}
+
+#[test]
+fn later_files_win_over_earlier_ones() {
+    let install = host("/usr/local/bin/k3s server")
+        .file(CONFIG, "token: a\n")
+        .folder(
+            "/etc/rancher/k3s/config.yaml.d",
+            &["10-a.yaml", "20-b.yml", "notes.txt"],
+        )
+        .file("/etc/rancher/k3s/config.yaml.d/10-a.yaml", "token: b\n")
+        .file("/etc/rancher/k3s/config.yaml.d/20-b.yml", "token: c\n")
+        .install();
+    assert_eq!(
+        places(&install),
+        [
+            (Place::Config, "c"),
+            (Place::Config, "b"),
+            (Place::Config, "a")
+        ]
+    );
+}
+
+#[test]
+fn without_a_configured_token_a_server_has_its_own_file() {
+    let install = host("/usr/local/bin/k3s server --data-dir=/data/k3s")
+        .file(
+            "/data/k3s/server/token",
+            "K10aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa::server:abc\n",
+        )
+        .folder("/data/k3s/server/db", &["state.db"])
+        .install();
+    assert_eq!(places(&install), [(Place::ServerToken, "abc")]);
+    assert_eq!(
+        (install.datastore, install.kind),
+        (Datastore::Sqlite, Kind::Server)
+    );
+    assert_eq!(host("/usr/local/bin/k3s agent").install().surfaces, []);
+}
+
+#[test]
+fn an_edit_changes_the_bytes_of_the_token_and_nothing_else() {
+    let config = "# Überschrift\r\ntoken: 'abc' # keep\r\nserver: https://x:6443\r\n";
+    let install = host("/usr/local/bin/k3s server")
+        .file(CONFIG, config)
+        .install();
+    let edited = install
+        .winner()
+        .unwrap()
+        .edited(&config.into(), &Secret::new("NEW"))
+        .unwrap();
+    assert_eq!(
+        edited.text(),
+        "# Überschrift\r\ntoken: 'NEW' # keep\r\nserver: https://x:6443\r\n"
+    );
+
+    let unit = "[Service]\nExecStart=/usr/local/bin/k3s \\\n    server \\\n\t'--token' \\\n\t'sekret' \\\n";
+    let install = host("/usr/local/bin/k3s server --token sekret")
+        .file("/etc/systemd/system/k3s.service", unit)
+        .install();
+    let edited = install
+        .winner()
+        .unwrap()
+        .edited(&unit.into(), &Secret::new("NEW"))
+        .unwrap();
+    assert_eq!(edited.text(), unit.replace("sekret", "NEW"));
+}
+
+#[test]
+fn plain_yaml_is_quoted_when_it_is_written() {
+    let install = host("/usr/local/bin/k3s server")
+        .file(CONFIG, "token: abc\n")
+        .install();
+    let edited = install
+        .winner()
+        .unwrap()
+        .edited(&"token: abc\n".into(), &Secret::new("0123e5"))
+        .unwrap();
+    assert_eq!(edited.text(), "token: \"0123e5\"\n");
+}
+
+#[test]
+fn what_cannot_be_edited_exactly_is_a_fault() {
+    for (config, name) in [
+        ("token: |\n  abc\n", "token-not-editable"),
+        ("token: {a: b}\n", "token-malformed"),
+        ("token: K10abc::server:x\n", "token-malformed"),
+        ("token: \"abc\n", "config-unreadable"),
+        ("token: a\0bc\n", "unreadable-file"),
+    ] {
+        let install = host("/usr/local/bin/k3s server")
+            .file(CONFIG, config)
+            .install();
+        assert!(
+            install.faults.iter().any(|fault| fault.name == name),
+            "{config:?}: {:?}",
+            install.faults
+        );
+    }
+}
+
+#[test]
+fn split_roles_and_databases_are_told_apart() {
+    let read = |config: &str| {
+        host("/usr/local/bin/k3s server")
+            .file(CONFIG, config)
+            .install()
+    };
+    assert_eq!(
+        read("disable-etcd: true\nserver: https://a:6443\n").datastore,
+        Datastore::Elsewhere
+    );
+    assert_eq!(
+        read("datastore-endpoint: postgres://x\n").datastore,
+        Datastore::External
+    );
+    assert_eq!(read("server: https://a:6443\n").datastore, Datastore::Etcd);
+    assert_eq!(read("token: x\n").datastore, Datastore::Sqlite);
+    let etcd_only = read(
+        "cluster-init: true\ndisable-apiserver: true\ndisable-agent: true\nhttps-listen-port: 7443\n",
+    );
+    assert_eq!(
+        (etcd_only.has_api, etcd_only.has_node, etcd_only.port),
+        (false, false, 7443)
+    );
+}

@@ -1,0 +1,124 @@
+//! Where a rotation stands, found by looking and never by remembering.
+//!
+//! A server holds its token in three places: the surface that it will start with, the memory of its process, and
+//! the datastore that all share. Each is OLD or NEW; which of the eight cases holds says what is right.
+
+mod judge;
+
+pub use judge::judge;
+
+use crate::model::{HostName, HostTime};
+use crate::secret::Secret;
+
+/// What was seen of one server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerView {
+    /// Which.
+    pub host: HostName,
+    /// The secret on its winning surface; `None` when it has no readable one.
+    pub surface: Option<Secret>,
+    /// The secret in `server/token`.
+    pub on_disk: Option<Secret>,
+    /// The secret of `server` in `server/cred/passwd`.
+    pub passwd: Option<Secret>,
+    /// What its running process accepts.
+    pub memory: Memory,
+    /// OLD, as keyroll kept it in `server/.keyroll/old`.
+    pub kept: Option<Secret>,
+    /// The secret in the file that waits beside the surface.
+    pub staged: Option<Secret>,
+    /// When its process started, on its own clock.
+    pub started: Option<HostTime>,
+}
+
+/// What a server's running process accepts as the server token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Memory {
+    /// This secret answered 405.
+    Holds(Secret),
+    /// It does not run, or does not answer: why.
+    Silent(String),
+    /// It answers, and accepts none of the secrets that were tried.
+    Foreign,
+}
+
+impl Memory {
+    /// The secret, when it is known.
+    #[must_use]
+    pub fn secret(&self) -> Option<&Secret> {
+        match self {
+            Self::Holds(secret) => Some(secret),
+            Self::Silent(_) | Self::Foreign => None,
+        }
+    }
+}
+
+/// One of the cases of (surface, memory, datastore).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// O O O
+    Old,
+    /// O O O with NEW waiting beside the surface.
+    Staged,
+    /// O O N: a restart now is fatal for ever (the two-stage trap).
+    Rotated,
+    /// N O N: restart.
+    Flipped,
+    /// N N N
+    New,
+    /// N O O: rotate or flip back, never restart.
+    Ahead,
+    /// O N N: something wrote OLD back.
+    Reverted,
+    /// It does not answer.
+    Silent,
+    /// It holds a secret that is neither OLD nor NEW.
+    Foreign,
+}
+
+/// What a cluster's servers say together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The token that must die; `None` when nobody knows it any more.
+    pub old: Option<Secret>,
+    /// The token that must live.
+    pub new: Secret,
+    /// The token that the datastore is encrypted with.
+    pub datastore: Secret,
+    /// The server on which the datastore was re-encrypted, while that can be seen.
+    pub rotator: Option<HostName>,
+    /// Whether a given token was passed over, since another rotation has to be finished first.
+    pub given_passed_over: bool,
+    /// Each server's case.
+    pub phases: Vec<(HostName, Phase)>,
+}
+
+impl Standing {
+    /// Whether the datastore holds NEW.
+    #[must_use]
+    pub fn is_rotated(&self) -> bool {
+        self.datastore == self.new
+    }
+
+    /// A server's case.
+    #[must_use]
+    pub fn phase(&self, host: &HostName) -> Option<Phase> {
+        self.phases
+            .iter()
+            .find(|(name, _)| name == host)
+            .map(|(_, phase)| *phase)
+    }
+}
+
+/// A state that keyroll will not touch.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Torn {
+    /// A stable name.
+    pub name: &'static str,
+    /// What was seen.
+    pub what: String,
+    /// What to do next.
+    pub next: String,
+}

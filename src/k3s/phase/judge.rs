@@ -1,0 +1,266 @@
+//! From what every server holds to OLD, NEW and each server's case.
+
+use super::{Memory, Phase, ServerView, Standing, Torn};
+use crate::model::HostName;
+use crate::secret::Secret;
+
+/// Two clocks that differ by less than this cannot order two starts.
+const CLEARLY_LATER: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Says where a rotation stands. An unfinished one keeps its own NEW, whatever was `given`.
+///
+/// # Errors
+/// When the servers contradict each other in a way that has no one right continuation.
+pub fn judge(
+    servers: &[ServerView],
+    given: Option<&Secret>,
+    generated: &Secret,
+) -> Result<Standing, Torn> {
+    let kept = kept(servers)?;
+    let (datastore, rotator) = datastore(servers, kept)?;
+    let (old, new) = old_and_new(servers, datastore, kept, given, generated)?;
+    let phases = servers
+        .iter()
+        .map(|server| (server.host.clone(), phase(server, datastore, &new)))
+        .collect();
+    foreign(servers, old.as_ref(), &new)?;
+    Ok(Standing {
+        given_passed_over: given.is_some_and(|given| *given != new),
+        old,
+        datastore: datastore.clone(),
+        new,
+        rotator,
+        phases,
+    })
+}
+
+fn distinct<'a>(secrets: impl Iterator<Item = &'a Secret>) -> Vec<&'a Secret> {
+    let mut found: Vec<&Secret> = Vec::new();
+    for secret in secrets {
+        if !found.contains(&secret) {
+            found.push(secret);
+        }
+    }
+    found
+}
+
+fn kept(servers: &[ServerView]) -> Result<Option<&Secret>, Torn> {
+    match distinct(servers.iter().filter_map(|s| s.kept.as_ref())).as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        _ => Err(Torn {
+            name: "two-old-tokens",
+            what: "the servers keep different old tokens in server/.keyroll/old: two rotations are mixed".to_owned(),
+            next: "find out which token each server accepts before anything is restarted".to_owned(),
+        }),
+    }
+}
+
+/// The rotator's files hold what it re-encrypted with, while every memory stays as it was (measured: sqlite-rotate).
+fn datastore<'a>(
+    servers: &'a [ServerView],
+    kept: Option<&Secret>,
+) -> Result<(&'a Secret, Option<HostName>), Torn> {
+    let differs = |s: &&ServerView| {
+        s.on_disk.is_some()
+            && s.memory.secret().is_some()
+            && s.on_disk.as_ref() != s.memory.secret()
+    };
+    let moved: Vec<&ServerView> = servers.iter().filter(differs).collect();
+    // A server without a configured token is flipped by writing server/token; its passwd tells it from the rotator.
+    let rotators: Vec<&ServerView> = moved
+        .iter()
+        .copied()
+        .filter(|s| s.passwd == s.on_disk)
+        .collect();
+    let witnesses = if rotators.is_empty() {
+        &moved
+    } else {
+        &rotators
+    };
+    match distinct(witnesses.iter().filter_map(|s| s.on_disk.as_ref())).as_slice() {
+        [] => common_memory(servers, kept).map(|secret| (secret, None)),
+        [one] => Ok((one, rotators.first().map(|s| s.host.clone()))),
+        _ => Err(Torn {
+            name: "two-rotations",
+            what: format!(
+                "{} were each rotated to another token",
+                names(witnesses.iter().map(|s| &s.host))
+            ),
+            next:
+                "restart no server; roll one of the two back with a PUT of the token in its memory"
+                    .to_owned(),
+        }),
+    }
+}
+
+fn common_memory<'a>(servers: &'a [ServerView], kept: Option<&Secret>) -> Result<&'a Secret, Torn> {
+    let held = distinct(servers.iter().filter_map(|s| s.memory.secret()));
+    match held.as_slice() {
+        [] => Err(nobody_answers(servers)),
+        [one] => Ok(one),
+        [a, b] if kept == Some(*a) => Ok(b),
+        [a, b] if kept == Some(*b) => Ok(a),
+        [a, b] => later(servers, a, b).ok_or_else(|| mixed(servers)),
+        _ => Err(mixed(servers)),
+    }
+}
+
+/// A server starts only with the datastore's token, so the last to start holds it.
+fn later<'a>(servers: &[ServerView], a: &'a Secret, b: &'a Secret) -> Option<&'a Secret> {
+    let start = |secret| {
+        servers
+            .iter()
+            .filter(|s| s.memory.secret() == Some(secret))
+            .filter_map(|s| s.started)
+            .max()
+    };
+    let (at_a, at_b) = (start(a)?, start(b)?);
+    if at_a.since(at_b) > CLEARLY_LATER {
+        Some(a)
+    } else if at_b.since(at_a) > CLEARLY_LATER {
+        Some(b)
+    } else {
+        None
+    }
+}
+
+fn nobody_answers(servers: &[ServerView]) -> Torn {
+    let why = |s: &ServerView| match &s.memory {
+        Memory::Silent(why) => format!("{}: {why}", s.host),
+        Memory::Foreign => format!("{}: accepts none of the tokens found on any server", s.host),
+        Memory::Holds(_) => format!("{}: answers", s.host),
+    };
+    Torn {
+        name: "no-server-answers",
+        what: format!(
+            "no server accepts any token that was found ({})",
+            servers.iter().map(why).collect::<Vec<_>>().join("; ")
+        ),
+        next: "get one server to run, then run the same command again".to_owned(),
+    }
+}
+
+fn mixed(servers: &[ServerView]) -> Torn {
+    Torn {
+        name: "memories-differ",
+        what: format!(
+            "{} accept different tokens, and nothing tells which is the later",
+            names(servers.iter().map(|s| &s.host))
+        ),
+        next: "restart no server before it is clear which token the datastore is encrypted with"
+            .to_owned(),
+    }
+}
+
+fn old_and_new(
+    servers: &[ServerView],
+    datastore: &Secret,
+    kept: Option<&Secret>,
+    given: Option<&Secret>,
+    generated: &Secret,
+) -> Result<(Option<Secret>, Secret), Torn> {
+    let other_memory = servers
+        .iter()
+        .filter_map(|s| s.memory.secret())
+        .find(|held| *held != datastore);
+    let past = kept.filter(|kept| *kept != datastore).or(other_memory);
+    if let Some(old) = past {
+        return Ok((Some(old.clone()), datastore.clone()));
+    }
+    let ahead = distinct(
+        servers
+            .iter()
+            .filter_map(|s| s.surface.as_ref())
+            .filter(|s| *s != datastore),
+    );
+    let staged = distinct(
+        servers
+            .iter()
+            .filter_map(|s| s.staged.as_ref())
+            .filter(|s| *s != datastore),
+    );
+    match ahead.as_slice() {
+        // A token made for this run can only be there because this run put it there.
+        [] if given == Some(datastore) || generated == datastore => Ok((None, datastore.clone())),
+        [] => {
+            let found = staged.first().filter(|_| staged.len() == 1).copied();
+            let new = given.or(found).unwrap_or(generated);
+            Ok((Some(datastore.clone()), new.clone()))
+        }
+        [one] if kept == Some(datastore) || given == Some(*one) => {
+            Ok((Some(datastore.clone()), (*one).clone()))
+        }
+        _ => Err(surface_differs(servers, datastore)),
+    }
+}
+
+fn surface_differs(servers: &[ServerView], datastore: &Secret) -> Torn {
+    let odd = |s: &&ServerView| s.surface.as_ref().is_some_and(|secret| secret != datastore);
+    Torn {
+        name: "surface-differs",
+        what: format!(
+            "the configured token of {} is not the one that the cluster runs with: the next restart there would be fatal",
+            names(servers.iter().filter(odd).map(|s| &s.host))
+        ),
+        next: "put the cluster's token back there, or give the configured one with --new-token-from to rotate to it".to_owned(),
+    }
+}
+
+fn foreign(servers: &[ServerView], old: Option<&Secret>, new: &Secret) -> Result<(), Torn> {
+    let odd = |s: &&ServerView| {
+        s.surface
+            .as_ref()
+            .is_some_and(|secret| Some(secret) != old && secret != new)
+    };
+    let odd: Vec<&HostName> = servers.iter().filter(odd).map(|s| &s.host).collect();
+    if odd.is_empty() {
+        return Ok(());
+    }
+    Err(Torn {
+        name: "foreign-surface",
+        what: format!(
+            "{} would start with a token that is neither the old nor the new one",
+            names(odd.into_iter())
+        ),
+        next: "put the cluster's token there, then run the same command again".to_owned(),
+    })
+}
+
+fn phase(server: &ServerView, datastore: &Secret, new: &Secret) -> Phase {
+    let Some(memory) = server.memory.secret() else {
+        return if server.memory == Memory::Foreign {
+            Phase::Foreign
+        } else {
+            Phase::Silent
+        };
+    };
+    let surface = server.surface.as_ref() == Some(new);
+    match (surface, memory == new, datastore == new) {
+        (false, false, false) if server.staged.as_ref() == Some(new) => Phase::Staged,
+        (false, false, false) => Phase::Old,
+        (false, false, true) => Phase::Rotated,
+        (true, false, true) => Phase::Flipped,
+        (true, true, _) => Phase::New,
+        (true, false, false) => Phase::Ahead,
+        (false, true, _) => Phase::Reverted,
+    }
+}
+
+/// `a, b and c`.
+pub(crate) fn names<'a>(hosts: impl Iterator<Item = &'a HostName>) -> String {
+    let hosts: Vec<String> = hosts.map(ToString::to_string).collect();
+    match hosts.as_slice() {
+        [] => "no host".to_owned(),
+        [one] => one.clone(),
+        [first @ .., last] if first.len() < 10 => format!("{} and {last}", first.join(", ")),
+        first => format!(
+            "{} and {} more",
+            first.iter().take(8).cloned().collect::<Vec<_>>().join(", "),
+            hosts.len() - 8
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

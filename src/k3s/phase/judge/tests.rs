@@ -1,0 +1,232 @@
+use super::*;
+use crate::model::HostTime;
+use proptest::prelude::*;
+
+const O: &str = "old-secret";
+const N: &str = "new-secret";
+
+fn secret(text: &str) -> Option<Secret> {
+    (!text.is_empty()).then(|| Secret::new(text))
+}
+
+/// surface, memory, disk (with passwd), kept, staged
+fn view(name: &str, [surface, memory, disk, kept, staged]: [&str; 5]) -> ServerView {
+    ServerView {
+        host: HostName::new(name).unwrap(),
+        surface: secret(surface),
+        on_disk: secret(disk),
+        passwd: secret(disk),
+        memory: secret(memory).map_or(Memory::Silent("down".to_owned()), Memory::Holds),
+        kept: secret(kept),
+        staged: secret(staged),
+        started: Some(HostTime(0)),
+    }
+}
+
+fn stand(servers: &[ServerView], given: &str) -> Result<Standing, Torn> {
+    judge(servers, secret(given).as_ref(), &Secret::new("generated"))
+}
+
+fn phases(standing: &Standing) -> Vec<Phase> {
+    standing.phases.iter().map(|(_, phase)| *phase).collect()
+}
+
+#[test]
+fn an_untouched_cluster_rotates_to_the_given_or_generated_token() {
+    let servers = [view("a", [O, O, O, "", ""]), view("b", [O, O, O, "", ""])];
+    assert_eq!(stand(&servers, "").unwrap().new, Secret::new("generated"));
+    let standing = stand(&servers, N).unwrap();
+    assert_eq!(
+        (
+            standing.old,
+            standing.new.expose(),
+            phases(&stand(&servers, N).unwrap())
+        ),
+        (secret(O), N, vec![Phase::Old; 2])
+    );
+}
+
+#[test]
+fn a_cluster_that_has_the_given_token_has_nothing_to_do() {
+    let standing = stand(&[view("a", [N, N, N, "", ""])], N).unwrap();
+    assert_eq!(
+        (
+            standing.old.clone(),
+            standing.is_rotated(),
+            phases(&standing)
+        ),
+        (None, true, vec![Phase::New])
+    );
+}
+
+#[test]
+fn a_staged_token_is_taken_up_unless_another_was_given() {
+    let servers = [view("a", [O, O, O, O, N]), view("b", [O, O, O, O, ""])];
+    assert_eq!(stand(&servers, "").unwrap().new.expose(), N);
+    assert_eq!(
+        phases(&stand(&servers, "").unwrap()),
+        [Phase::Staged, Phase::Old]
+    );
+    assert_eq!(stand(&servers, "third").unwrap().new.expose(), "third");
+}
+
+#[test]
+fn after_the_rotate_new_is_what_the_rotator_wrote_whatever_was_given() {
+    let servers = [view("a", [O, O, N, O, N]), view("b", [O, O, O, O, N])];
+    let standing = stand(&servers, "third").unwrap();
+    assert_eq!(
+        (
+            standing.new.expose(),
+            standing.given_passed_over,
+            standing.rotator.unwrap().as_str()
+        ),
+        (N, true, "a")
+    );
+    assert_eq!(
+        standing.phases.iter().map(|p| p.1).collect::<Vec<_>>(),
+        [Phase::Rotated, Phase::Rotated]
+    );
+}
+
+#[test]
+fn a_rotation_begun_by_hand_is_understood_without_any_mark_of_ours() {
+    let standing = stand(
+        &[view("a", [O, O, O, "", ""]), view("b", [O, O, N, "", ""])],
+        "",
+    )
+    .unwrap();
+    assert_eq!(
+        (
+            standing.old,
+            standing.new.expose(),
+            standing.rotator.unwrap().as_str()
+        ),
+        (secret(O), N, "b")
+    );
+}
+
+#[test]
+fn in_the_middle_of_the_restarts_each_server_has_its_own_phase() {
+    let servers = [
+        view("a", [N, N, N, O, ""]),
+        view("b", [N, O, O, O, ""]),
+        view("c", [O, O, O, O, N]),
+        view("d", [O, N, N, O, ""]),
+    ];
+    let standing = stand(&servers, "").unwrap();
+    assert_eq!(
+        phases(&standing),
+        [Phase::New, Phase::Flipped, Phase::Rotated, Phase::Reverted]
+    );
+    assert_eq!(standing.new.expose(), N);
+}
+
+#[test]
+fn while_agents_are_left_the_rotation_is_not_overtaken() {
+    let standing = stand(&[view("a", [N, N, N, O, ""])], "third").unwrap();
+    assert_eq!(
+        (
+            standing.old,
+            standing.new.expose(),
+            standing.given_passed_over
+        ),
+        (secret(O), N, true)
+    );
+}
+
+#[test]
+fn without_a_mark_the_later_start_tells_the_datastore() {
+    let mut servers = [view("a", [N, N, N, "", ""]), view("b", [O, O, O, "", ""])];
+    assert_eq!(stand(&servers, "").unwrap_err().name, "memories-differ");
+    servers[0].started = Some(HostTime(60_000_000));
+    assert_eq!(stand(&servers, "").unwrap().new.expose(), N);
+}
+
+#[test]
+fn ahead_is_continued_only_when_somebody_vouches_for_it() {
+    let ahead = [view("a", [N, O, O, "", ""]), view("b", [O, O, O, "", ""])];
+    assert_eq!(stand(&ahead, "").unwrap_err().name, "surface-differs");
+    assert_eq!(
+        phases(&stand(&ahead, N).unwrap()),
+        [Phase::Ahead, Phase::Old]
+    );
+    let cut = [view("a", [N, O, O, O, ""]), view("b", [O, O, O, O, N])];
+    assert_eq!(
+        phases(&stand(&cut, "").unwrap()),
+        [Phase::Ahead, Phase::Staged]
+    );
+}
+
+#[test]
+fn a_server_without_a_configured_token_is_flipped_by_its_own_file() {
+    let mut servers = [view("a", [N, O, N, O, ""]), view("b", [N, O, N, O, ""])];
+    servers[1].passwd = secret(O);
+    let standing = stand(&servers, "").unwrap();
+    assert_eq!(
+        (phases(&standing), standing.rotator.unwrap().as_str()),
+        (vec![Phase::Flipped; 2], "a")
+    );
+}
+
+#[test]
+fn contradictions_are_refused_by_name() {
+    let cases = [
+        (
+            vec![view("a", [O, O, N, "", ""]), view("b", [O, O, "x", "", ""])],
+            "two-rotations",
+        ),
+        (
+            vec![view("a", [O, O, O, O, ""]), view("b", [O, O, O, "x", ""])],
+            "two-old-tokens",
+        ),
+        (vec![view("a", [O, "", O, "", ""])], "no-server-answers"),
+        (vec![view("a", ["x", O, N, "", ""])], "foreign-surface"),
+        (
+            vec![
+                view("a", [O, O, O, "", ""]),
+                view("b", [N, N, N, "", ""]),
+                view("c", ["x", "x", "x", "", ""]),
+            ],
+            "memories-differ",
+        ),
+    ];
+    for (servers, name) in cases {
+        assert_eq!(stand(&servers, "").unwrap_err().name, name);
+    }
+}
+
+#[test]
+fn one_silent_server_does_not_hide_the_others() {
+    let standing = stand(
+        &[view("a", [N, N, N, O, ""]), view("b", [N, "", O, O, ""])],
+        "",
+    )
+    .unwrap();
+    assert_eq!(phases(&standing), [Phase::New, Phase::Silent]);
+}
+
+proptest! {
+    #[test]
+    fn no_fleet_makes_it_panic_and_no_restart_is_ever_right_unless_the_surface_is_the_datastores(
+        cells in proptest::collection::vec((0..4_usize, 0..4_usize, 0..4_usize, 0..4_usize, 0..4_usize, 0..90_i64), 1..5),
+        given in 0..4_usize,
+    ) {
+        let words = ["", O, N, "x"];
+        let servers: Vec<ServerView> = cells.iter().enumerate().map(|(i, c)| {
+            let mut server = view(&format!("s{i}"), [words[c.0], words[c.1], words[c.2], words[c.3], words[c.4]]);
+            server.started = Some(HostTime(c.5 * 1_000_000));
+            server
+        }).collect();
+        if let Ok(standing) = stand(&servers, words[given]) {
+            for (server, (_, phase)) in servers.iter().zip(&standing.phases) {
+                if matches!(phase, Phase::Flipped | Phase::New) {
+                    prop_assert_eq!(server.surface.as_ref(), Some(&standing.new));
+                }
+                if *phase == Phase::Flipped {
+                    prop_assert_eq!(&standing.datastore, &standing.new);
+                }
+            }
+            prop_assert!(standing.old.as_ref() != Some(&standing.new));
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What can only be said of all servers together.
+
+use std::collections::BTreeSet;
+
+use crate::facts::{EtcdMember, K3sVersion, Probe};
+use crate::k3s::install::Datastore;
+use crate::k3s::phase::{Memory, Phase};
+use crate::steps::look::{Cluster, ServerSeen, words};
+use crate::steps::unmanaged::unmanaged_nodes;
+use crate::steps::{Proposal, StepError, Unmet};
+
+pub(super) async fn judge(
+    probe: &Probe<'_>,
+    cluster: &Cluster,
+    proposal: &mut Proposal,
+) -> Result<(), StepError> {
+    let mut unmet = Vec::new();
+    match cluster.standing()? {
+        Ok(standing) => {
+            unmet.extend(
+                standing
+                    .phases
+                    .iter()
+                    .filter(|(_, phase)| *phase == Phase::Foreign)
+                    .map(|(host, phase)| {
+                        Unmet::new(
+                            "foreign-server",
+                            format!("{host}: {}", words(Some(*phase))),
+                            format!("see whether {host} belongs to this cluster"),
+                        )
+                    }),
+            );
+        }
+        Err(reasons) => unmet.extend(reasons),
+    }
+    unmet.extend(silent(cluster));
+    unmet.extend(hashes(cluster));
+    unmet.extend(unmanaged_nodes(probe, cluster).await);
+    let mut versions = BTreeSet::new();
+    for server in &cluster.servers {
+        unmet.extend(sick(probe, server).await?);
+        versions.insert(
+            probe
+                .get_on(
+                    &server.seen.host,
+                    K3sVersion {
+                        k3s: server.seen.k3s.clone(),
+                    },
+                )
+                .await?,
+        );
+    }
+    if versions.len() > 1 {
+        let list = versions
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
+        unmet.push(Unmet::new(
+            "versions-differ",
+            format!("the servers have different versions of K3s: {list}"),
+            "finish the upgrade first",
+        ));
+    }
+    let measured = versions.iter().all(|version| version.was_measured());
+    proposal.notes.push(topology(
+        cluster,
+        versions.iter().next().map(ToString::to_string),
+        measured,
+    ));
+    proposal.notes.extend(remarks(cluster));
+    proposal.unmet.extend(unmet);
+    Ok(())
+}
+
+fn silent(cluster: &Cluster) -> Vec<Unmet> {
+    let reason = |server: &ServerSeen| match &server.memory {
+        // Its own preflight says that the unit is down.
+        Memory::Silent(why) if server.seen.unit.is_active() => Some(why.clone()),
+        _ => None,
+    };
+    let reasons = cluster
+        .servers
+        .iter()
+        .filter_map(|server| Some((&server.seen.host, reason(server)?)));
+    let unmet = |(host, why)| {
+        Unmet::new(
+            "calibration-failed",
+            format!("{host} answers a probe with its own token in an unforeseen way: {why}"),
+            "keyroll cannot prove anything on such a server; see whether a proxy stands before port 6443",
+        )
+    };
+    reasons.map(unmet).collect()
+}
+
+fn hashes(cluster: &Cluster) -> Option<Unmet> {
+    let hashes: BTreeSet<String> = cluster
+        .servers
+        .iter()
+        .filter_map(|server| server.seen.ca_hash())
+        .collect();
+    (hashes.len() > 1).then(|| {
+        Unmet::new(
+            "ca-differs",
+            "the servers have different cluster CAs",
+            "see whether all of them belong to one cluster",
+        )
+    })
+}
+
+async fn sick(probe: &Probe<'_>, server: &ServerSeen) -> Result<Option<Unmet>, StepError> {
+    let seen = &server.seen;
+    if seen.install.datastore != Datastore::Etcd || !seen.unit.is_active() {
+        return Ok(None);
+    }
+    let member = probe
+        .get_on(
+            &seen.host,
+            EtcdMember {
+                k3s: seen.k3s.clone(),
+            },
+        )
+        .await?;
+    let what = format!("etcd on {} is not well: {}", seen.host, member.words());
+    Ok((!member.is_well()).then(|| {
+        Unmet::new(
+            "etcd-member-not-well",
+            what,
+            "get every member of etcd to be healthy first",
+        )
+    }))
+}
+
+fn topology(cluster: &Cluster, version: Option<String>, measured: bool) -> String {
+    let count = |kind| {
+        cluster
+            .servers
+            .iter()
+            .filter(|server| server.seen.install.datastore == kind)
+            .count()
+    };
+    let parts = [
+        (count(Datastore::Sqlite), "on sqlite"),
+        (count(Datastore::Etcd), "with embedded etcd"),
+        (count(Datastore::External), "on an external datastore"),
+        (
+            count(Datastore::Elsewhere),
+            "without a datastore of their own",
+        ),
+    ];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, text)| format!("{n} {text}"))
+        .collect();
+    let word = if measured {
+        "a rotation was measured on this version"
+    } else {
+        "a rotation was not measured on this very version"
+    };
+    format!(
+        "servers: {}; K3s {}: {word}",
+        parts.join(", "),
+        version.unwrap_or_default()
+    )
+}
+
+fn remarks(cluster: &Cluster) -> Vec<String> {
+    let mut notes = Vec::new();
+    let etcd = cluster
+        .servers
+        .iter()
+        .filter(|server| server.seen.install.datastore == Datastore::Etcd)
+        .count();
+    if etcd == 2 {
+        notes.push(
+            "two etcd members have no quorum while one restarts: the API goes away twice"
+                .to_owned(),
+        );
+    }
+    if cluster.servers.len() == 1 {
+        notes.push("there is one server: the API goes away while it restarts".to_owned());
+    }
+    let separate = |server: &&ServerSeen| {
+        let passwd = server.seen.passwd();
+        server.seen.install.agent_token || passwd.node.is_some() && passwd.node != passwd.server
+    };
+    if let Some(server) = cluster.servers.iter().find(separate) {
+        notes.push(format!("agents join with a token of their own ({} has one configured), which this rotation leaves as it is", server.seen.host));
+    }
+    for server in cluster
+        .servers
+        .iter()
+        .filter(|server| server.seen.install.surfaces.len() > 1)
+    {
+        let files: Vec<&str> = server
+            .seen
+            .install
+            .surfaces
+            .iter()
+            .map(|surface| surface.file.as_str())
+            .collect();
+        notes.push(format!(
+            "{} holds its token more than once ({}): all are changed",
+            server.seen.host,
+            files.join(", ")
+        ));
+    }
+    notes
+}

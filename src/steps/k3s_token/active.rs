@@ -1,0 +1,104 @@
+//! The surface holds NEW: what waits beside it is renamed over it.
+
+use super::{mode_of, reload, stage};
+use crate::facts::Probe;
+use crate::k3s::install::Kind;
+use crate::model::HostName;
+use crate::op::{Act, Op};
+use crate::secret::Secret;
+use crate::steps::look::{AgentStanding, Cluster, Seen};
+use crate::steps::{Proposal, StepError, Unmet};
+use crate::wire::{Owner, WriteFile};
+
+pub(super) async fn on_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
+    let cluster = Cluster::around(probe).await;
+    let standing = match cluster.standing()? {
+        Ok(standing) => standing,
+        Err(unmet) => return Ok(Proposal::refuse(unmet)),
+    };
+    let mut proposal = Proposal::of(flip(seen, &standing.new));
+    if !standing.is_rotated() && !proposal.ops.is_empty() {
+        proposal.unmet.push(Unmet::new(
+            "not-rotated",
+            "the datastore is not encrypted with the new token yet: a server that started with it now would fail for ever",
+            "let `k3s_token: { state: rotated }` come first",
+        ));
+    }
+    Ok(proposal)
+}
+
+/// What brings every surface of a server to `secret`.
+pub(super) fn flip(seen: &Seen, secret: &Secret) -> Vec<Op> {
+    let edits = seen.edits(secret);
+    let mut ops = Vec::new();
+    for edit in &edits {
+        let (from, to) = (edit.surface.staged(), edit.surface.file.clone());
+        if seen.file(&from) != Some(&edit.content) {
+            ops.push(stage(seen, edit, &format!("write {to} anew beside it")));
+        }
+        ops.push(Op::root(
+            &seen.host,
+            format!("let {to} name the right token"),
+            Act::Rename { from, to },
+        ));
+    }
+    ops.extend(reload(seen, &edits));
+    let flipped: Vec<_> = edits.iter().map(|edit| edit.surface.staged()).collect();
+    let leftovers = seen
+        .install
+        .surfaces
+        .iter()
+        .map(crate::k3s::surface::Surface::staged);
+    for path in leftovers.filter(|path| !flipped.contains(path) && seen.file(path).is_some()) {
+        ops.push(Op::root(
+            &seen.host,
+            "remove what waited here",
+            Act::Remove { path },
+        ));
+    }
+    ops
+}
+
+pub(super) async fn on_agent(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
+    let nobody: Option<&HostName> = None;
+    let cluster = Cluster::look(probe, |host| Some(host) == nobody).await;
+    let standing = match cluster.standing()? {
+        Ok(standing) => standing,
+        Err(unmet) => return Ok(Proposal::refuse(unmet)),
+    };
+    match AgentStanding::look(probe, seen, standing).await? {
+        AgentStanding::New => Ok(Proposal::default()),
+        AgentStanding::Foreign(why) => Ok(Proposal::note(format!(
+            "{} keeps its token: {why}",
+            seen.host
+        ))),
+        AgentStanding::Old => {
+            let edits = seen.edits(&standing.new);
+            let mut ops: Vec<Op> = edits.iter().map(|edit| write(seen, edit)).collect();
+            ops.extend(reload(seen, &edits));
+            Ok(Proposal {
+                ops,
+                unmet: cluster.not_on_new(standing),
+                notes: Vec::new(),
+            })
+        }
+    }
+}
+
+fn write(seen: &Seen, edit: &crate::steps::look::Edit<'_>) -> Op {
+    debug_assert_eq!(
+        seen.install.kind,
+        Kind::Agent,
+        "a server's surface is staged first"
+    );
+    let path = edit.surface.file.clone();
+    let why = format!("let {path} name the new token");
+    let file = WriteFile {
+        content: edit.content.clone(),
+        mode: mode_of(seen, edit),
+        owner: Owner::Like(path.clone()),
+        make_parent: false,
+        path,
+    };
+    Op::root(&seen.host, why, Act::WriteFile(file))
+}

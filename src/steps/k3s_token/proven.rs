@@ -1,0 +1,175 @@
+//! NEW is accepted and OLD is not, asked of the very process that runs.
+
+use std::time::Duration;
+
+use crate::facts::{Knocked, Probe};
+use crate::k3s::knock::{Heard, Knock, Role};
+use crate::k3s::phase::{Phase, Standing};
+use crate::model::HostName;
+use crate::op::{Act, Op, Until, Wait};
+use crate::secret::Secret;
+use crate::steps::look::{AgentStanding, Cluster, Seen, words};
+use crate::steps::{Proposal, StepError, Unmet};
+
+pub(super) async fn on_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
+    let cluster = Cluster::around(probe).await;
+    match cluster.standing()? {
+        Ok(standing) => proof_of_server(probe, seen, standing).await,
+        Err(unmet) => Ok(Proposal::refuse(unmet)),
+    }
+}
+
+pub(super) async fn on_agent(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
+    let cluster = Cluster::around(probe).await;
+    match cluster.standing()? {
+        Ok(standing) => proof_of_agent(probe, seen, standing).await,
+        Err(unmet) => Ok(Proposal::refuse(unmet)),
+    }
+}
+
+/// A server's proof: NEW answers 405, and then OLD answers 401 as `server` and as `node`.
+///
+/// # Errors
+/// When it cannot be asked.
+pub async fn proof_of_server(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    standing: &Standing,
+) -> Result<Proposal, StepError> {
+    let host = &seen.host;
+    let mut proposal = Proposal::default();
+    let knock = |role, secret: &Secret| Knock {
+        door: seen.door(),
+        role,
+        secret: secret.clone(),
+    };
+    let mut knocks = vec![knock(Role::Server, &standing.new)];
+    if let Some(old) = &standing.old {
+        knocks.extend([knock(Role::Server, old), knock(Role::Node, old)]);
+    }
+    let first = knocks.first().cloned();
+    let heard = probe.get_now(host, Knocked(knocks)).await?;
+    let mut heard = heard.into_iter();
+    match heard
+        .next()
+        .unwrap_or_else(|| Heard::Odd("there was no answer".to_owned()))
+    {
+        Heard::Accepted => {}
+        Heard::NotYet(_) => {
+            proposal.ops.extend(first.map(|knock| wait(host, knock)));
+            return Ok(proposal);
+        }
+        new => {
+            let what = format!("{host} does not accept the new token: {}", said(&new));
+            proposal.unmet.push(red("new-not-accepted", what, host));
+            return Ok(proposal);
+        }
+    }
+    for (role, answer) in [Role::Server, Role::Node].into_iter().zip(heard) {
+        if answer != Heard::Rejected {
+            let what = format!(
+                "{host} does not refuse the old token as `{}`: {}",
+                role.user(),
+                said(&answer)
+            );
+            proposal.unmet.push(red("old-not-dead", what, host));
+        }
+    }
+    if standing.old.is_none() {
+        proposal
+            .notes
+            .push("the old token was not probed, since nothing keeps it any more".to_owned());
+    }
+    match standing.phase(host) {
+        Some(Phase::New) if seen.started_after_change() => {}
+        Some(Phase::New) => proposal.unmet.push(red(
+            "changed-since-start",
+            format!("the configuration of {host} was changed after its process started"),
+            host,
+        )),
+        phase => proposal.unmet.push(red(
+            "surface-not-new",
+            format!("{host}: {}", words(phase)),
+            host,
+        )),
+    }
+    Ok(proposal)
+}
+
+/// An agent's proof: its own configured secret is accepted without its certificate, by a process that was started
+/// after the secret was written. Ready proves nothing: an agent with a wrong token is Ready (measured: agent-wrong-token).
+///
+/// # Errors
+/// When it cannot be asked.
+pub async fn proof_of_agent(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    standing: &Standing,
+) -> Result<Proposal, StepError> {
+    let host = &seen.host;
+    let mut proposal = Proposal::default();
+    let agent = AgentStanding::look(probe, seen, standing).await?;
+    if let AgentStanding::Foreign(why) = agent {
+        proposal
+            .notes
+            .push(format!("{host} is not proven by the new token: {why}"));
+    }
+    if agent == AgentStanding::Old {
+        proposal.unmet.push(red(
+            "agent-has-old",
+            format!("{host} is still configured with the old token"),
+            host,
+        ));
+        return Ok(proposal);
+    }
+    if seen.install.surfaces.is_empty() {
+        return Ok(proposal);
+    }
+    match AgentStanding::knock(probe, seen).await? {
+        (_, Heard::Accepted) => {}
+        (knock, Heard::NotYet(_)) if seen.unit.is_active() => proposal.ops.push(wait(host, knock)),
+        (_, heard) => {
+            let what = format!(
+                "the token that {host} is configured with is not accepted: {}",
+                said(&heard)
+            );
+            proposal.unmet.push(red("agent-token-refused", what, host));
+        }
+    }
+    if !seen.unit.is_active() {
+        let what = format!("{} on {host} is {}", seen.unit.text.id, seen.unit.words());
+        proposal.unmet.push(red("agent-not-active", what, host));
+    } else if !seen.started_after_change() {
+        let what = format!("{host} was not restarted since its token was changed");
+        proposal.unmet.push(red("changed-since-start", what, host));
+    }
+    Ok(proposal)
+}
+
+/// A supervisor that is busy (429) or starting (503) is asked again for a while.
+fn wait(host: &HostName, knock: Knock) -> Op {
+    let wait = Wait {
+        until: Until::Accepts(knock),
+        timeout: Duration::from_mins(1),
+        interval: Duration::from_secs(2),
+    };
+    Op::root(host, "wait until the supervisor answers", Act::Wait(wait))
+}
+
+fn red(name: &'static str, what: String, host: &HostName) -> Unmet {
+    Unmet::red(
+        name,
+        what,
+        format!("look at {host}, then run the same command again"),
+    )
+}
+
+fn said(heard: &Heard) -> String {
+    match heard {
+        Heard::Accepted => "it is accepted".to_owned(),
+        Heard::Rejected => "it is refused (401)".to_owned(),
+        Heard::WrongRole => "it is the right secret of the other role (403)".to_owned(),
+        Heard::NotYet(said) => format!("no answer yet ({said})"),
+        Heard::Odd(said) => said.clone(),
+    }
+}

@@ -1,0 +1,57 @@
+//! NEW waits beside every surface, and OLD is kept where the proof and a roll back can find it.
+
+use super::stage;
+use crate::facts::Probe;
+use crate::op::{Act, Op};
+use crate::secret::{Content, Secret};
+use crate::steps::look::{Cluster, Seen};
+use crate::steps::{Proposal, StepError};
+use crate::wire::{Owner, WriteFile};
+
+pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
+    let cluster = Cluster::around(probe).await;
+    let standing = match cluster.standing()? {
+        Ok(standing) => standing,
+        Err(unmet) => return Ok(Proposal::refuse(unmet)),
+    };
+    let mut ops = Vec::new();
+    if let Some(old) = standing
+        .old
+        .as_ref()
+        .filter(|old| seen.kept().as_ref() != Some(old))
+    {
+        ops.push(keep(seen, old));
+    }
+    for edit in seen.edits(&standing.new) {
+        if seen.file(&edit.surface.staged()) != Some(&edit.content) {
+            ops.push(stage(
+                seen,
+                &edit,
+                &format!("let the new token wait beside {}", edit.surface.file),
+            ));
+        }
+    }
+    let mut proposal = Proposal::of(ops);
+    if standing.given_passed_over {
+        proposal.notes.push(PASSED_OVER.to_owned());
+    }
+    Ok(proposal)
+}
+
+const PASSED_OVER: &str = "an unfinished rotation was found and is finished with its own token; the token from \
+--new-token-from was not used: run the command again afterwards to rotate to it";
+
+fn keep(seen: &Seen, old: &Secret) -> Op {
+    let file = WriteFile {
+        path: seen.kept_path(),
+        content: Content::new(format!("{}\n", old.expose())),
+        mode: 0o600,
+        owner: Owner::Runner,
+        make_parent: true,
+    };
+    Op::root(
+        &seen.host,
+        "keep the old token until the proof is green",
+        Act::WriteFile(file),
+    )
+}

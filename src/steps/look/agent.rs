@@ -1,0 +1,114 @@
+//! Where one agent stands. Agents keep no token: only the surface and the start of the process count.
+
+use super::{Freshness, Seen};
+use crate::facts::{Knocked, Probe};
+use crate::k3s::knock::{Door, Heard, Knock, Role};
+use crate::k3s::phase::Standing;
+use crate::k3s::token::Form;
+use crate::model::HostName;
+use crate::secret::Secret;
+use crate::steps::StepError;
+
+/// What an agent's configured secret is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentStanding {
+    /// OLD.
+    Old,
+    /// NEW.
+    New,
+    /// A secret of its own kind, or none: it stays as it is.
+    Foreign(&'static str),
+}
+
+impl AgentStanding {
+    /// Judges an agent's surface.
+    ///
+    /// # Errors
+    /// When the agent cannot be asked.
+    pub async fn look(
+        probe: &Probe<'_>,
+        seen: &Seen,
+        standing: &Standing,
+    ) -> Result<Self, StepError> {
+        let Some(surface) = seen.install.winner() else {
+            return Ok(Self::Foreign(
+                "no token is configured; its client certificate lets it in",
+            ));
+        };
+        let secret = &surface.token.secret;
+        if *secret == standing.new {
+            return Ok(Self::New);
+        }
+        if Some(secret) == standing.old.as_ref() {
+            return Ok(Self::Old);
+        }
+        if matches!(surface.token.form, Form::Bootstrap { .. }) {
+            return Ok(Self::Foreign(
+                "it has a bootstrap token, which a rotation does not touch",
+            ));
+        }
+        // Nobody knows OLD any more: a secret that the servers refuse is as dead as OLD.
+        let dead = standing.old.is_none() && Self::knock(probe, seen).await?.1 == Heard::Rejected;
+        Ok(if dead {
+            Self::Old
+        } else {
+            Self::Foreign("it has a token of its own, such as a separate agent token")
+        })
+    }
+
+    /// What the supervisor says to the agent's own configured secret, through the agent's load balancer; where that
+    /// does not listen, at the address that `server:` names.
+    ///
+    /// # Errors
+    /// When the agent cannot be asked.
+    pub async fn knock(probe: &Probe<'_>, seen: &Seen) -> Result<(Knock, Heard), StepError> {
+        let secret = seen.surface().cloned().unwrap_or_else(|| Secret::new(""));
+        let knock = |door| Knock {
+            door,
+            role: Role::Node,
+            secret: secret.clone(),
+        };
+        let mut knocks = vec![knock(seen.door())];
+        knocks.extend(
+            seen.install
+                .url
+                .clone()
+                .map(|url| knock(Door { url, ..seen.door() })),
+        );
+        let near = Self::try_one(probe, seen, knocks.first()).await?;
+        match (near, knocks.pop()) {
+            (Heard::NotYet(said), Some(far)) if said.contains("refused") => {
+                let heard = Self::try_one(probe, seen, Some(&far)).await?;
+                Ok((far, heard))
+            }
+            (heard, _) => Ok((knock(seen.door()), heard)),
+        }
+    }
+
+    async fn try_one(
+        probe: &Probe<'_>,
+        seen: &Seen,
+        knock: Option<&Knock>,
+    ) -> Result<Heard, StepError> {
+        let heard = probe
+            .get_now(&seen.host, Knocked(knock.cloned().into_iter().collect()))
+            .await?;
+        Ok(heard
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| Heard::Odd("there was no answer".to_owned())))
+    }
+
+    /// Looks at an agent's set-up.
+    ///
+    /// # Errors
+    /// When it cannot be asked, or no K3s is found there.
+    pub async fn seen(probe: &Probe<'_>, host: &HostName) -> Result<Seen, super::Blind> {
+        let freshness = if host == probe.host() {
+            Freshness::Now
+        } else {
+            Freshness::Lately
+        };
+        Seen::look(probe, host, freshness).await
+    }
+}

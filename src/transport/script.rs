@@ -1,0 +1,78 @@
+//! A batch as one POSIX-sh script, and its framed output as responses. Pure: see docs/wire.md.
+//!
+//! The closing brace is the script's last byte, and `sh` reads a compound command whole before it runs any of it:
+//! a script that was cut anywhere has changed nothing.
+
+mod answer;
+mod quote;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+pub(in crate::transport) use answer::find;
+pub use answer::{Heard, read};
+
+use crate::wire::Batch;
+
+const PRELUDE: &str = include_str!("script/prelude.sh");
+
+/// Bytes a second that a slow line carries.
+const SLOW_LINE: usize = 32 << 10;
+
+/// A random text that no output can contain by accident: hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nonce(String);
+
+impl Nonce {
+    /// A nonce of these random bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(format!("{:032x}", u128::from_be_bytes(bytes)))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What `sh` reads on its standard input, and how long it may take.
+pub struct Script {
+    /// The text, to be sent to its last byte. Holds secrets.
+    pub text: Zeroizing<Vec<u8>>,
+    /// The sum of what the requests may take on the host, and of the time to send them.
+    pub deadline: Duration,
+    /// Whether it carries content that may be secret, so that a shell's complaint about it must not be repeated.
+    pub confidential: bool,
+}
+
+/// Renders a batch.
+#[must_use]
+pub fn render(batch: &Batch, nonce: &Nonce) -> Script {
+    let contents = || batch.requests.iter().flat_map(request::contents);
+    let carried: usize = contents()
+        .map(|content| quote::printed_len(content.bytes()))
+        .sum();
+    // Reserved at once, so that growing leaves no copy of a secret behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(carried + (16 << 10)));
+    text.extend_from_slice(b"{ N=");
+    text.extend_from_slice(nonce.as_str().as_bytes());
+    text.push(b'\n');
+    text.extend_from_slice(PRELUDE.as_bytes());
+    for (at, request) in batch.requests.iter().enumerate() {
+        request::append(&mut text, at, request, nonce.as_str());
+    }
+    text.extend_from_slice(b"e\n}");
+    let work: Duration = batch.requests.iter().map(request::deadline).sum();
+    let sending = Duration::from_secs(u64::try_from(text.len() / SLOW_LINE).unwrap_or(u64::MAX));
+    Script {
+        text,
+        deadline: work.saturating_add(sending),
+        confidential: contents().next().is_some(),
+    }
+}

@@ -1,0 +1,202 @@
+//! Each request as shell text. The functions that it calls are in `prelude.sh`.
+
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::quote;
+use crate::secret::Content;
+use crate::wire::{Change, Command, Owner, Query, Request, WriteFile};
+
+/// Seconds that a look at a file may take on the host.
+const LOOK_S: u64 = 30;
+
+/// Time that a change of a file may take on the host: the sum of what `prelude.sh` allows.
+const CHANGE: Duration = Duration::from_mins(4);
+
+/// What cannot be said in a script, such as a path with a NUL. The text goes to standard error.
+type Refusal = &'static str;
+
+/// Appends one request, between `begin` and its markers.
+pub(super) fn append(script: &mut Vec<u8>, at: usize, request: &Request, nonce: &str) {
+    script.extend_from_slice(b"b\n");
+    let start = script.len();
+    let made = match request {
+        Request::Query(Query::Run(command)) | Request::Change(Change::Run(command)) => {
+            run(script, command)
+        }
+        Request::Query(query) => look(query).map(|text| script.extend_from_slice(text.as_bytes())),
+        Request::Change(Change::WriteFile(file)) => write_file(script, file, nonce),
+        Request::Change(change) => {
+            change_paths(change).map(|text| script.extend_from_slice(text.as_bytes()))
+        }
+    };
+    if let Err(why) = made {
+        script.truncate(start);
+        script.extend_from_slice(format!("r '{why}'").as_bytes());
+    }
+    script.extend_from_slice(format!("\na {at}\n").as_bytes());
+    if matches!(request, Request::Change(_)) {
+        script.extend_from_slice(b"[ \"$s\" = 0 ] || e\n");
+    }
+}
+
+/// How long a request may take on the host, at most.
+pub(super) fn deadline(request: &Request) -> Duration {
+    match request {
+        Request::Query(Query::Run(command)) | Request::Change(Change::Run(command)) => {
+            Duration::from_secs(seconds(command.timeout) + 5)
+        }
+        Request::Query(_) => Duration::from_secs(2 * (LOOK_S + 5)),
+        Request::Change(_) => CHANGE,
+    }
+}
+
+/// What a request sends beside its own words.
+pub(super) fn contents(request: &Request) -> impl Iterator<Item = &Content> {
+    let (first, second) = match request {
+        Request::Query(Query::Run(command)) | Request::Change(Change::Run(command)) => {
+            (command.stdin.as_ref(), command.fd3.as_ref())
+        }
+        Request::Change(Change::WriteFile(file)) => (Some(&file.content), None),
+        _ => (None, None),
+    };
+    first.into_iter().chain(second)
+}
+
+/// Whole seconds, at least one: `timeout 0` means no deadline at all.
+fn seconds(timeout: Duration) -> u64 {
+    let rounded_up = timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0);
+    rounded_up.max(1)
+}
+
+fn run(script: &mut Vec<u8>, command: &Command) -> Result<(), Refusal> {
+    if command.argv.is_empty() {
+        return Err("there is no program to run");
+    }
+    let argv = quote::words(command.argv.iter().map(String::as_str))
+        .ok_or("an argument holds a NUL byte")?;
+    if contents_of(command) {
+        script.extend_from_slice(b"p && ");
+    }
+    if let Some(body) = &command.fd3 {
+        feed(script, body);
+        script.extend_from_slice(b"{ exec 3<&0 </dev/null; ");
+    }
+    if let Some(input) = &command.stdin {
+        feed(script, input);
+    }
+    script.extend_from_slice(format!("t {} {argv}", seconds(command.timeout)).as_bytes());
+    if command.fd3.is_some() {
+        script.extend_from_slice(b"; }");
+    }
+    Ok(())
+}
+
+fn contents_of(command: &Command) -> bool {
+    command.stdin.is_some() || command.fd3.is_some()
+}
+
+/// A command that does not read its input is no mistake, so the printer's complaint is not kept.
+fn feed(script: &mut Vec<u8>, content: &Content) {
+    quote::print(script, content.bytes());
+    script.extend_from_slice(b" 2>/dev/null | ");
+}
+
+fn look(query: &Query) -> Result<String, Refusal> {
+    Ok(match query {
+        Query::Run(_) => return Err("a command is not a look at a file"),
+        Query::Read { path, limit } => {
+            format!(
+                "t {LOOK_S} head -c {} {}",
+                limit.saturating_add(1),
+                absolute(path)?
+            )
+        }
+        Query::Stat { path, follow } => {
+            let path = absolute(path)?;
+            let (option, target) = if *follow {
+                (" -L", String::new())
+            } else {
+                (
+                    "",
+                    format!(" && if [ -L {path} ]; then t {LOOK_S} readlink {path}; fi"),
+                )
+            };
+            format!("t {LOOK_S} stat{option} -c '%f %u %g %s %.9Y %.9Z' {path}{target}")
+        }
+        Query::List { path } => {
+            let folder = Utf8PathBuf::from(format!("{}/", path.as_str().trim_end_matches('/')));
+            format!(
+                "t {LOOK_S} find {} -mindepth 1 -maxdepth 1 -print0",
+                absolute(&folder)?
+            )
+        }
+    })
+}
+
+fn change_paths(change: &Change) -> Result<String, Refusal> {
+    Ok(match change {
+        Change::Run(_) | Change::WriteFile(_) => return Err("not a change of paths alone"),
+        Change::Rename { from, to } => {
+            let (old, new) = (absolute(from)?, absolute(to)?);
+            let (old_folder, new_folder) = (absolute(folder(from))?, absolute(folder(to))?);
+            if old_folder == new_folder {
+                format!("t 60 mv -fT {old} {new} && f {new_folder}")
+            } else {
+                format!(
+                    "d {old_folder} {new_folder} && t 60 mv -fT {old} {new} && f {new_folder} && f {old_folder}"
+                )
+            }
+        }
+        Change::Remove { path } => format!("x {} {}", absolute(path)?, absolute(folder(path))?),
+    })
+}
+
+/// The content goes to a file that nobody else can read and that neither K3s nor systemd takes for one of theirs.
+fn write_file(script: &mut Vec<u8>, file: &WriteFile, nonce: &str) -> Result<(), Refusal> {
+    let name: String = file
+        .path
+        .file_name()
+        .ok_or("the path names no file")?
+        .chars()
+        .take(40)
+        .collect();
+    let folder_path = folder(&file.path);
+    let suffix = nonce.get(..12).unwrap_or(nonce);
+    let temp = folder_path.join(format!(".{name}.keyroll-tmp.{suffix}"));
+    let (path, dir, temp) = (
+        absolute(&file.path)?,
+        absolute(folder_path)?,
+        absolute(&temp)?,
+    );
+    let like = match &file.owner {
+        Owner::Runner => "''".to_owned(),
+        Owner::Like(other) => absolute(other)?,
+    };
+    let parent = if file.make_parent {
+        format!("mkdir -p {dir} && ")
+    } else {
+        String::new()
+    };
+    script.extend_from_slice(format!("p && (umask 077; set -C; {parent}").as_bytes());
+    quote::print(script, file.content.bytes());
+    let (mode, len) = (file.mode & 0o7777, file.content.bytes().len());
+    script.extend_from_slice(
+        format!(" >{temp} && w {temp} {path} {dir} {mode:04o} {len} {like} || {{ s=$?; rm -f {temp}; exit $s; }})")
+            .as_bytes(),
+    );
+    Ok(())
+}
+
+fn folder(path: &Utf8Path) -> &Utf8Path {
+    path.parent().unwrap_or(Utf8Path::new("/"))
+}
+
+fn absolute(path: &Utf8Path) -> Result<String, Refusal> {
+    if !path.is_absolute() {
+        return Err("the path is not absolute");
+    }
+    let word = quote::word(path.as_str()).ok_or("the path holds a NUL byte")?;
+    Ok(word.into_owned())
+}

@@ -1,0 +1,226 @@
+//! The transport on lab hosts with real systemd, sshd and sudo; faults included. `tests/lab/lab.sh` raises them.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a lab that does not do as told fails the test"
+)]
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use keyroll::inventory::Connect;
+use keyroll::model::HostName;
+use keyroll::secret::Secret;
+use keyroll::transport::ssh::{SshOptions, SshTransport};
+use keyroll::wire::{Batch, Become, Command, Response, Transport, TransportError};
+
+use crate::ssh_hosts::Lab;
+use crate::ssh_rig::{change, only, query, sh, text};
+
+const HOSTS: usize = 3;
+
+fn transport(lab: &Lab, user: &str, password: Option<&str>) -> SshTransport {
+    let connect = Connect {
+        user: Some(user.to_owned()),
+        become_password: password.map(Secret::new),
+        ..Connect::default()
+    };
+    let hosts = (1..=HOSTS).map(|number| (host(number), connect.clone()));
+    let mut options = SshOptions::new(lab.sockets().join(user).to_str().unwrap());
+    options.config = Some(lab.file("ssh_config").try_into().unwrap());
+    options.connect_timeout = Duration::from_secs(4);
+    options.slack = Duration::from_secs(5);
+    SshTransport::new(hosts, options).unwrap()
+}
+
+fn password(lab: &Lab) -> String {
+    std::fs::read_to_string(lab.file("keys/asker.password")).unwrap()
+}
+fn host(number: usize) -> HostName {
+    HostName::new(&format!("h{number}")).unwrap()
+}
+
+fn as_root(command: Command) -> Batch {
+    Batch {
+        r#become: Become::Root,
+        requests: vec![query(command)],
+    }
+}
+
+async fn ask(
+    transport: &SshTransport,
+    number: usize,
+    batch: &Batch,
+) -> Result<String, TransportError> {
+    Ok(text(&only(transport.exec(&host(number), batch).await?)))
+}
+
+/// One test, since all of it shares the hosts, and faults must not meet the others' work.
+#[tokio::test]
+async fn sudo_and_faults_on_lab_hosts() {
+    let Some(lab) = Lab::raise("sudo_and_faults_on_lab_hosts", HOSTS).await else {
+        return;
+    };
+    sudo_without_a_password(&lab).await;
+    sudo_with_a_password(&lab).await;
+    refusals_of_sudo(&lab).await;
+    many_hosts_at_once(&lab).await;
+    a_frozen_host(&lab).await;
+    a_pulled_cable(&lab).await;
+    a_power_cut(&lab).await;
+    drop(lab);
+}
+
+async fn sudo_without_a_password(lab: &Lab) {
+    // The password is not asked for; sent all the same, it would be run as a command.
+    let transport = transport(lab, "ops", Some("touch /tmp/ran-the-password"));
+    let look = as_root(sh(
+        "id -u; ls /tmp; command -v ip; cat /proc/self/environ | tr '\\0' '\\n' | grep -c SUDO_USER",
+    ));
+    assert_eq!(
+        ask(&transport, 1, &look).await.unwrap(),
+        "0\n/usr/sbin/ip\n1\n"
+    );
+    let mut other = as_root(sh("id -un; echo $HOME"));
+    other.r#become = Become::User("plain".to_owned());
+    assert_eq!(
+        ask(&transport, 1, &other).await.unwrap(),
+        "plain\n/home/plain\n"
+    );
+    transport.close().await;
+}
+
+async fn sudo_with_a_password(lab: &Lab) {
+    let right = transport(lab, "asker", Some(&password(lab)));
+    assert_eq!(ask(&right, 1, &as_root(sh("id -u"))).await.unwrap(), "0\n");
+    let big = Command::new(["wc", "-c"]).stdin(crate::ssh_rig::bytes(2 << 20));
+    assert_eq!(ask(&right, 1, &as_root(big)).await.unwrap(), "2097152\n");
+    right.close().await;
+
+    let wrong = transport(lab, "asker", Some("wrong"));
+    for _ in 0..2 {
+        let error = ask(&wrong, 2, &as_root(sh("id -u"))).await.unwrap_err();
+        assert!(
+            matches!(&error, TransportError::Denied { why, .. } if why.contains("password is wrong")),
+            "{error}"
+        );
+    }
+    let mut look = as_root(sh("id -un"));
+    look.r#become = Become::Login;
+    assert_eq!(ask(&wrong, 2, &look).await.unwrap(), "asker\n");
+    wrong.close().await;
+
+    let none = transport(lab, "asker", None);
+    let error = ask(&none, 2, &as_root(sh("id -u"))).await.unwrap_err();
+    assert!(
+        matches!(&error, TransportError::Denied { hint, .. } if hint.contains("-K")),
+        "{error}"
+    );
+    none.close().await;
+}
+
+async fn refusals_of_sudo(lab: &Lab) {
+    let password = password(lab);
+    for (user, password, expected) in [
+        ("teller", None, "requiretty"),
+        ("plain", Some(password.as_str()), "sudo"),
+        ("plain", None, "password"),
+    ] {
+        let transport = transport(lab, user, password);
+        let error = ask(&transport, 1, &as_root(sh("id -u"))).await.unwrap_err();
+        assert!(
+            matches!(&error, TransportError::Denied { why, .. } if why.contains(expected)),
+            "{user}: {error}"
+        );
+        transport.close().await;
+    }
+}
+
+async fn many_hosts_at_once(lab: &Lab) {
+    let transport = transport(lab, "ops", None);
+    let batch = as_root(sh("cat /etc/hostname"));
+    let answers = join_all((0..30).map(|at| ask(&transport, at % HOSTS + 1, &batch))).await;
+    for (at, answer) in answers.into_iter().enumerate() {
+        assert_eq!(answer.unwrap(), format!("h{}\n", at % HOSTS + 1));
+    }
+    transport.close().await;
+}
+
+async fn a_frozen_host(lab: &Lab) {
+    let transport = transport(lab, "ops", None);
+    ask(&transport, 3, &as_root(sh("true"))).await.unwrap();
+    let slow = as_root(sh("sleep 2").within(Duration::from_secs(3)));
+    let freeze = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        lab.call(&["pause", "h3"]).await;
+    };
+    let (answer, ()) = tokio::join!(ask(&transport, 3, &slow), freeze);
+    assert!(
+        matches!(answer, Err(TransportError::Unknown { .. })),
+        "{answer:?}"
+    );
+    // The connection looks alive here, but no session opens; a new one does not come up either.
+    let next = ask(&transport, 3, &as_root(sh("true"))).await;
+    assert!(
+        matches!(next, Err(TransportError::Unreachable { .. })),
+        "{next:?}"
+    );
+    lab.call(&["resume", "h3"]).await;
+    assert_eq!(
+        ask(&transport, 3, &as_root(sh("echo on"))).await.unwrap(),
+        "on\n"
+    );
+    transport.close().await;
+}
+
+async fn a_pulled_cable(lab: &Lab) {
+    let transport = transport(lab, "ops", None);
+    let slow = as_root(sh("sleep 2").within(Duration::from_secs(3)));
+    let pull = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        lab.call(&["link", "h2", "down"]).await;
+    };
+    let (answer, ()) = tokio::join!(ask(&transport, 2, &slow), pull);
+    assert!(
+        matches!(answer, Err(TransportError::Unknown { .. })),
+        "{answer:?}"
+    );
+    let next = ask(&transport, 2, &as_root(sh("true"))).await;
+    assert!(
+        matches!(next, Err(TransportError::Unreachable { .. })),
+        "{next:?}"
+    );
+    lab.call(&["link", "h2", "up"]).await;
+    assert_eq!(
+        ask(&transport, 2, &as_root(sh("echo on"))).await.unwrap(),
+        "on\n"
+    );
+    transport.close().await;
+}
+
+async fn a_power_cut(lab: &Lab) {
+    let transport = transport(lab, "ops", None);
+    let mut work = as_root(sh("echo one"));
+    work.requests
+        .push(change(sh("sleep 30").within(Duration::from_mins(1))));
+    let cut = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        lab.call(&["kill", "h1"]).await;
+    };
+    let at = host(1);
+    let (answer, ()) = tokio::join!(transport.exec(&at, &work), cut);
+    let Err(TransportError::Unknown { done, .. }) = answer else {
+        panic!("{answer:?}");
+    };
+    assert!(
+        matches!(done.as_slice(), [Response::Ran(ran)] if text(ran) == "one\n"),
+        "{done:?}"
+    );
+    lab.call(&["start", "h1"]).await;
+    assert_eq!(
+        ask(&transport, 1, &as_root(sh("echo on"))).await.unwrap(),
+        "on\n"
+    );
+    transport.close().await;
+}
