@@ -301,7 +301,7 @@ pub(super) fn plan(plays: Vec<PlannedPlay>) -> Plan {
             before = Some(gate);
         }
     }
-    Plan { plays, graph }
+    Plan { plays, graph, notes: Vec::new() }
 }
 
 pub(super) struct Setup {
