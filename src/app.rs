@@ -18,7 +18,6 @@ use crate::exit::Exit;
 use crate::report::{Paint, Writer};
 use crate::source::Look;
 
-
 /// Does what the command line asks for.
 #[must_use]
 pub fn run(cli: &Cli) -> Exit {
@@ -49,7 +48,11 @@ impl Desk {
 
     fn paint(&self, terminal: bool) -> Paint {
         let Surroundings { .. } = &self.surroundings;
-        Paint::wanted(terminal, self.surroundings.refuses_colour(), self.surroundings.forces_colour())
+        Paint::wanted(
+            terminal,
+            self.surroundings.refuses_colour(),
+            self.surroundings.forces_colour(),
+        )
     }
 
     /// How problems are drawn on stderr.

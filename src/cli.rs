@@ -59,13 +59,17 @@ impl Surroundings {
     /// Whether colours are refused.
     #[must_use]
     pub fn refuses_colour(&self) -> bool {
-        self.no_color.as_ref().is_some_and(|value| !value.is_empty())
+        self.no_color
+            .as_ref()
+            .is_some_and(|value| !value.is_empty())
     }
 
     /// Whether colours are wanted even in a pipe.
     #[must_use]
     pub fn forces_colour(&self) -> bool {
-        self.clicolor_force.as_ref().is_some_and(|value| !value.is_empty() && value != "0")
+        self.clicolor_force
+            .as_ref()
+            .is_some_and(|value| !value.is_empty() && value != "0")
     }
 }
 
@@ -169,7 +173,10 @@ pub struct Run {
 /// What is asked instead of performing.
 #[derive(Debug, Clone, Copy, Args)]
 #[group(multiple = false)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own on the command line"
+)]
 pub struct Only {
     /// Looks and says what would be done; changes nothing.
     #[arg(long, short = 'C')]
@@ -224,14 +231,21 @@ mod tests {
 
     #[test]
     fn help_begins_with_examples() {
-        assert!(Cli::command().render_help().to_string().starts_with("Examples:"));
+        assert!(
+            Cli::command()
+                .render_help()
+                .to_string()
+                .starts_with("Examples:")
+        );
     }
 
     #[test]
     fn ansibles_habits_are_understood() {
         let line = "keyroll run book.yml -i hosts.ini -C -l agent -f 5 -b -K -u op -e a=1 -vv";
         let cli = Cli::try_parse_from(line.split(' ')).unwrap();
-        let Command::Run(run) = cli.command else { panic!() };
+        let Command::Run(run) = cli.command else {
+            panic!()
+        };
         assert!(run.only.check && run.reach.r#become && run.reach.ask_become_pass);
         assert_eq!((run.forks.get(), run.verbose), (5, 2));
         assert_eq!(run.books.limit.as_deref(), Some("agent"));
@@ -239,10 +253,16 @@ mod tests {
 
     #[test]
     fn a_literal_token_is_refused_and_not_repeated() {
-        for bad in ["token=canary-1", "{\"new_token\": \"canary-1\"}", "x=1 NEW_TOKEN=canary-1"] {
+        for bad in [
+            "token=canary-1",
+            "{\"new_token\": \"canary-1\"}",
+            "x=1 NEW_TOKEN=canary-1",
+        ] {
             let line = ["keyroll", "run", "b.yml", "-i", "h", "-e", bad];
             let cli = Cli::try_parse_from(line).unwrap();
-            let Command::Run(run) = cli.command else { panic!() };
+            let Command::Run(run) = cli.command else {
+                panic!()
+            };
             let error = run.books.extra_vars[0].get().unwrap_err();
             assert!(error.contains("--new-token-from"), "{error}");
             assert!(!error.contains("canary-1"), "{error}");

@@ -41,15 +41,24 @@ pub(super) fn read(books: &cli::Books) -> Result<Books, Trouble> {
     for host in inventory.hosts.values_mut() {
         lay_over(&mut host.vars, &extra);
     }
-    Ok(Books { playbook, inventory, sim, extra })
+    Ok(Books {
+        playbook,
+        inventory,
+        sim,
+        extra,
+    })
 }
 
 fn extra(books: &cli::Books) -> Result<Vec<(String, Value)>, Trouble> {
     let mut all = Vec::new();
     for extra in &books.extra_vars {
-        let wrong = |why| Trouble::usage(format!("--extra-vars: {why}"), "see `keyroll run --help`");
+        let wrong =
+            |why| Trouble::usage(format!("--extra-vars: {why}"), "see `keyroll run --help`");
         let set = extra.get().map_err(wrong)?.0;
-        all.extend(set.into_iter().map(|(key, value)| (key, Value::from_serialize(value))));
+        all.extend(
+            set.into_iter()
+                .map(|(key, value)| (key, Value::from_serialize(value))),
+        );
     }
     Ok(all)
 }
@@ -72,7 +81,11 @@ impl Books {
     /// The plan. Variables of the command line win over the play's own.
     pub(super) fn plan(&self, request: &Request) -> Result<Plan, Trouble> {
         let mut plan = plan::build(&self.playbook, &self.inventory, request)?;
-        for vars in plan.plays.iter_mut().flat_map(|play| play.vars.values_mut()) {
+        for vars in plan
+            .plays
+            .iter_mut()
+            .flat_map(|play| play.vars.values_mut())
+        {
             lay_over(vars, &self.extra);
         }
         Ok(plan)

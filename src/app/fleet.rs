@@ -27,8 +27,14 @@ pub(super) enum Way {
 /// Groups `server` and `agent` of the inventory, whatever `--limit` says.
 pub(super) fn who(inventory: &Inventory) -> Fleet {
     let members = |group: &str| {
-        let hosts = GroupName::new(group).ok().and_then(|group| inventory.groups.get(&group));
-        hosts.into_iter().flatten().map(|host| member(inventory, host)).collect()
+        let hosts = GroupName::new(group)
+            .ok()
+            .and_then(|group| inventory.groups.get(&group));
+        hosts
+            .into_iter()
+            .flatten()
+            .map(|host| member(inventory, host))
+            .collect()
     };
     Fleet {
         servers: members("server"),
@@ -37,7 +43,10 @@ pub(super) fn who(inventory: &Inventory) -> Fleet {
 }
 
 fn member(inventory: &Inventory, host: &HostName) -> Member {
-    let address = inventory.hosts.get(host).and_then(|host| host.connect.address.clone());
+    let address = inventory
+        .hosts
+        .get(host)
+        .and_then(|host| host.connect.address.clone());
     Member {
         name: host.clone(),
         address: address.unwrap_or_else(|| host.to_string()),
@@ -48,9 +57,16 @@ fn member(inventory: &Inventory, host: &HostName) -> Member {
 pub(super) fn lay_over(inventory: &mut Inventory, reach: &Reach) -> Result<(), Trouble> {
     let password = password::read(reach)?;
     for host in inventory.hosts.values_mut() {
-        let Connect { user, private_key, become_password, .. } = &mut host.connect;
+        let Connect {
+            user,
+            private_key,
+            become_password,
+            ..
+        } = &mut host.connect;
         *user = user.take().or_else(|| reach.user.clone());
-        *private_key = private_key.take().or_else(|| reach.private_key.as_ref().map(ToString::to_string));
+        *private_key = private_key
+            .take()
+            .or_else(|| reach.private_key.as_ref().map(ToString::to_string));
         *become_password = become_password.take().or_else(|| password.clone());
     }
     Ok(())
@@ -68,12 +84,19 @@ impl Way {
         options.config.clone_from(&reach.ssh_config);
         if let Some(args) = &reach.ssh_common_args {
             options.args = shlex::split(args).ok_or_else(|| {
-                Trouble::usage("--ssh-common-args: a quote is not closed", "close it, then run the same command again")
+                Trouble::usage(
+                    "--ssh-common-args: a quote is not closed",
+                    "close it, then run the same command again",
+                )
             })?;
         }
-        let hosts = inventory.hosts.iter().map(|(name, host)| (name.clone(), host.connect.clone()));
+        let hosts = inventory
+            .hosts
+            .iter()
+            .map(|(name, host)| (name.clone(), host.connect.clone()));
         let transport = SshTransport::new(hosts, options).map_err(|error| {
-            let why = std::error::Error::source(&error).map_or_else(String::new, |why| format!(": {why}"));
+            let why = std::error::Error::source(&error)
+                .map_or_else(String::new, |why| format!(": {why}"));
             Trouble::said(
                 Exit::Journal,
                 format!("{error}{why}"),
@@ -85,7 +108,9 @@ impl Way {
 
     /// A way to a simulated fleet.
     pub(super) fn sim(spec: &Spec, clock: Clock) -> Result<Self, Trouble> {
-        SimTransport::open(spec, clock).map(Self::Sim).map_err(|error| unkept(&error))
+        SimTransport::open(spec, clock)
+            .map(Self::Sim)
+            .map_err(|error| unkept(&error))
     }
 
     pub(super) fn transport(&self) -> Arc<dyn Transport> {
@@ -104,7 +129,8 @@ impl Way {
             }
             Self::Sim(sim) => {
                 for request in sim.assumed() {
-                    let line = format!("assumed, since the simulated fleet has no model of it: {request}");
+                    let line =
+                        format!("assumed, since the simulated fleet has no model of it: {request}");
                     Writer::standard().talk(&line).ok();
                 }
                 sim.save().map_err(|error| unkept(&error))
@@ -115,5 +141,9 @@ impl Way {
 
 fn unkept(error: &crate::transport::sim::StateError) -> Trouble {
     let why = std::error::Error::source(error).map_or_else(String::new, |why| format!(": {why}"));
-    Trouble::said(Exit::Journal, format!("{error}{why}"), "name another file in `?state=FILE`")
+    Trouble::said(
+        Exit::Journal,
+        format!("{error}{why}"),
+        "name another file in `?state=FILE`",
+    )
 }

@@ -8,7 +8,10 @@ use crate::plan::{self, Request};
 
 pub(super) fn graph(graph: &cli::Graph) -> Result<Exit, Trouble> {
     let books = books::read(&graph.books)?;
-    let request = Request { limit: graph.books.limit.clone(), ..Request::default() };
+    let request = Request {
+        limit: graph.books.limit.clone(),
+        ..Request::default()
+    };
     let plan = books.plan(&request)?;
     Ok(print(&match graph.format {
         Format::Terminal => plan::draw(&plan),

@@ -15,8 +15,13 @@ pub(super) fn lint(desk: &Desk, asked: &cli::Books) -> Result<Exit, Trouble> {
         return Err(problems.into());
     }
     if !problems.is_empty() {
-        Writer::standard().talk_text(&problems.render(desk.look())).ok();
+        Writer::standard()
+            .talk_text(&problems.render(desk.look()))
+            .ok();
     }
     let hosts = books.inventory.hosts.len();
-    Ok(print(&format!("{} and {} are fine ({hosts} hosts)\n", asked.playbook, asked.inventory)))
+    Ok(print(&format!(
+        "{} and {} are fine ({hosts} hosts)\n",
+        asked.playbook, asked.inventory
+    )))
 }

@@ -22,14 +22,19 @@ fn ask() -> Result<Secret, Trouble> {
             "use --become-password-file, or sudo without a password",
         ));
     }
-    let wrong = |error: std::io::Error| Trouble::usage(format!("the password cannot be read: {error}"), "try again");
+    let wrong = |error: std::io::Error| {
+        Trouble::usage(format!("the password cannot be read: {error}"), "try again")
+    };
     terminal.write_str("sudo password: ").map_err(wrong)?;
     terminal.read_secure_line().map(Secret::new).map_err(wrong)
 }
 
 fn file(path: &Utf8Path) -> Result<Secret, Trouble> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        Trouble::usage(format!("the password file {path} cannot be read: {error}"), "correct --become-password-file")
+        Trouble::usage(
+            format!("the password file {path} cannot be read: {error}"),
+            "correct --become-password-file",
+        )
     })?;
     Ok(Secret::new(text.lines().next().unwrap_or_default()))
 }

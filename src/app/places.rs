@@ -11,16 +11,33 @@ use crate::model::RunId;
 pub(super) fn state(desk: &Desk, given: Option<&Utf8PathBuf>) -> Result<Utf8PathBuf, Trouble> {
     let around = &desk.surroundings;
     let absolute = |path: &&Utf8PathBuf| path.is_absolute();
-    let custom = around.xdg_state_home.as_ref().filter(absolute).map(|path| path.join("keyroll"));
-    let home = || around.home.as_ref().filter(absolute).map(|home| home.join(".local/state/keyroll"));
+    let custom = around
+        .xdg_state_home
+        .as_ref()
+        .filter(absolute)
+        .map(|path| path.join("keyroll"));
+    let home = || {
+        around
+            .home
+            .as_ref()
+            .filter(absolute)
+            .map(|home| home.join(".local/state/keyroll"))
+    };
     given.cloned().or(custom).or_else(home).ok_or_else(|| {
-        Trouble::usage("there is no home to keep journals in", "name a folder with --state-dir")
+        Trouble::usage(
+            "there is no home to keep journals in",
+            "name a folder with --state-dir",
+        )
     })
 }
 
 /// Where ssh's sockets live: short, and the owner's alone.
 pub(super) fn sockets(desk: &Desk, state: &Utf8PathBuf) -> Utf8PathBuf {
-    let runtime = desk.surroundings.xdg_runtime_dir.as_ref().filter(|path| path.is_absolute());
+    let runtime = desk
+        .surroundings
+        .xdg_runtime_dir
+        .as_ref()
+        .filter(|path| path.is_absolute());
     runtime.map_or_else(|| state.join("ssh"), |path| path.join("keyroll"))
 }
 
@@ -29,7 +46,11 @@ pub(super) fn run_id() -> RunId {
     let mut bytes = [0_u8; 2];
     // Without randomness the process number serves: a clash then fails when the journal is made.
     if getrandom::fill(&mut bytes).is_err() {
-        bytes = std::process::id().to_le_bytes().first_chunk().copied().unwrap_or_default();
+        bytes = std::process::id()
+            .to_le_bytes()
+            .first_chunk()
+            .copied()
+            .unwrap_or_default();
     }
     let time = Timestamp::now().strftime("%Y%m%d-%H%M%S");
     RunId(format!("{time}-{:04x}", u16::from_be_bytes(bytes)))
@@ -43,6 +64,10 @@ pub(super) fn command_lines() -> (String, String) {
         shlex::try_join(words).unwrap_or_else(|_| "keyroll run".to_owned())
     };
     let again = line(&mut args.iter());
-    let really = line(&mut args.iter().filter(|word| *word != "--check" && *word != "-C"));
+    let really = line(
+        &mut args
+            .iter()
+            .filter(|word| *word != "--check" && *word != "-C"),
+    );
     (again, really)
 }

@@ -17,7 +17,10 @@ pub(super) fn run(desk: &Desk, asked: &cli::Run) -> Result<Exit, Trouble> {
     let mut books = books::read(&asked.books)?;
     let plan = books.plan(&request(asked))?;
     if asked.only.syntax_check {
-        return Ok(print(&format!("{} and {} are fine\n", asked.books.playbook, asked.books.inventory)));
+        return Ok(print(&format!(
+            "{} and {} are fine\n",
+            asked.books.playbook, asked.books.inventory
+        )));
     }
     if asked.only.list_hosts || asked.only.list_tasks {
         return Ok(print(&list(&plan, asked.only.list_tasks)));
@@ -26,9 +29,19 @@ pub(super) fn run(desk: &Desk, asked: &cli::Run) -> Result<Exit, Trouble> {
     fleet::lay_over(&mut books.inventory, &asked.reach)?;
     let state = places::state(desk, asked.state_dir.as_ref())?;
     if !confirmed(asked, &books, &plan)? {
-        return Err(Trouble::said(Exit::Stopped, "nothing was done", "run the same command again, or with --check"));
+        return Err(Trouble::said(
+            Exit::Stopped,
+            "nothing was done",
+            "run the same command again, or with --check",
+        ));
     }
-    let session = Session { desk, asked, books, options, state };
+    let session = Session {
+        desk,
+        asked,
+        books,
+        options,
+        state,
+    };
     runtime(&session)?.block_on(session.perform())
 }
 
@@ -51,11 +64,24 @@ pub(super) fn finish(mut plan: Plan, asked: &cli::Run) -> Plan {
 }
 
 fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
-    let wrong = |why| Trouble::usage(format!("--new-token-from: {why}"), "see `keyroll run --help`");
-    let from = asked.new_token_from.as_ref().map(|from| from.get().map_err(wrong)).transpose()?;
+    let wrong = |why| {
+        Trouble::usage(
+            format!("--new-token-from: {why}"),
+            "see `keyroll run --help`",
+        )
+    };
+    let from = asked
+        .new_token_from
+        .as_ref()
+        .map(|from| from.get().map_err(wrong))
+        .transpose()?;
     let given = from.as_ref().map(new_token::read).transpose()?;
     let generated = token::generate().map_err(|error| {
-        Trouble::said(Exit::Internal, format!("no token can be made: {error}"), "give one with --new-token-from")
+        Trouble::said(
+            Exit::Internal,
+            format!("no token can be made: {error}"),
+            "give one with --new-token-from",
+        )
     })?;
     Ok(RunOptions {
         given,
@@ -73,8 +99,16 @@ fn confirmed(asked: &cli::Run, books: &Books, plan: &Plan) -> Result<bool, Troub
     }
     let hosts = books.inventory.hosts.len();
     let terminal = console::Term::stderr();
-    let question = format!("perform {} plays on {hosts} hosts? [y/N] ", plan.plays.len());
-    let wrong = |error: std::io::Error| Trouble::usage(format!("no answer can be read: {error}"), "answer with --yes");
+    let question = format!(
+        "perform {} plays on {hosts} hosts? [y/N] ",
+        plan.plays.len()
+    );
+    let wrong = |error: std::io::Error| {
+        Trouble::usage(
+            format!("no answer can be read: {error}"),
+            "answer with --yes",
+        )
+    };
     terminal.write_str(&question).map_err(wrong)?;
     let answer = terminal.read_line().map_err(wrong)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -88,7 +122,12 @@ fn list(plan: &Plan, tasks: bool) -> String {
             let lines = play.tasks.iter().map(|task| format!("  {}\n", task.name));
             text.extend(lines);
         } else {
-            text.extend(play.batches.iter().flatten().map(|host| format!("  {host}\n")));
+            text.extend(
+                play.batches
+                    .iter()
+                    .flatten()
+                    .map(|host| format!("  {host}\n")),
+            );
         }
     }
     text
@@ -100,7 +139,11 @@ fn runtime(session: &Session<'_>) -> Result<tokio::runtime::Runtime, Trouble> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().start_paused(virtual_time);
     builder.build().map_err(|error| {
-        Trouble::said(Exit::Internal, format!("no runtime can be made: {error}"), "free some memory or file handles")
+        Trouble::said(
+            Exit::Internal,
+            format!("no runtime can be made: {error}"),
+            "free some memory or file handles",
+        )
     })
 }
 

@@ -53,11 +53,21 @@ impl Session<'_> {
     fn way(&self, clock: Clock) -> Result<Way, Trouble> {
         match &self.books.sim {
             Some(spec) => Way::sim(spec, clock),
-            None => Way::ssh(self.desk, &self.asked.reach, &self.books.inventory, &self.state),
+            None => Way::ssh(
+                self.desk,
+                &self.asked.reach,
+                &self.books.inventory,
+                &self.state,
+            ),
         }
     }
 
-    async fn work(&self, way: &Way, clock: Clock, stop: watch::Receiver<StopLevel>) -> Result<Ended, Trouble> {
+    async fn work(
+        &self,
+        way: &Way,
+        clock: Clock,
+        stop: watch::Receiver<StopLevel>,
+    ) -> Result<Ended, Trouble> {
         let _lock = self.lock()?;
         let journal = Journal::create(&self.state, &self.options.run)?;
         let (learn, learned) = mpsc::channel();
@@ -86,7 +96,11 @@ impl Session<'_> {
         }
         let who = fleet::who(&self.books.inventory);
         let servers = who.servers.iter().map(|member| member.address.as_str());
-        Ok(Some(journal::lock(&self.state, servers, &self.options.run)?))
+        Ok(Some(journal::lock(
+            &self.state,
+            servers,
+            &self.options.run,
+        )?))
     }
 
     /// Secrets that the inventory holds.
@@ -100,15 +114,23 @@ impl Session<'_> {
     /// The plan, with the servers' own order looked up where a play asks for it.
     async fn plan(&self, scope: &Scope) -> Result<Plan, Trouble> {
         let plays = self.books.playbook.plays.iter().enumerate();
-        let asking: Vec<usize> =
-            plays.filter(|(_, play)| play.order == Order::JoinTargetFirst).map(|(index, _)| index).collect();
+        let asking: Vec<usize> = plays
+            .filter(|(_, play)| play.order == Order::JoinTargetFirst)
+            .map(|(index, _)| index)
+            .collect();
         let orders = if asking.is_empty() {
             HashMap::new()
         } else {
             let order = restart_order(scope).await?;
-            asking.into_iter().map(|index| (index, order.clone())).collect()
+            asking
+                .into_iter()
+                .map(|index| (index, order.clone()))
+                .collect()
         };
-        let plan = self.books.plan(&Request { orders, ..request(self.asked) })?;
+        let plan = self.books.plan(&Request {
+            orders,
+            ..request(self.asked)
+        })?;
         for note in &plan.notes {
             Writer::standard().talk(&format!("note: {note}")).ok();
         }
@@ -122,7 +144,12 @@ impl Session<'_> {
         }
         let moving = desk.out_is_terminal && desk.talk_is_terminal;
         let paint = desk.paint(desk.out_is_terminal);
-        Box::new(Lines::new(Writer::standard(), paint, Verbosity::of(self.asked.verbose), moving))
+        Box::new(Lines::new(
+            Writer::standard(),
+            paint,
+            Verbosity::of(self.asked.verbose),
+            moving,
+        ))
     }
 
     fn title(&self) -> Title {
@@ -144,6 +171,10 @@ fn left(heard: std::io::Result<()>) -> Trouble {
             "left before the run had ended",
             "run the same command again: keyroll looks first and goes on from where the cluster is",
         ),
-        Err(error) => Trouble::said(Exit::Internal, format!("signals cannot be heard: {error}"), "report this"),
+        Err(error) => Trouble::said(
+            Exit::Internal,
+            format!("signals cannot be heard: {error}"),
+            "report this",
+        ),
     }
 }

@@ -72,10 +72,15 @@ impl From<FactError> for Trouble {
     fn from(error: FactError) -> Self {
         let (exit, next) = match &error {
             FactError::Transport(transport) => {
-                let hint = transport.hint().unwrap_or("see that the connection holds, then run the same command again");
+                let hint = transport
+                    .hint()
+                    .unwrap_or("see that the connection holds, then run the same command again");
                 (Exit::Unreachable, hint.to_owned())
             }
-            FactError::Unreadable { .. } => (Exit::TaskFailed, "see what that host answers, by hand".to_owned()),
+            FactError::Unreadable { .. } => (
+                Exit::TaskFailed,
+                "see what that host answers, by hand".to_owned(),
+            ),
         };
         Self::said(exit, error.to_string(), next)
     }

@@ -301,7 +301,11 @@ pub(super) fn plan(plays: Vec<PlannedPlay>) -> Plan {
             before = Some(gate);
         }
     }
-    Plan { plays, graph, notes: Vec::new() }
+    Plan {
+        plays,
+        graph,
+        notes: Vec::new(),
+    }
 }
 
 pub(super) struct Setup {
