@@ -47,7 +47,6 @@ impl Desk {
     }
 
     fn paint(&self, terminal: bool) -> Paint {
-        let Surroundings { .. } = &self.surroundings;
         Paint::wanted(
             terminal,
             self.surroundings.refuses_colour(),

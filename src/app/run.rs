@@ -117,7 +117,7 @@ fn confirmed(asked: &cli::Run, books: &Books, plan: &Plan) -> Result<bool, Troub
 fn list(plan: &Plan, tasks: bool) -> String {
     let mut text = String::new();
     for (index, play) in plan.plays.iter().enumerate() {
-        text.push_str(&format!("play #{} {}\n", index + 1, play.name));
+        text.extend([format!("play #{} {}\n", index + 1, play.name)]);
         if tasks {
             let lines = play.tasks.iter().map(|task| format!("  {}\n", task.name));
             text.extend(lines);

@@ -25,6 +25,9 @@ use crate::report::{Json, Lines, Verbosity, Writer};
 use crate::secret::Secret;
 use crate::steps::look::restart_order;
 
+/// When virtual time begins: 2026-01-01 00:00 UTC.
+const REHEARSAL: Timestamp = Timestamp::constant(1_767_225_600, 0);
+
 /// What a performance needs, read and checked.
 pub(super) struct Session<'a> {
     pub(super) desk: &'a Desk,
@@ -38,7 +41,7 @@ impl Session<'_> {
     /// Performs; third signal leaves.
     pub(super) async fn perform(self) -> Result<Exit, Trouble> {
         let (raise, stop) = watch::channel(StopLevel::Run);
-        let clock = Clock::starting_at(Timestamp::now(), pace(self.asked.pace));
+        let clock = self.clock();
         let way = self.way(clock)?;
         let ended = tokio::select! {
             biased;
@@ -48,6 +51,13 @@ impl Session<'_> {
         let closed = way.close().await;
         let exit = ended?.exit;
         closed.map(|()| exit)
+    }
+
+    /// Virtual time always begins at the same moment, so that a rehearsal is the same each time.
+    fn clock(&self) -> Clock {
+        let paced = self.books.sim.is_none() || self.asked.pace.is_some();
+        let origin = if paced { Timestamp::now() } else { REHEARSAL };
+        Clock::starting_at(origin, pace(self.asked.pace))
     }
 
     fn way(&self, clock: Clock) -> Result<Way, Trouble> {

@@ -30,11 +30,10 @@ pub fn lock<'a>(
     make_private(&folder)?;
     let sorted: BTreeSet<&str> = servers.into_iter().collect();
     let digest = Sha256::digest(sorted.into_iter().collect::<Vec<_>>().join("\n"));
-    let name: String = digest
+    let name = digest
         .iter()
         .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+        .fold(String::new(), |name, byte| name + &format!("{byte:02x}"));
     let path = folder.join(format!("{name}.lock"));
     let opened = OpenOptions::new()
         .read(true)

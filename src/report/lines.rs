@@ -24,6 +24,8 @@ pub struct Lines {
     pub(super) check: bool,
     pub(super) names: HashMap<TaskKey, String>,
     pub(super) noted: HashSet<String>,
+    pub(super) shown: HashSet<String>,
+    pub(super) unknown: usize,
     pub(super) satisfied: usize,
     pub(super) skipped: usize,
     bars: Option<Bars>,
@@ -40,6 +42,8 @@ impl Lines {
             check: false,
             names: HashMap::new(),
             noted: HashSet::new(),
+            shown: HashSet::new(),
+            unknown: 0,
             satisfied: 0,
             skipped: 0,
             bars: moving.then(Bars::new),
@@ -80,7 +84,7 @@ impl Lines {
             EventKind::GateStarted { key, hosts } => {
                 self.uneventful()?;
                 self.writer
-                    .result(&format!("  {key} watches {}", names(hosts)))
+                    .talk(&format!("    {key} watches {}", names(hosts)))
             }
             EventKind::GateWaiting { because, .. } => self.waiting(because),
             EventKind::GateEnded { key, failure: None } => {
@@ -114,6 +118,7 @@ impl Lines {
         hosts: &[HostName],
     ) -> io::Result<()> {
         self.uneventful()?;
+        self.shown.clear();
         let count = if of > 1 {
             format!(" ({batch} of {of})")
         } else {
@@ -136,10 +141,9 @@ impl Lines {
 
     /// One line for all tasks since the last that had none of their own.
     fn uneventful(&mut self) -> io::Result<()> {
-        let (satisfied, skipped) = (
-            std::mem::take(&mut self.satisfied),
-            std::mem::take(&mut self.skipped),
-        );
+        let satisfied = std::mem::take(&mut self.satisfied);
+        let skipped = std::mem::take(&mut self.skipped);
+        let unknown = std::mem::take(&mut self.unknown);
         let mut parts = Vec::new();
         if satisfied > 0 {
             parts.push(format!(
@@ -153,6 +157,10 @@ impl Lines {
                 count(skipped, "task was", "tasks were")
             ));
         }
+        if unknown > 0 {
+            let answers = count(unknown, "more answer is", "more answers are");
+            parts.push(format!("{answers} known only after the changes above"));
+        }
         if parts.is_empty() {
             return Ok(());
         }
@@ -163,7 +171,9 @@ impl Lines {
         for what in &failure.what {
             self.writer.result(&format!("      {what}"))?;
         }
-        for next in &failure.next {
+        let mut advice = failure.next.clone();
+        advice.dedup();
+        for next in &advice {
             self.writer.result(&format!("      next: {next}"))?;
         }
         Ok(())
@@ -175,7 +185,9 @@ impl Sink for Lines {
         let Some(mut bars) = self.bars.take() else {
             return self.write(events);
         };
-        events.iter().for_each(|event| bars.follow(&event.kind));
+        for event in events {
+            bars.follow(&event.kind);
+        }
         let written = bars.above(|| self.write(events));
         self.bars = Some(bars);
         written

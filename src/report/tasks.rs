@@ -45,6 +45,7 @@ impl Lines {
         Ok(())
     }
 
+    /// What differs between hosts only by their names is shown once, then counted.
     fn proposed(
         &mut self,
         key: &TaskKey,
@@ -53,26 +54,32 @@ impl Lines {
         not_known: &[String],
     ) -> io::Result<()> {
         let name = self.names.get(key).cloned().unwrap_or_default();
+        let lines: Vec<String> = ops.iter().map(|op| line(host, op)).collect();
         if !ops.is_empty() {
             let would = self.paint.yellow("would");
+            let seen = !self.is_new(host, &format!("{name}\n{}", lines.join("\n")));
+            let as_above = if seen { ", as above" } else { "" };
             self.writer
-                .result(&format!("  {would}    {host}: {name}"))?;
-        }
-        for op in ops {
-            let on = if op.on == *host {
-                String::new()
-            } else {
-                format!("{}: ", op.on)
-            };
-            self.writer
-                .result(&format!("      {on}{}{}", op.why, how(&op.act)))?;
+                .result(&format!("  {would}    {host}: {name}{as_above}"))?;
+            for line in lines.iter().filter(|_| !seen) {
+                self.writer.result(&format!("      {line}"))?;
+            }
         }
         for what in not_known {
-            self.writer.result(&format!(
-                "  unknown  {host}: {name}: not known before the changes above: {what}"
-            ))?;
+            if self.is_new(host, &format!("{name}\n{what}")) {
+                let when = "known only after the changes above";
+                self.writer
+                    .result(&format!("  unknown  {host}: {name}: {when}; now {what}"))?;
+            } else {
+                self.unknown += 1;
+            }
         }
         Ok(())
+    }
+
+    /// Whether this was not shown yet of any host.
+    fn is_new(&mut self, host: &HostName, text: &str) -> bool {
+        self.verbosity >= Verbosity::Each || self.shown.insert(text.replace(host.as_str(), "\u{0}"))
     }
 
     fn task_ended(
@@ -114,6 +121,16 @@ impl Lines {
             }
         }
     }
+}
+
+/// An operation that would be performed.
+fn line(host: &HostName, op: &Op) -> String {
+    let on = if op.on == *host {
+        String::new()
+    } else {
+        format!("{}: ", op.on)
+    };
+    format!("{on}{}{}", op.why, how(&op.act))
 }
 
 /// What an operation touches, for a dry run.

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod books;
+mod cli;
 mod engine;
 mod plan;
 mod ssh;

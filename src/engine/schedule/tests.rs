@@ -84,7 +84,7 @@ fn plan(batches: &[usize], tasks: usize) -> Plan {
     Plan {
         plays: vec![play],
         graph,
-        notes: Vec::new(),
+        notes: vec![],
     }
 }
 
