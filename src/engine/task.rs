@@ -102,7 +102,8 @@ impl Visit<'_> {
         }
     }
 
-    async fn look(&mut self) -> Result<Result<Proposal, StepError>, Failure> {
+    /// `again` is the look after all was performed: what it has to say was said by the first.
+    async fn look(&mut self, again: bool) -> Result<Result<Proposal, StepError>, Failure> {
         "looking".clone_into(&mut self.doing);
         let at = self.at;
         let probe = Probe::new(
@@ -114,9 +115,8 @@ impl Visit<'_> {
         );
         let proposal = at.task.step.propose(&probe).await;
         if let Ok(proposal) = &proposal {
-            // A look after the work confirms it and has nothing new to say.
-            for text in proposal.notes.iter().filter(|_| self.index == 0) {
-                if self.noted.insert(text.clone()) {
+            for text in &proposal.notes {
+                if !again && self.noted.insert(text.clone()) {
                     let (key, host, text) = (at.key.clone(), at.host.clone(), text.clone());
                     self.shared
                         .bus
@@ -130,7 +130,7 @@ impl Visit<'_> {
 
     /// A dry run: says what would be done, and what cannot be known before it is done.
     async fn check(&mut self) -> Result<Done, Failure> {
-        let proposal = match self.look().await? {
+        let proposal = match self.look(false).await? {
             Err(StepError::Fact(error @ FactError::Unreadable { .. }))
                 if !self.at.overlay.is_empty() =>
             {
@@ -176,7 +176,7 @@ impl Visit<'_> {
         let (mut performed, mut touched, mut unknowns) = (false, false, 0);
         loop {
             let proposal = self
-                .look()
+                .look(performed)
                 .await?
                 .map_err(|error| failure::of_step(&error))?;
             if !proposal.unmet.is_empty() {

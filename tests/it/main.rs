@@ -2,7 +2,9 @@
 
 mod architecture;
 mod books;
+#[cfg(test)]
 mod cli;
+#[cfg(test)]
 mod engine;
 mod plan;
 mod ssh;
