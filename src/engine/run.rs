@@ -335,6 +335,9 @@ impl Loop {
                 outcome: done.outcome,
             });
         }
+        if done.touched {
+            self.schedule.touched(node);
+        }
         self.schedule.ended(node, well);
     }
 

@@ -153,6 +153,17 @@ impl Schedule {
         Some(Work::Task(node))
     }
 
+    /// A task has started an operation: from now on there is something to undo.
+    pub(super) fn touched(&mut self, node: NodeIndex) {
+        if let Some(Node::Task {
+            play, batch, task, ..
+        }) = self.plan.graph.node_weight(node)
+            && let Some(state) = self.batches.get_mut(&(*play, *batch))
+        {
+            state.touched.insert(*task);
+        }
+    }
+
     /// A task or gate has ended.
     pub(super) fn ended(&mut self, node: NodeIndex, well: bool) {
         if let Some(Node::Task { host, .. }) = self.plan.graph.node_weight(node) {

@@ -38,6 +38,8 @@ pub(super) struct Assignment {
 pub(super) struct Done {
     pub(super) outcome: TaskOutcome,
     pub(super) predicted: Vec<Op>,
+    /// Whether an operation was started.
+    pub(super) touched: bool,
 }
 
 impl Done {
@@ -45,6 +47,7 @@ impl Done {
         Self {
             outcome: TaskOutcome::Failed(failure),
             predicted: Vec::new(),
+            touched: false,
         }
     }
 }
@@ -59,13 +62,17 @@ pub(super) async fn run(shared: Arc<Shared>, assignment: Assignment) -> Done {
         index: 0,
     };
     let limit = assignment.task.timeout.unwrap_or(DEADLINE);
-    match shared.scope.clock.within(limit, visit.go()).await {
+    let done = match shared.scope.clock.within(limit, visit.go()).await {
         Some(Ok(done)) => done,
         Some(Err(failure)) => Done::failed(failure),
         None => Done::failed(Failure::task(
             format!("took longer than {limit:?}; it was {}", visit.doing),
             "what was under way may have been done: run the same command again, keyroll looks first",
         )),
+    };
+    Done {
+        touched: visit.index > 0,
+        ..done
     }
 }
 
@@ -89,6 +96,7 @@ impl Visit<'_> {
             return Ok(Done {
                 outcome: TaskOutcome::NotApplicable,
                 predicted: Vec::new(),
+                touched: false,
             });
         }
         if self.shared.check {
@@ -98,6 +106,7 @@ impl Visit<'_> {
             Ok(Done {
                 outcome,
                 predicted: Vec::new(),
+                touched: false,
             })
         }
     }
@@ -167,6 +176,7 @@ impl Visit<'_> {
         Ok(Done {
             outcome,
             predicted: ops,
+            touched: false,
         })
     }
 

@@ -125,15 +125,16 @@ fn show(units: &[&str]) -> Vec<Query> {
         .iter()
         .chain(units);
     vec![
-        Query::Run(Command::new(argv.map(|word| (*word).to_owned()))),
-        Query::Run(Command::new(["date", "+%s.%N"])),
+        // In this order the time between the two makes a process seem younger, never older than its file.
         Query::read("/proc/uptime"),
+        Query::Run(Command::new(["date", "+%s.%N"])),
+        Query::Run(Command::new(argv.map(|word| (*word).to_owned()))),
     ]
 }
 
 fn blocks(responses: &[Response]) -> Result<Vec<UnitState>, FactError> {
     const WHAT: &str = "the state of the K3s unit";
-    let shown = ran(responses, 0, WHAT)?;
+    let shown = ran(responses, 2, WHAT)?;
     if shown.status != 0 {
         return Err(unreadable(WHAT, said(shown)));
     }
@@ -143,7 +144,7 @@ fn blocks(responses: &[Response]) -> Result<Vec<UnitState>, FactError> {
         .into_owned();
     let now = micros(clock.trim())
         .ok_or_else(|| unreadable("the host's clock", format!("`date` said {clock:?}")))?;
-    let Some(Response::Content(Some(uptime))) = responses.get(2) else {
+    let Some(Response::Content(Some(uptime))) = responses.first() else {
         return Err(unreadable("/proc/uptime", "there is no such file"));
     };
     let uptime = uptime.text().split_whitespace().next().and_then(micros);
@@ -270,9 +271,9 @@ mod tests {
             })
         };
         vec![
-            ran(show),
-            ran("1795321234.500000000\n"),
             Response::Content(Some("1000.25 1900.00\n".into())),
+            ran("1795321234.500000000\n"),
+            ran(show),
         ]
     }
 
@@ -338,7 +339,7 @@ mod tests {
     #[test]
     fn a_host_without_systemd_is_an_error() {
         let mut without = answers("");
-        without[0] = Response::Ran(Ran {
+        without[2] = Response::Ran(Ran {
             status: 127,
             stdout: "".into(),
             stderr: "env: 'systemctl': No such file".into(),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::surface::{Place, Slot, Surface, by_value, envfile, whole, yaml};
-use super::token::{Form, Token};
+use super::token::Token;
 use crate::secret::Content;
 
 /// Where K3s keeps things unless told otherwise.
@@ -125,6 +125,16 @@ impl Install {
             faults: Vec::new(),
         };
         let settings = Settings::read(unit, &mut reader);
+        if let Some(word) = unit.argv.iter().skip(1).find(|word| word.contains('$')) {
+            reader.fault(
+                "arguments-from-variables",
+                format!(
+                    "{} starts K3s with `{word}`, which keyroll cannot see through",
+                    unit.id
+                ),
+                "write the arguments into the unit or into config.yaml",
+            );
+        }
         let install = settings.install(unit, &mut reader);
         let nothing = Wanted::default();
         if reader.wanted == nothing {
@@ -453,81 +463,70 @@ impl Settings {
                 });
             }
         }
-        let surfaces: Vec<Surface> = found
+        // An empty value that does not win says nothing.
+        let mut first = true;
+        found.retain(|set| std::mem::take(&mut first) || !set.value.is_empty());
+        let spread: Vec<Setting> = found
             .into_iter()
-            .filter_map(|set| self.surface(set, reader))
+            .flat_map(|set| self.spread(set, reader))
             .collect();
-        disagreement(&surfaces, reader);
-        surfaces
+        spread
+            .into_iter()
+            .filter_map(|set| surface(set, reader))
+            .collect()
     }
 
-    fn surface(&self, mut set: Setting, reader: &mut Reader<'_>) -> Option<Surface> {
-        if set.place.is_unit_text() {
-            let texts = self.texts.clone();
-            let found = texts.into_iter().find_map(|path| {
-                let text = reader.text(&path)?;
-                text.contains(&set.value)
-                    .then(|| (path, by_value(&text, &set.value)))
-            });
-            if let Some((path, slot)) = found {
-                set.file = path;
-                set.slot = slot;
-            }
+    /// Unit text is spread over the unit file and its drop-ins; the last that names the value is the one that counts,
+    /// and each of them is edited.
+    fn spread(&self, set: Setting, reader: &mut Reader<'_>) -> Vec<Setting> {
+        if !set.place.is_unit_text() {
+            return vec![set];
         }
-        let file = set.file.clone();
-        let token = match Token::parse(&set.value) {
-            Ok(token) => token,
-            Err(error) => {
-                reader.fault(
-                    "token-malformed",
-                    format!("the token in {file}: {error}"),
-                    format!("repair it in {file}"),
-                );
-                return None;
-            }
-        };
-        let Some(slot) = set.slot else {
-            let what = format!("{file} holds a token in a shape that cannot be edited exactly");
-            reader.fault(
-                "token-not-editable",
-                what,
-                format!("write it on one line in {file}, in double quotes"),
-            );
-            return None;
-        };
-        Some(Surface {
-            place: set.place,
-            file,
-            slot,
-            token,
-        })
+        let mut found = Vec::new();
+        for path in self.texts.iter().rev() {
+            let Some(text) = reader.text(path).filter(|text| text.contains(&set.value)) else {
+                continue;
+            };
+            let (value, place, slot) = (set.value.clone(), set.place, by_value(&text, &set.value));
+            found.push(Setting {
+                value,
+                place,
+                file: path.clone(),
+                slot,
+            });
+        }
+        if found.is_empty() { vec![set] } else { found }
     }
 }
 
-fn disagreement(surfaces: &[Surface], reader: &mut Reader<'_>) {
-    let Some((winner, losers)) = surfaces.split_first() else {
-        return;
+fn surface(set: Setting, reader: &mut Reader<'_>) -> Option<Surface> {
+    let file = set.file;
+    let token = match Token::parse(&set.value) {
+        Ok(token) => token,
+        Err(error) => {
+            reader.fault(
+                "token-malformed",
+                format!("the token in {file}: {error}"),
+                format!("repair it in {file}"),
+            );
+            return None;
+        }
     };
-    for loser in losers
-        .iter()
-        .filter(|loser| loser.token.secret != winner.token.secret)
-    {
+    let Some(slot) = set.slot else {
+        let what = format!("{file} holds a token in a shape that cannot be edited exactly");
         reader.fault(
-            "surfaces-disagree",
-            format!(
-                "{} and {} hold different tokens; {} wins",
-                winner.file, loser.file, winner.file
-            ),
-            format!("remove the token from {}", loser.file),
+            "token-not-editable",
+            what,
+            format!("write it on one line in {file}, in double quotes"),
         );
-    }
-    if matches!(winner.token.form, Form::Bootstrap { .. }) && winner.place == Place::ServerToken {
-        reader.fault(
-            "bootstrap-shape",
-            "server/token has the shape of a bootstrap token",
-            "restore it from passwd",
-        );
-    }
+        return None;
+    };
+    Some(Surface {
+        place: set.place,
+        file,
+        slot,
+        token,
+    })
 }
 
 /// Flags with their values, long names; the short ones of K3s are spelled out. A flag without a value is `true`.

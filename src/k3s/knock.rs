@@ -100,7 +100,14 @@ impl Knock {
     }
 }
 
-const NOT_YET: [&str; 9] = [
+const NOT_YET: [&str; 16] = [
+    "Client.Timeout",
+    "context deadline exceeded",
+    "TLS handshake timeout",
+    "net/http: request canceled",
+    "no route to host",
+    "connection timed out",
+    "Timeout: request did not complete",
     "refused",
     "ServiceUnavailable",
     "unable to handle the request",

@@ -116,7 +116,7 @@ fn snapshot(words: &[&str]) -> Option<Call> {
         };
         match flag {
             "--name" => name = Some(value.to_owned()),
-            "--data-dir" | "-d" | "--etcd-snapshot-dir" => {}
+            "--data-dir" | "-d" | "--etcd-snapshot-dir" | "--etcd-server" => {}
             _ => return None,
         }
     }

@@ -8,8 +8,9 @@ use serde::Deserialize;
 use super::k3s_restart::stale_pin;
 use super::look::{AgentStanding, Blind, Cluster, Freshness, Seen};
 use super::{Proposal, StepError, Unmet};
-use crate::facts::{FactError, FreeSpace, K3sVersion, Probe};
+use crate::facts::{FactError, FreeSpace, Journal, K3sVersion, Probe};
 use crate::k3s::install::Kind;
+use crate::k3s::knock::Heard;
 use crate::k3s::phase::Standing;
 
 /// Free space that writing tokens and a restart need, in KiB.
@@ -31,6 +32,9 @@ impl K3sPreflight {
         };
         let cluster = Cluster::around(probe).await;
         let mut proposal = Proposal::refuse(of_host(probe, &seen).await?);
+        proposal
+            .unmet
+            .extend(seen.disagreements(cluster.standing.as_ref().ok()));
         let speaks = probe
             .fleet()
             .servers
@@ -41,7 +45,7 @@ impl K3sPreflight {
         } else if let Ok(standing) = cluster.standing()? {
             of_agent(probe, &seen, &cluster, standing, &mut proposal).await?;
         }
-        of_unit(&seen, cluster.standing.as_ref().ok(), &mut proposal);
+        of_unit(probe, &seen, cluster.standing.as_ref().ok(), &mut proposal).await;
         Ok(proposal)
     }
 }
@@ -144,7 +148,15 @@ async fn of_agent(
             ),
         ));
     }
-    if let AgentStanding::Foreign(why) = AgentStanding::look(probe, seen, standing).await? {
+    let agent = AgentStanding::look(probe, seen, standing).await?;
+    if agent == AgentStanding::Old
+        && !standing.is_rotated()
+        && seen.unit.is_active()
+        && AgentStanding::knock(probe, seen).await?.1 == Heard::Rejected
+    {
+        proposal.notes.push(format!("the token that {} is configured with is refused already; its client certificate lets it in", seen.host));
+    }
+    if let AgentStanding::Foreign(why) = agent {
         proposal
             .notes
             .push(format!("{} keeps its token: {why}", seen.host));
@@ -153,7 +165,12 @@ async fn of_agent(
 }
 
 /// Before a rotation every host must be well; once it has begun, forward is right, and a sick agent is only named.
-fn of_unit(seen: &Seen, standing: Option<&Standing>, proposal: &mut Proposal) {
+async fn of_unit(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    standing: Option<&Standing>,
+    proposal: &mut Proposal,
+) {
     let (host, unit) = (&seen.host, &seen.unit);
     if unit.needs_reload {
         proposal.unmet.push(Unmet::new(
@@ -172,9 +189,13 @@ fn of_unit(seen: &Seen, standing: Option<&Standing>, proposal: &mut Proposal) {
         ));
     }
     if unit.is_active() {
+        proposal.notes.extend(untried(seen, standing));
         return;
     }
-    let what = format!("{} on {host} is {}", unit.text.id, unit.words());
+    let why = why_down(probe, seen)
+        .await
+        .map_or_else(String::new, |why| format!(": {why}"));
+    let what = format!("{} on {host} is {}{why}", unit.text.id, unit.words());
     if seen.install.kind == Kind::Agent && standing.is_some_and(Standing::is_rotated) {
         proposal.notes.push(what);
     } else {
@@ -184,4 +205,28 @@ fn of_unit(seen: &Seen, standing: Option<&Standing>, proposal: &mut Proposal) {
             format!("get {} to run on {host} first", unit.text.id),
         ));
     }
+}
+
+/// What the last lines of its journal give away.
+async fn why_down(probe: &Probe<'_>, seen: &Seen) -> Option<&'static str> {
+    let journal = Journal {
+        unit: seen.unit.text.id.clone(),
+        lines: 30,
+    };
+    let lines = probe.get(journal).await.ok()?;
+    lines
+        .iter()
+        .rev()
+        .find_map(|line| crate::k3s::journal::meaning(line))
+}
+
+/// A configuration that was changed after the start has never been tried: the restart of a rotation would try it.
+/// What keyroll itself left there, with OLD kept beside it, is no such change.
+fn untried(seen: &Seen, standing: Option<&Standing>) -> Option<String> {
+    let before = standing.is_some_and(|standing| !standing.is_rotated());
+    let is_ours = seen.kept().is_some() || seen.proven().is_some();
+    let untried =
+        seen.install.kind == Kind::Server && before && !is_ours && !seen.started_after_change();
+    let (host, unit) = (&seen.host, &seen.unit.text.id);
+    untried.then(|| format!("the configuration of {host} was changed after {unit} started: the restart of this rotation will be the first to try it"))
 }

@@ -106,6 +106,14 @@ async fn forget(
         let forget = Act::Remove {
             path: seen.kept_path(),
         };
+        if seen.confirmed().is_some() {
+            let path = seen.confirmed_path();
+            proposal.ops.push(Op::root(
+                &seen.host,
+                "the word of the rotate is used up",
+                Act::Remove { path },
+            ));
+        }
         proposal.ops.push(Op::root(
             &seen.host,
             "leave word of the proof",

@@ -60,15 +60,15 @@ async fn on_agent(
     let cluster = Cluster::around(probe).await;
     let mut proposal = Proposal::of(restart(seen, timeout));
     match cluster.standing()? {
-        Ok(standing) => {
-            if AgentStanding::look(probe, seen, standing).await? == AgentStanding::Old {
-                proposal.unmet.push(Unmet::new(
-                    "agent-has-old",
-                    format!("{} is still configured with the old token", seen.host),
-                    "let `k3s_token: { state: active }` come first",
-                ));
-            }
-        }
+        Ok(standing) => match AgentStanding::look(probe, seen, standing).await? {
+            AgentStanding::Foreign(_) if seen.unit.is_active() => return Ok(Proposal::default()),
+            AgentStanding::New | AgentStanding::Foreign(_) => {}
+            AgentStanding::Old => proposal.unmet.push(Unmet::new(
+                "agent-has-old",
+                format!("{} is still configured with the old token", seen.host),
+                "let `k3s_token: { state: active }` come first",
+            )),
+        },
         Err(unmet) => proposal.unmet = unmet,
     }
     proposal.unmet.extend(stale_pin(seen));

@@ -94,10 +94,13 @@ fn save(server: &ServerSeen, name: &str) -> Op {
     let seen = &server.seen;
     let data = (seen.install.data_dir != crate::k3s::install::DATA_DIR)
         .then(|| format!("--data-dir={}", seen.install.data_dir));
+    // The command is a client and does not know the server's port.
+    let port = (seen.install.port != 6443)
+        .then(|| format!("--etcd-server=https://127.0.0.1:{}", seen.install.port));
     let words = [seen.k3s.as_str(), "etcd-snapshot", "save", "--name", name]
         .into_iter()
         .map(str::to_owned);
-    let command = Command::new(words.chain(data)).within(Duration::from_mins(5));
+    let command = Command::new(words.chain(data).chain(port)).within(Duration::from_mins(5));
     Op::root(
         &seen.host,
         format!("take the snapshot {name}"),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures::future::join_all;
 
 use super::Unmet;
-use super::look::{Cluster, nodes};
+use super::look::{AgentStanding, Cluster, nodes};
 use crate::facts::{Member, Node, NodeName, Probe};
 use crate::k3s::install::DATA_DIR;
 
@@ -67,16 +67,24 @@ pub(super) async fn unmanaged_nodes(probe: &Probe<'_>, cluster: &Cluster) -> Vec
 }
 
 async fn node_name(probe: &Probe<'_>, cluster: &Cluster, member: &Member) -> Option<String> {
-    let server = cluster
-        .server(&member.name)
-        .map(|server| server.seen.kubelet_certificate());
-    let certificate =
-        server.unwrap_or_else(|| format!("{DATA_DIR}/agent/client-kubelet.crt").into());
-    probe
-        .get_on(&member.name, NodeName { certificate })
+    let at = |certificate| probe.get_on(&member.name, NodeName { certificate });
+    if let Some(server) = cluster.server(&member.name) {
+        return at(server.seen.kubelet_certificate()).await.ok().flatten();
+    }
+    match at(format!("{DATA_DIR}/agent/client-kubelet.crt").into())
+        .await
+        .ok()?
+    {
+        Some(name) => Some(name),
+        // It has another data directory, which only its set-up tells.
+        None => at(AgentStanding::seen(probe, &member.name)
+            .await
+            .ok()?
+            .kubelet_certificate())
         .await
         .ok()
-        .flatten()
+        .flatten(),
+    }
 }
 
 fn foreign(node: &Node, kind: &str) -> Unmet {

@@ -16,9 +16,12 @@ use zeroize::Zeroizing;
 pub(in crate::transport) use answer::find;
 pub use answer::{Heard, read};
 
-use crate::wire::Batch;
+use crate::wire::{Batch, Become};
 
 const PRELUDE: &str = include_str!("script/prelude.sh");
+
+/// What in root's environment would make k3s or kubectl talk to another cluster than the host's own.
+const UNSET: &[u8] = b"unset KUBECONFIG K3S_TOKEN K3S_TOKEN_FILE K3S_AGENT_TOKEN K3S_AGENT_TOKEN_FILE K3S_URL K3S_CONFIG_FILE\n";
 
 /// Bytes a second that a slow line carries.
 const SLOW_LINE: usize = 32 << 10;
@@ -64,6 +67,9 @@ pub fn render(batch: &Batch, nonce: &Nonce) -> Script {
     text.extend_from_slice(nonce.as_str().as_bytes());
     text.push(b'\n');
     text.extend_from_slice(PRELUDE.as_bytes());
+    if batch.r#become == Become::Root {
+        text.extend_from_slice(UNSET);
+    }
     for (at, request) in batch.requests.iter().enumerate() {
         request::append(&mut text, at, request, nonce.as_str());
     }

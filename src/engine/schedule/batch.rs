@@ -21,6 +21,8 @@ pub(super) struct Batch {
     pub(super) root: Option<Root>,
     /// The first failed task that has an `undo`.
     pub(super) undo: Option<usize>,
+    /// Tasks that have started an operation on any host.
+    pub(super) touched: HashSet<usize>,
     /// Hosts on which each task has started.
     started: HashSet<(usize, HostName)>,
 }

@@ -180,7 +180,7 @@ impl Schedule {
 
     fn undo(&self, gate: NodeIndex, play: usize, batch: usize) -> Option<Work> {
         let state = self.batches.get(&(play, batch))?;
-        let task = state.undo?;
+        let task = state.undo.filter(|task| state.touched.contains(task))?;
         let of = self.plan.plays.get(play)?.batches.get(batch)?;
         let hosts = of
             .iter()

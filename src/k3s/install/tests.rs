@@ -101,14 +101,6 @@ fn a_token_file_wins_over_everything() {
         (Place::EnvFile, "env"),
     ];
     assert_eq!(places(&install), order);
-    assert_eq!(
-        install
-            .faults
-            .iter()
-            .filter(|f| f.name == "surfaces-disagree")
-            .count(),
-        3
-    );
 }
 
 #[test]
@@ -234,4 +226,44 @@ fn split_roles_and_databases_are_told_apart() {
         (etcd_only.has_api, etcd_only.has_node, etcd_only.port),
         (false, false, 7443)
     );
+}
+
+#[test]
+fn a_token_in_a_drop_in_is_edited_there_and_in_the_unit() {
+    let unit = "ExecStart=/usr/local/bin/k3s server --token abc\n";
+    let mut host = host("/usr/local/bin/k3s server --token abc")
+        .file("/etc/systemd/system/k3s.service", unit)
+        .file("/etc/systemd/system/k3s.service.d/10.conf", unit);
+    host.unit
+        .texts
+        .push("/etc/systemd/system/k3s.service.d/10.conf".into());
+    let install = host.install();
+    let files: Vec<&str> = install
+        .surfaces
+        .iter()
+        .map(|surface| surface.file.as_str())
+        .collect();
+    assert_eq!(
+        files,
+        [
+            "/etc/systemd/system/k3s.service.d/10.conf",
+            "/etc/systemd/system/k3s.service"
+        ]
+    );
+}
+
+#[test]
+fn arguments_that_come_from_variables_are_not_seen_through() {
+    let install = host("/usr/local/bin/k3s server $K3S_OPTS").install();
+    assert_eq!(install.faults[0].name, "arguments-from-variables");
+}
+
+#[test]
+fn an_empty_value_that_does_not_win_says_nothing() {
+    let env = "/etc/systemd/system/k3s.service.env";
+    let install = host("/usr/local/bin/k3s server")
+        .file(CONFIG, "token: abc\n")
+        .file(env, "K3S_TOKEN=\n")
+        .install();
+    assert_eq!((places(&install).len(), install.faults.len()), (1, 0));
 }

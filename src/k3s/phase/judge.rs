@@ -21,7 +21,11 @@ pub fn judge(servers: &[ServerView], wish: Wish<'_>) -> Result<Standing, Torn> {
         .map(|server| (server.host.clone(), phase(server, datastore, &new)))
         .collect();
     foreign(servers, old.as_ref(), &new)?;
+    let confirmed =
+        |server: &&ServerView| server.confirmed.as_deref() == Some(token::tag(datastore).as_str());
+    let unconfirmed = rotator.is_some() && !servers.iter().any(|server| confirmed(&server));
     Ok(Standing {
+        unconfirmed,
         given_passed_over: wish.given.is_some_and(|given| *given != new),
         old,
         datastore: datastore.clone(),
@@ -62,25 +66,21 @@ fn datastore<'a>(
         .iter()
         .filter(|server| is_moved(server, kept))
         .collect();
-    // A server without a configured token is flipped by writing server/token; its passwd tells it from the rotator.
+    // A server without a configured token is flipped by writing server/token: it bears no witness, its passwd tells it
+    // from the rotator.
     let rotators: Vec<&ServerView> = moved
         .iter()
         .copied()
         .filter(|s| s.passwd == s.on_disk)
         .collect();
-    let witnesses = if rotators.is_empty() {
-        &moved
-    } else {
-        &rotators
-    };
-    match distinct(witnesses.iter().filter_map(|s| s.on_disk.as_ref())).as_slice() {
+    match distinct(rotators.iter().filter_map(|s| s.on_disk.as_ref())).as_slice() {
         [] => common_memory(servers, kept).map(|secret| (secret, None)),
         [one] => Ok((one, rotators.first().map(|s| s.host.clone()))),
         _ => Err(Torn {
             name: "two-rotations",
             what: format!(
                 "{} were each rotated to another token",
-                names(witnesses.iter().map(|s| &s.host))
+                names(rotators.iter().map(|s| &s.host))
             ),
             next:
                 "restart no server; roll one of the two back with a PUT of the token in its memory"

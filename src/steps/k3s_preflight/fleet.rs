@@ -34,6 +34,7 @@ pub(super) async fn judge(
         Err(reasons) => unmet.extend(reasons),
     }
     unmet.extend(silent(cluster));
+    unmet.extend(cluster.servers.iter().filter_map(pending_agent_token));
     unmet.extend(hashes(cluster));
     unmet.extend(unmanaged_nodes(probe, cluster).await);
     let mut versions = BTreeSet::new();
@@ -91,6 +92,21 @@ fn silent(cluster: &Cluster) -> Vec<Unmet> {
         )
     };
     reasons.map(unmet).collect()
+}
+
+/// An agent token that is configured and equals the server token, or was never taken: the node row would keep OLD
+/// alive, or the restart after the next one would be fatal (measured: sqlite-agent-token).
+fn pending_agent_token(server: &ServerSeen) -> Option<Unmet> {
+    let passwd = server.seen.passwd();
+    let pending =
+        server.seen.install.agent_token && passwd.node.is_some() && passwd.node == passwd.server;
+    pending.then(|| {
+        Unmet::new(
+            "agent-token-equals-server-token",
+            format!("{} has an agent token configured, and still accepts the server token from agents", server.seen.host),
+            "take the agent token out of its configuration, or give it a value of its own and restart the servers first",
+        )
+    })
 }
 
 fn hashes(cluster: &Cluster) -> Option<Unmet> {

@@ -17,6 +17,7 @@ pub(super) async fn on_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
         Err(unmet) => return Ok(Proposal::refuse(unmet)),
     };
     let mut proposal = Proposal::of(flip(seen, &standing.new));
+    proposal.unmet = seen.disagreements(Some(standing));
     if !standing.is_rotated() && !proposal.ops.is_empty() {
         proposal.unmet.push(Unmet::new(
             "not-rotated",
@@ -78,7 +79,11 @@ pub(super) async fn on_agent(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal,
             ops.extend(reload(seen, &edits));
             Ok(Proposal {
                 ops,
-                unmet: cluster.not_on_new(standing),
+                unmet: cluster
+                    .not_on_new(standing)
+                    .into_iter()
+                    .chain(seen.disagreements(Some(standing)))
+                    .collect(),
                 notes: Vec::new(),
             })
         }

@@ -67,13 +67,19 @@ pub async fn proof_of_server(
         }
     }
     for (role, answer) in [Role::Server, Role::Node].into_iter().zip(heard) {
-        if answer != Heard::Rejected {
-            let what = format!(
-                "{host} does not refuse the old token as `{}`: {}",
-                role.user(),
-                said(&answer)
-            );
-            proposal.unmet.push(red("old-not-dead", what, host));
+        match answer {
+            Heard::Rejected => {}
+            Heard::NotYet(_) => proposal
+                .ops
+                .extend(first.clone().map(|knock| wait(host, knock))),
+            answer => {
+                let what = format!(
+                    "{host} does not refuse the old token as `{}`: {}",
+                    role.user(),
+                    said(&answer)
+                );
+                proposal.unmet.push(red("old-not-dead", what, host));
+            }
         }
     }
     if standing.old.is_none() {

@@ -37,6 +37,12 @@ pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
         else {
             return Ok(Proposal::refuse(vec![no_rotator()]));
         };
+        let path = rotator.seen.confirmed_path();
+        ops.push(Op::root(
+            &rotator.seen.host,
+            "take the word back that the datastore has the new token",
+            Act::Remove { path },
+        ));
         let act = Act::Run {
             command: put(&rotator.seen.door(), old, old),
             leaves: leaves(&rotator.seen, old),
@@ -67,9 +73,9 @@ pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
     })
 }
 
-/// The rotator alone shows that a rotate was done: while a server is away that might be it, nobody knows.
+/// The rotator alone can be rolled back, and it alone shows that a rotate was done: while a server is away that might
+/// be it, nobody knows.
 fn not_known(cluster: &Cluster, standing: &Standing) -> Option<Unmet> {
-    let rotator = standing.rotator.as_ref();
     let silent: Vec<&HostName> = cluster.silent().into_iter().map(|(host, _)| host).collect();
     let away: Vec<&HostName> = cluster
         .blind
@@ -77,17 +83,26 @@ fn not_known(cluster: &Cluster, standing: &Standing) -> Option<Unmet> {
         .map(|(host, _)| host)
         .chain(silent)
         .collect();
-    let hidden = rotator.is_none_or(|host| away.contains(&host));
-    (hidden && !away.is_empty()).then(|| {
-        Unmet::new(
+    match &standing.rotator {
+        Some(rotator) if away.contains(&rotator) => Some(Unmet::new(
+            "rotator-away",
+            format!(
+                "the datastore has the new token, and {rotator}, which alone could take it back, is away"
+            ),
+            format!(
+                "restart no other server; get {rotator} to answer, then run the same command again, which finishes the rotation"
+            ),
+        )),
+        None if !away.is_empty() => Some(Unmet::new(
             "rotation-not-known",
             format!(
                 "while {} is away it is not known whether the datastore was rotated",
                 names(away.into_iter())
             ),
             "restart no server; get it to answer, then run the same command again",
-        )
-    })
+        )),
+        _ => None,
+    }
 }
 
 fn too_late(standing: &Standing) -> Vec<Unmet> {

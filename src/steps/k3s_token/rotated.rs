@@ -10,11 +10,14 @@ use super::{leaves, not_answering, put};
 use crate::facts::{EtcdMember, Probe};
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Phase, Standing};
+use crate::k3s::token;
 use crate::model::HostName;
 use crate::op::{Act, Op, Until, Wait};
+use crate::secret::{Content, Secret};
 use crate::steps::look::{Cluster, ServerSeen, server_nodes, words};
 use crate::steps::unmanaged::unmanaged_servers;
 use crate::steps::{Proposal, StepError, Unmet};
+use crate::wire::{Owner, WriteFile};
 
 pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
     let cluster = Cluster::now(probe).await;
@@ -22,7 +25,7 @@ pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
         Ok(standing) => standing,
         Err(unmet) => return Ok(Proposal::refuse(unmet)),
     };
-    if standing.is_rotated() {
+    if standing.is_rotated() && !standing.unconfirmed {
         return Ok(Proposal::default());
     }
     let nodes = server_nodes(probe, &cluster.servers).await;
@@ -33,37 +36,58 @@ pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
         return Ok(Proposal::refuse(not_answering(&cluster)));
     };
     let mut unmet = not_answering(&cluster);
-    unmet.extend(
-        cluster
-            .servers
-            .iter()
-            .filter_map(|server| not_ready(server, standing)),
-    );
     unmet.extend(sick_members(probe, &cluster).await?);
     unmet.extend(unmanaged_servers(probe, &cluster).await);
+    if !standing.is_rotated() {
+        unmet.extend(
+            cluster
+                .servers
+                .iter()
+                .filter_map(|server| not_ready(server, standing)),
+        );
+    }
+    Ok(Proposal {
+        ops: work(&cluster, rotator, standing, old),
+        unmet,
+        notes: Vec::new(),
+    })
+}
+
+/// The PUT, then at once and without another look the flips: a server that reboots between the two is dead until it
+/// is rescued. A PUT of the same token on the same server, after one that was lost or ended badly, tells whether the
+/// datastore has it: K3s answers 200 only then, and files that ran ahead of the datastore are a 500.
+fn work(cluster: &Cluster, rotator: &ServerSeen, standing: &Standing, old: &Secret) -> Vec<Op> {
+    let (host, new) = (&rotator.seen.host, &standing.new);
     let act = Act::Run {
-        command: put(&rotator.seen.door(), old, &standing.new),
-        leaves: leaves(&rotator.seen, &standing.new),
+        command: put(&rotator.seen.door(), old, new),
+        leaves: leaves(&rotator.seen, new),
+    };
+    let mark = WriteFile {
+        path: rotator.seen.confirmed_path(),
+        content: Content::new(format!("{}\n", token::tag(new))),
+        mode: 0o600,
+        owner: Owner::Runner,
+        make_parent: true,
     };
     let mut ops = vec![Op::root(
-        &rotator.seen.host,
+        host,
         "re-encrypt the datastore with the new token",
         act,
     )];
-    // At once and without another look: a server that reboots between the two is dead until it is rescued.
     ops.extend(
         cluster
             .servers
             .iter()
-            .flat_map(|server| flip(&server.seen, &standing.new)),
+            .flat_map(|server| flip(&server.seen, new)),
     );
-    let others = members(&cluster).filter(|server| server.seen.host != rotator.seen.host);
-    ops.extend(others.map(|server| catch_up(server, &rotator.seen.host)));
-    Ok(Proposal {
-        ops,
-        unmet,
-        notes: Vec::new(),
-    })
+    ops.push(Op::root(
+        host,
+        "leave word that the datastore has the new token",
+        Act::WriteFile(mark),
+    ));
+    let others = members(cluster).filter(|server| server.seen.host != *host);
+    ops.extend(others.map(|server| catch_up(server, host)));
+    ops
 }
 
 fn members(cluster: &Cluster) -> impl Iterator<Item = &ServerSeen> {

@@ -14,6 +14,10 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
         Ok(standing) => standing,
         Err(unmet) => return Ok(Proposal::refuse(unmet)),
     };
+    let odd = seen.disagreements(Some(standing));
+    if !odd.is_empty() {
+        return Ok(Proposal::refuse(odd));
+    }
     let mut ops = Vec::new();
     if let Some(old) = standing
         .old

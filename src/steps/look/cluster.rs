@@ -216,6 +216,7 @@ impl ServerSeen {
             memory: self.memory.clone(),
             kept: self.seen.kept(),
             staged: self.seen.staged(),
+            confirmed: self.seen.confirmed(),
             proven: self.seen.proven(),
             started: self.seen.unit.started,
         }

@@ -16,11 +16,12 @@ pub use passwd::Passwd;
 use crate::facts::{Binary, Contents, FactError, Paths, Probe, UnitState, Units};
 use crate::k3s::install::{CONFIG, DATA_DIR, Fault, Install, Kind, Known, Wanted};
 use crate::k3s::knock::Door;
-use crate::k3s::phase::Proven;
-use crate::k3s::surface::{Place, Surface};
+use crate::k3s::phase::{Proven, Standing};
+use crate::k3s::surface::Surface;
 use crate::k3s::token::Token;
 use crate::model::{HostName, HostTime};
 use crate::secret::{Content, Secret};
+use crate::steps::Unmet;
 use crate::wire::{FileKind, FileStat};
 
 /// How fresh a look at a host must be.
@@ -168,6 +169,19 @@ impl Seen {
         self.install.data("server/.keyroll/proven")
     }
 
+    /// The tag of the token for which a PUT was answered well here.
+    #[must_use]
+    pub fn confirmed(&self) -> Option<String> {
+        self.file(&self.confirmed_path())
+            .map(|file| file.text().trim().to_owned())
+    }
+
+    /// Where a PUT that was answered well leaves its mark.
+    #[must_use]
+    pub fn confirmed_path(&self) -> Utf8PathBuf {
+        self.install.data("server/.keyroll/rotated")
+    }
+
     /// Where OLD is kept.
     #[must_use]
     pub fn kept_path(&self) -> Utf8PathBuf {
@@ -216,18 +230,61 @@ impl Seen {
                 None => edits.push(Edit { surface, content }),
             }
         }
+        // The winner comes last: until then the host starts as before.
+        let wins = |edit: &Edit<'_>| {
+            self.install
+                .winner()
+                .is_some_and(|winner| winner.file == edit.surface.file)
+        };
+        edits.sort_by_key(wins);
         edits
+    }
+
+    /// Surfaces that hold another secret than the winner. Those between OLD and NEW are a flip that was cut, and fine.
+    #[must_use]
+    pub fn disagreements(&self, standing: Option<&Standing>) -> Vec<Unmet> {
+        let Some(winner) = self.install.winner() else {
+            return Vec::new();
+        };
+        let kept = [self.kept(), self.staged()].into_iter().flatten();
+        let both = standing
+            .into_iter()
+            .flat_map(|s| s.old.clone().into_iter().chain([s.new.clone()]));
+        let known: Vec<Secret> = kept.chain(both).collect();
+        let is_flip =
+            |secret: &Secret| known.contains(secret) && known.contains(&winner.token.secret);
+        let odd = |surface: &&Surface| {
+            surface.token.secret != winner.token.secret && !is_flip(&surface.token.secret)
+        };
+        let unmet = |loser: &Surface| {
+            let what = format!(
+                "{}: {} and {} hold different tokens; {} wins",
+                self.host, winner.file, loser.file, winner.file
+            );
+            Unmet::new(
+                "surfaces-disagree",
+                what,
+                format!("remove the token from {}", loser.file),
+            )
+        };
+        self.install
+            .surfaces
+            .iter()
+            .filter(odd)
+            .map(unmet)
+            .collect()
     }
 
     /// When the last of the configured surfaces was changed; `None` when there is none. `server/token` does not
     /// count, since K3s writes it anew at each start.
     #[must_use]
     pub fn surface_changed(&self) -> Option<HostTime> {
+        let own = self.install.data("server/token");
         let configured = self
             .install
             .surfaces
             .iter()
-            .filter(|surface| surface.place != Place::ServerToken);
+            .filter(|surface| surface.file != own);
         configured
             .filter_map(|surface| Some(self.stats.get(&surface.file)?.as_ref()?.ctime))
             .max()
@@ -375,6 +432,7 @@ fn usual_places() -> Wanted {
         "server/cred/passwd",
         "server/.keyroll/old",
         "server/.keyroll/proven",
+        "server/.keyroll/rotated",
         "server/tls/server-ca.crt",
         "agent/server-ca.crt",
     ];
@@ -410,6 +468,7 @@ fn files_of(install: &Install, known: &Known) -> Wanted {
             "server/cred/passwd",
             "server/.keyroll/old",
             "server/.keyroll/proven",
+            "server/.keyroll/rotated",
         ]
         .map(|path| install.data(path))
         .to_vec(),
@@ -459,8 +518,8 @@ fn binaries(unit: &UnitState) -> Vec<Utf8PathBuf> {
     let mut all: Vec<Utf8PathBuf> = Vec::new();
     for path in started
         .into_iter()
-        .chain(beside)
         .chain(on_path)
+        .chain(beside)
         .chain(usual)
     {
         if !all.contains(&path) {
