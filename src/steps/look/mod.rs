@@ -168,6 +168,18 @@ impl Seen {
         self.install.data("server/.keyroll/proven")
     }
 
+    /// Tag of the token that a rotate here was answered well for.
+    #[must_use]
+    pub fn rotated(&self) -> Option<String> {
+        Some(self.file(&self.rotated_path())?.text().trim().to_owned())
+    }
+
+    /// Where a rotate that was answered well leaves its mark.
+    #[must_use]
+    pub fn rotated_path(&self) -> Utf8PathBuf {
+        self.install.data("server/.keyroll/rotated")
+    }
+
     /// Where OLD is kept.
     #[must_use]
     pub fn kept_path(&self) -> Utf8PathBuf {
@@ -375,6 +387,7 @@ fn usual_places() -> Wanted {
         "server/cred/passwd",
         "server/.keyroll/old",
         "server/.keyroll/proven",
+        "server/.keyroll/rotated",
         "server/tls/server-ca.crt",
         "agent/server-ca.crt",
     ];
@@ -410,6 +423,7 @@ fn files_of(install: &Install, known: &Known) -> Wanted {
             "server/cred/passwd",
             "server/.keyroll/old",
             "server/.keyroll/proven",
+            "server/.keyroll/rotated",
         ]
         .map(|path| install.data(path))
         .to_vec(),
