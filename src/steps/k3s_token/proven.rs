@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::{Phase, Standing};
+use crate::k3s::token;
 use crate::model::HostName;
 use crate::op::{Act, Op, Until, Wait};
 use crate::secret::Secret;
@@ -75,7 +76,7 @@ pub async fn proof_of_server(
             proposal.unmet.push(red("old-not-dead", what, host));
         }
     }
-    if standing.old.is_none() {
+    if standing.old.is_none() && !is_proven_by_this_run(probe, seen, standing) {
         proposal
             .notes
             .push("the old token was not probed, since nothing keeps it any more".to_owned());
@@ -94,6 +95,13 @@ pub async fn proof_of_server(
         )),
     }
     Ok(proposal)
+}
+
+/// Whether this run has probed OLD and forgotten it since.
+fn is_proven_by_this_run(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> bool {
+    let tag = token::tag(&standing.new);
+    seen.proven()
+        .is_some_and(|proven| proven.run == probe.options().run && proven.tag == tag)
 }
 
 /// An agent's proof: its own configured secret is accepted without its certificate, by a process that was started
