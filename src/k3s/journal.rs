@@ -1,5 +1,12 @@
 //! Lines that K3s writes when a token is wrong, and what each means.
 
+/// Whether a line says that a server was started with another token than the datastore's, and would come up by itself
+/// with the right one.
+#[must_use]
+pub fn wants_other_token(line: &str) -> bool {
+    line.contains("encrypted with different token")
+}
+
 /// What a line of the journal gives away, in a sentence; `None` for ordinary lines.
 #[must_use]
 pub fn meaning(line: &str) -> Option<&'static str> {

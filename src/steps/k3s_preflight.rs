@@ -8,8 +8,9 @@ use serde::Deserialize;
 use super::k3s_restart::stale_pin;
 use super::look::{AgentStanding, Blind, Cluster, Freshness, Seen};
 use super::{Proposal, StepError, Unmet};
-use crate::facts::{FactError, FreeSpace, K3sVersion, Probe};
+use crate::facts::{FactError, FreeSpace, Journal, K3sVersion, Probe};
 use crate::k3s::install::Kind;
+use crate::k3s::journal;
 use crate::k3s::phase::Standing;
 
 /// Free space that writing tokens and a restart need, in KiB.
@@ -41,7 +42,7 @@ impl K3sPreflight {
         } else if let Ok(standing) = cluster.standing()? {
             of_agent(probe, &seen, &cluster, standing, &mut proposal).await?;
         }
-        of_unit(&seen, cluster.standing.as_ref().ok(), &mut proposal);
+        of_unit(probe, &seen, cluster.standing.as_ref().ok(), &mut proposal).await;
         Ok(proposal)
     }
 }
@@ -153,7 +154,12 @@ async fn of_agent(
 }
 
 /// Before a rotation every host must be well; once it has begun, forward is right, and a sick agent is only named.
-fn of_unit(seen: &Seen, standing: Option<&Standing>, proposal: &mut Proposal) {
+async fn of_unit(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    standing: Option<&Standing>,
+    proposal: &mut Proposal,
+) {
     let (host, unit) = (&seen.host, &seen.unit);
     if unit.needs_reload {
         proposal.unmet.push(Unmet::new(
@@ -174,14 +180,39 @@ fn of_unit(seen: &Seen, standing: Option<&Standing>, proposal: &mut Proposal) {
     if unit.is_active() {
         return;
     }
-    let what = format!("{} on {host} is {}", unit.text.id, unit.words());
+    let mut what = format!("{} on {host} is {}", unit.text.id, unit.words());
+    let mut next = format!("get {} to run on {host} first", unit.text.id);
+    if let Some((line, meaning)) = last_words(probe, seen).await {
+        what = format!("{what}: {meaning}");
+        next = way_back(seen, &line).unwrap_or(next);
+    }
     if seen.install.kind == Kind::Agent && standing.is_some_and(Standing::is_rotated) {
         proposal.notes.push(what);
     } else {
-        proposal.unmet.push(Unmet::new(
-            "unit-not-active",
-            what,
-            format!("get {} to run on {host} first", unit.text.id),
-        ));
+        proposal
+            .unmet
+            .push(Unmet::new("unit-not-active", what, next));
     }
+}
+
+/// The last line of the unit's journal that gives away why it does not run, and what it means.
+async fn last_words(probe: &Probe<'_>, seen: &Seen) -> Option<(String, &'static str)> {
+    let unit = seen.unit.text.id.clone();
+    // Without its journal a dead unit is still named.
+    let lines = probe.get(Journal { unit, lines: 20 }).await.ok()?;
+    let known = |line: &String| Some((line.clone(), journal::meaning(line)?));
+    lines.iter().rev().find_map(known)
+}
+
+/// A server that was started, by a reboot say, between the rotate and the change of its configuration: what waits
+/// beside its surface is the token that it needs (measured: sqlite-rotate, ha-first-server-and-unconfigured).
+fn way_back(seen: &Seen, line: &str) -> Option<String> {
+    let surface = seen.install.winner()?;
+    seen.staged().filter(|_| journal::wants_other_token(line))?;
+    Some(format!(
+        "on {}, as root: mv {} {}; it then starts by itself; then run the same command again",
+        seen.host,
+        surface.staged(),
+        surface.file
+    ))
 }
