@@ -3,6 +3,7 @@
 mod architecture;
 mod books;
 mod cli;
+mod cuts;
 mod engine;
 mod plan;
 mod ssh;
