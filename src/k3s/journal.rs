@@ -7,6 +7,12 @@ pub fn wants_other_token(line: &str) -> bool {
     line.contains("encrypted with different token")
 }
 
+/// Whether a line says that the server which this one joins does not accept its token.
+#[must_use]
+pub fn is_refused_by_peer(line: &str) -> bool {
+    line.contains("Unable to reconcile with remote datastore: not authorized")
+}
+
 /// What a line of the journal gives away, in a sentence; `None` for ordinary lines.
 #[must_use]
 pub fn meaning(line: &str) -> Option<&'static str> {

@@ -6,12 +6,12 @@ mod fleet;
 use serde::Deserialize;
 
 use super::k3s_restart::stale_pin;
-use super::look::{AgentStanding, Blind, Cluster, Freshness, Seen};
+use super::look::{AgentStanding, Blind, Cluster, Freshness, Seen, ServerSeen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::{FactError, FreeSpace, Journal, K3sVersion, Probe};
 use crate::k3s::install::Kind;
 use crate::k3s::journal;
-use crate::k3s::phase::Standing;
+use crate::k3s::phase::{Phase, Standing};
 
 /// Free space that writing tokens and a restart need, in KiB.
 const FREE_KIB: u64 = 20 * 1024;
@@ -42,7 +42,7 @@ impl K3sPreflight {
         } else if let Ok(standing) = cluster.standing()? {
             of_agent(probe, &seen, &cluster, standing, &mut proposal).await?;
         }
-        of_unit(probe, &seen, cluster.standing.as_ref().ok(), &mut proposal).await;
+        of_unit(probe, &seen, &cluster, &mut proposal).await;
         Ok(proposal)
     }
 }
@@ -154,12 +154,8 @@ async fn of_agent(
 }
 
 /// Before a rotation every host must be well; once it has begun, forward is right, and a sick agent is only named.
-async fn of_unit(
-    probe: &Probe<'_>,
-    seen: &Seen,
-    standing: Option<&Standing>,
-    proposal: &mut Proposal,
-) {
+async fn of_unit(probe: &Probe<'_>, seen: &Seen, cluster: &Cluster, proposal: &mut Proposal) {
+    let standing = cluster.standing.as_ref().ok();
     let (host, unit) = (&seen.host, &seen.unit);
     if unit.needs_reload {
         proposal.unmet.push(Unmet::new(
@@ -184,7 +180,9 @@ async fn of_unit(
     let mut next = format!("get {} to run on {host} first", unit.text.id);
     if let Some((line, meaning)) = last_words(probe, seen).await {
         what = format!("{what}: {meaning}");
-        next = way_back(seen, &line).unwrap_or(next);
+        next = way_back(seen, &line)
+            .or_else(|| behind_its_peer(seen, &line, cluster))
+            .unwrap_or(next);
     }
     if seen.install.kind == Kind::Agent && standing.is_some_and(Standing::is_rotated) {
         proposal.notes.push(what);
@@ -214,5 +212,20 @@ fn way_back(seen: &Seen, line: &str) -> Option<String> {
         seen.host,
         surface.staged(),
         surface.file
+    ))
+}
+
+/// A server without data that was started with NEW while the server it joins still has OLD in memory comes up when
+/// that one was restarted; keyroll itself restarts none while another is down.
+fn behind_its_peer(seen: &Seen, line: &str, cluster: &Cluster) -> Option<String> {
+    let standing = cluster.standing.as_ref().ok()?;
+    let waits = journal::is_refused_by_peer(line) && seen.surface() == Some(&standing.datastore);
+    let flipped = |server: &&ServerSeen| {
+        server.seen.unit.is_active() && standing.phase(&server.seen.host) == Some(Phase::Flipped)
+    };
+    let peer = cluster.servers.iter().filter(|_| waits).find(flipped)?;
+    Some(format!(
+        "it waits for {} to take the new token too: there, as root: systemctl restart {}; then run the same command again",
+        peer.seen.host, peer.seen.unit.text.id
     ))
 }
