@@ -1,5 +1,18 @@
 //! Lines that K3s writes when a token is wrong, and what each means.
 
+/// Whether a line says that a server was started with another token than the datastore's, and would come up by itself
+/// with the right one.
+#[must_use]
+pub fn wants_other_token(line: &str) -> bool {
+    line.contains("encrypted with different token")
+}
+
+/// Whether a line says that the server which this one joins does not accept its token.
+#[must_use]
+pub fn is_refused_by_peer(line: &str) -> bool {
+    line.contains("Unable to reconcile with remote datastore: not authorized")
+}
+
 /// What a line of the journal gives away, in a sentence; `None` for ordinary lines.
 #[must_use]
 pub fn meaning(line: &str) -> Option<&'static str> {

@@ -27,8 +27,6 @@ pub struct ServerView {
     pub kept: Option<Secret>,
     /// The secret in the file that waits beside the surface.
     pub staged: Option<Secret>,
-    /// The tag in `server/.keyroll/rotated`: of the token for which a PUT was answered well here.
-    pub confirmed: Option<String>,
     /// The run and the token's tag in `server/.keyroll/proven`, left by a green proof.
     pub proven: Option<Proven>,
     /// When its process started, on its own clock.
@@ -130,8 +128,6 @@ pub struct Standing {
     pub datastore: Secret,
     /// The server on which the datastore was re-encrypted, while that can be seen.
     pub rotator: Option<HostName>,
-    /// Whether the rotator's files alone say so: a PUT that ended badly may have changed them and not the datastore.
-    pub unconfirmed: bool,
     /// Whether a given token was passed over, since another rotation has to be finished first.
     pub given_passed_over: bool,
     /// Each server's case.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::order::ordered;
-use super::{Plan, PlannedPlay, batches, wire_up};
+use super::{Plan, PlannedPlay, batches, one_down, wire_up};
 use crate::inventory::{Inventory, select};
 use crate::model::HostName;
 use crate::playbook::{Order, Play, Playbook, lint, needed};
@@ -55,6 +55,7 @@ pub fn build(
         );
         return Err(problem.help("widen `--limit`").into());
     }
+    one_down::check(playbook, &plays, inventory).unless_errors(())?;
     let graph = wire_up::graph(&plays);
     Ok(Plan {
         plays,

@@ -4,6 +4,7 @@ mod batches;
 mod build;
 mod dot;
 mod draw;
+mod one_down;
 mod order;
 mod wire_up;
 

@@ -6,12 +6,13 @@ mod fleet;
 use serde::Deserialize;
 
 use super::k3s_restart::stale_pin;
-use super::look::{AgentStanding, Blind, Cluster, Freshness, Seen};
+use super::look::{AgentStanding, Blind, Cluster, Freshness, Seen, ServerSeen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::{FactError, FreeSpace, Journal, K3sVersion, Probe};
 use crate::k3s::install::Kind;
+use crate::k3s::journal;
 use crate::k3s::knock::Heard;
-use crate::k3s::phase::Standing;
+use crate::k3s::phase::{Phase, Standing};
 
 /// Free space that writing tokens and a restart need, in KiB.
 const FREE_KIB: u64 = 20 * 1024;
@@ -45,7 +46,7 @@ impl K3sPreflight {
         } else if let Ok(standing) = cluster.standing()? {
             of_agent(probe, &seen, &cluster, standing, &mut proposal).await?;
         }
-        of_unit(probe, &seen, cluster.standing.as_ref().ok(), &mut proposal).await;
+        of_unit(probe, &seen, &cluster, &mut proposal).await;
         Ok(proposal)
     }
 }
@@ -165,12 +166,8 @@ async fn of_agent(
 }
 
 /// Before a rotation every host must be well; once it has begun, forward is right, and a sick agent is only named.
-async fn of_unit(
-    probe: &Probe<'_>,
-    seen: &Seen,
-    standing: Option<&Standing>,
-    proposal: &mut Proposal,
-) {
+async fn of_unit(probe: &Probe<'_>, seen: &Seen, cluster: &Cluster, proposal: &mut Proposal) {
+    let standing = cluster.standing.as_ref().ok();
     let (host, unit) = (&seen.host, &seen.unit);
     if unit.needs_reload {
         proposal.unmet.push(Unmet::new(
@@ -192,32 +189,58 @@ async fn of_unit(
         proposal.notes.extend(untried(seen, standing));
         return;
     }
-    let why = why_down(probe, seen)
-        .await
-        .map_or_else(String::new, |why| format!(": {why}"));
-    let what = format!("{} on {host} is {}{why}", unit.text.id, unit.words());
+    let mut what = format!("{} on {host} is {}", unit.text.id, unit.words());
+    let mut next = format!("get {} to run on {host} first", unit.text.id);
+    if let Some((line, meaning)) = last_words(probe, seen).await {
+        what = format!("{what}: {meaning}");
+        next = way_back(seen, &line)
+            .or_else(|| behind_its_peer(seen, &line, cluster))
+            .unwrap_or(next);
+    }
     if seen.install.kind == Kind::Agent && standing.is_some_and(Standing::is_rotated) {
         proposal.notes.push(what);
     } else {
-        proposal.unmet.push(Unmet::new(
-            "unit-not-active",
-            what,
-            format!("get {} to run on {host} first", unit.text.id),
-        ));
+        proposal
+            .unmet
+            .push(Unmet::new("unit-not-active", what, next));
     }
 }
 
-/// What the last lines of its journal give away.
-async fn why_down(probe: &Probe<'_>, seen: &Seen) -> Option<&'static str> {
-    let journal = Journal {
-        unit: seen.unit.text.id.clone(),
-        lines: 30,
+/// The last line of the unit's journal that gives away why it does not run, and what it means.
+async fn last_words(probe: &Probe<'_>, seen: &Seen) -> Option<(String, &'static str)> {
+    let unit = seen.unit.text.id.clone();
+    // Without its journal a dead unit is still named.
+    let lines = probe.get(Journal { unit, lines: 20 }).await.ok()?;
+    let known = |line: &String| Some((line.clone(), journal::meaning(line)?));
+    lines.iter().rev().find_map(known)
+}
+
+/// A server that was started, by a reboot say, between the rotate and the change of its configuration: what waits
+/// beside its surface is the token that it needs (measured: sqlite-rotate, ha-first-server-and-unconfigured).
+fn way_back(seen: &Seen, line: &str) -> Option<String> {
+    let surface = seen.install.winner()?;
+    seen.staged().filter(|_| journal::wants_other_token(line))?;
+    Some(format!(
+        "on {}, as root: mv {} {}; it then starts by itself; then run the same command again",
+        seen.host,
+        surface.staged(),
+        surface.file
+    ))
+}
+
+/// A server without data that was started with NEW while the server it joins still has OLD in memory comes up when
+/// that one was restarted; keyroll itself restarts none while another is down.
+fn behind_its_peer(seen: &Seen, line: &str, cluster: &Cluster) -> Option<String> {
+    let standing = cluster.standing.as_ref().ok()?;
+    let waits = journal::is_refused_by_peer(line) && seen.surface() == Some(&standing.datastore);
+    let flipped = |server: &&ServerSeen| {
+        server.seen.unit.is_active() && standing.phase(&server.seen.host) == Some(Phase::Flipped)
     };
-    let lines = probe.get(journal).await.ok()?;
-    lines
-        .iter()
-        .rev()
-        .find_map(|line| crate::k3s::journal::meaning(line))
+    let peer = cluster.servers.iter().filter(|_| waits).find(flipped)?;
+    Some(format!(
+        "it waits for {} to take the new token too: there, as root: systemctl restart {}; then run the same command again",
+        peer.seen.host, peer.seen.unit.text.id
+    ))
 }
 
 /// A configuration that was changed after the start has never been tried: the restart of a rotation would try it.

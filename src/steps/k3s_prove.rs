@@ -19,7 +19,16 @@ use crate::wire::{Owner, WriteFile};
 /// `k3s_prove`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct K3sProve {}
+pub struct K3sProve {
+    /// Whether OLD is forgotten once the whole fleet is proven. Default: true. A rotation is over when it is: let every
+    /// host's own proof end well before.
+    #[serde(default = "forgets")]
+    pub forget: bool,
+}
+
+fn forgets() -> bool {
+    true
+}
 
 /// Said by every proof, since no rotation undoes it.
 pub const EXPOSED: &str = "whoever had the old server token could read the cluster's CA keys; a rotation does not undo that";
@@ -52,7 +61,7 @@ impl K3sProve {
             proposal
                 .unmet
                 .extend(unmanaged_nodes(probe, &cluster).await.into_iter().map(red));
-            if proposal.unmet.is_empty() && proposal.ops.is_empty() {
+            if self.forget && proposal.unmet.is_empty() && proposal.ops.is_empty() {
                 forget(probe, &cluster, standing, &mut proposal).await?;
             }
         }
@@ -106,19 +115,17 @@ async fn forget(
         let forget = Act::Remove {
             path: seen.kept_path(),
         };
-        if seen.confirmed().is_some() {
-            let path = seen.confirmed_path();
-            proposal.ops.push(Op::root(
-                &seen.host,
-                "the word of the rotate is used up",
-                Act::Remove { path },
-            ));
-        }
+        let unmark = seen.rotated().map(|_| Act::Remove {
+            path: seen.rotated_path(),
+        });
         proposal.ops.push(Op::root(
             &seen.host,
             "leave word of the proof",
             Act::WriteFile(file),
         ));
+        let why = "remove the word of the rotate: it is proven";
+        let unmark = unmark.map(|act| Op::root(&seen.host, why, act));
+        proposal.ops.extend(unmark);
         proposal.ops.push(Op::root(
             &seen.host,
             "forget the old token: it is proven dead",

@@ -108,6 +108,7 @@ async fn on_server(
     let mut unmet: Vec<Unmet> = wrong_surface(seen, standing)
         .into_iter()
         .chain(stale_pin(seen))
+        .chain(cluster.unwitnessed(standing))
         .collect();
     for other in cluster
         .servers

@@ -46,9 +46,9 @@ const TWO_TASKS: &str = "
   hosts: server
   serial: 2
   tasks:
-    - { name: first, k3s_restart: {} }
-    - { name: once, run_once: true, k3s_restart: {} }
-    - { name: last, k3s_restart: {} }
+    - { name: first, debug: { msg: hello } }
+    - { name: once, run_once: true, debug: { msg: hello } }
+    - { name: last, debug: { msg: hello } }
 ";
 
 #[test]
@@ -207,5 +207,38 @@ proptest! {
         }
         let gates = plan.graph.node_weights().filter(|n| matches!(n, Node::Gate { .. })).count();
         prop_assert!(plan.graph.edge_count() <= 2 * plan.graph.node_count() + gates);
+    }
+}
+
+fn refusal(text: &str) -> String {
+    match build(&playbook(text), &fleet(3, 1), &Request::default()) {
+        Ok(_) => "it was planned".to_owned(),
+        Err(problems) => problems.render(Look::default()),
+    }
+}
+
+#[test]
+fn no_plan_restarts_two_servers_at_once() {
+    let batch = refusal("- name: all\n  hosts: server\n  tasks: [k3s_restart: {}]\n");
+    assert!(
+        batch.contains("3 servers at once") && batch.contains("serial: 1"),
+        "{batch}"
+    );
+    let mixed = refusal("- { name: all, hosts: all, serial: 2, tasks: [k3s_restart: {}] }\n");
+    assert!(mixed.contains("2 servers at once"), "{mixed}");
+    let beside = refusal(
+        "- { name: one, hosts: s1, tasks: [k3s_restart: {}] }\n- { name: two, hosts: s2, needs: [], tasks: [k3s_restart: {}] }\n",
+    );
+    assert!(beside.contains("at the same time"), "{beside}");
+}
+
+#[test]
+fn servers_one_by_one_and_agents_together_may_be_restarted() {
+    for good in [
+        "- { name: a, hosts: server, serial: 1, tasks: [k3s_restart: {}] }\n",
+        "- { name: a, hosts: agent, tasks: [k3s_restart: {}] }\n",
+        "- { name: a, hosts: s1, tasks: [k3s_restart: {}] }\n- { name: b, hosts: s2, tasks: [k3s_restart: {}] }\n",
+    ] {
+        assert_eq!(refusal(good), "it was planned");
     }
 }

@@ -21,11 +21,7 @@ pub fn judge(servers: &[ServerView], wish: Wish<'_>) -> Result<Standing, Torn> {
         .map(|server| (server.host.clone(), phase(server, datastore, &new)))
         .collect();
     foreign(servers, old.as_ref(), &new)?;
-    let confirmed =
-        |server: &&ServerView| server.confirmed.as_deref() == Some(token::tag(datastore).as_str());
-    let unconfirmed = rotator.is_some() && !servers.iter().any(|server| confirmed(&server));
     Ok(Standing {
-        unconfirmed,
         given_passed_over: wish.given.is_some_and(|given| *given != new),
         old,
         datastore: datastore.clone(),

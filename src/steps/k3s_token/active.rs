@@ -25,6 +25,9 @@ pub(super) async fn on_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
             "let `k3s_token: { state: rotated }` come first",
         ));
     }
+    if !proposal.ops.is_empty() {
+        proposal.unmet.extend(cluster.unwitnessed(standing));
+    }
     Ok(proposal)
 }
 

@@ -82,7 +82,7 @@ pub async fn proof_of_server(
             }
         }
     }
-    if standing.old.is_none() {
+    if standing.old.is_none() && !is_proven_by_this_run(probe, seen, standing) {
         proposal.notes.push(unprobed(seen, standing));
     }
     match standing.phase(host) {
@@ -99,6 +99,13 @@ pub async fn proof_of_server(
         )),
     }
     Ok(proposal)
+}
+
+/// Whether this run has probed OLD and forgotten it since.
+fn is_proven_by_this_run(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> bool {
+    let tag = token::tag(&standing.new);
+    seen.proven()
+        .is_some_and(|proven| proven.run == probe.options().run && proven.tag == tag)
 }
 
 /// An agent's proof: its own configured secret is accepted without its certificate, by a process that was started

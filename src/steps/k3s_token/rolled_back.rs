@@ -37,7 +37,7 @@ pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
         else {
             return Ok(Proposal::refuse(vec![no_rotator()]));
         };
-        let path = rotator.seen.confirmed_path();
+        let path = rotator.seen.rotated_path();
         ops.push(Op::root(
             &rotator.seen.host,
             "take the word back that the datastore has the new token",

@@ -1,7 +1,8 @@
 //! The datastore is encrypted with NEW: one PUT, on one server, once; then what waits is renamed on every server.
 //!
 //! It is proposed only when every server of the inventory, and every server that the cluster knows, was looked at
-//! just now, is well, holds OLD in memory and has NEW waiting.
+//! just now, is well, holds OLD in memory and has NEW waiting. Files that say it was done are believed only with a
+//! witness; without one the same PUT is asked for once more.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::k3s::phase::{Phase, Standing};
 use crate::k3s::token;
 use crate::model::HostName;
 use crate::op::{Act, Op, Until, Wait};
-use crate::secret::{Content, Secret};
+use crate::secret::Content;
 use crate::steps::look::{Cluster, ServerSeen, server_nodes, words};
 use crate::steps::unmanaged::unmanaged_servers;
 use crate::steps::{Proposal, StepError, Unmet};
@@ -25,8 +26,12 @@ pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
         Ok(standing) => standing,
         Err(unmet) => return Ok(Proposal::refuse(unmet)),
     };
-    if standing.is_rotated() && !standing.unconfirmed {
-        return Ok(Proposal::default());
+    if standing.is_rotated() {
+        return Ok(if cluster.is_witnessed(standing) {
+            Proposal::default()
+        } else {
+            once_more(&cluster, standing)
+        });
     }
     let nodes = server_nodes(probe, &cluster.servers).await;
     let rotator = cluster
@@ -36,58 +41,91 @@ pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
         return Ok(Proposal::refuse(not_answering(&cluster)));
     };
     let mut unmet = not_answering(&cluster);
+    unmet.extend(
+        cluster
+            .servers
+            .iter()
+            .filter_map(|server| not_ready(server, standing)),
+    );
     unmet.extend(sick_members(probe, &cluster).await?);
     unmet.extend(unmanaged_servers(probe, &cluster).await);
-    if !standing.is_rotated() {
-        unmet.extend(
-            cluster
-                .servers
-                .iter()
-                .filter_map(|server| not_ready(server, standing)),
-        );
-    }
+    let act = Act::Run {
+        command: put(&rotator.seen.door(), old, &standing.new),
+        leaves: leaves(&rotator.seen, &standing.new),
+    };
+    let mut ops: Vec<Op> = cluster.servers.iter().filter_map(unmark).collect();
+    let why = "re-encrypt the datastore with the new token";
+    ops.push(Op::root(&rotator.seen.host, why, act));
+    ops.extend(afterwards(&cluster, rotator, standing));
     Ok(Proposal {
-        ops: work(&cluster, rotator, standing, old),
+        ops,
         unmet,
         notes: Vec::new(),
     })
 }
 
-/// The PUT, then at once and without another look the flips: a server that reboots between the two is dead until it
-/// is rescued. A PUT of the same token on the same server, after one that was lost or ended badly, tells whether the
-/// datastore has it: K3s answers 200 only then, and files that ran ahead of the datastore are a 500.
-fn work(cluster: &Cluster, rotator: &ServerSeen, standing: &Standing, old: &Secret) -> Vec<Op> {
-    let (host, new) = (&rotator.seen.host, &standing.new);
-    let act = Act::Run {
-        command: put(&rotator.seen.door(), old, new),
-        leaves: leaves(&rotator.seen, new),
+/// The rotator's files hold NEW, and nobody saw the rotate end well. Asked for once more it is answered well when the
+/// datastore holds NEW, and with 500 when it does not (measured: v1.32.4-sqlite).
+fn once_more(cluster: &Cluster, standing: &Standing) -> Proposal {
+    let rotator = standing
+        .rotator
+        .as_ref()
+        .and_then(|host| cluster.server(host));
+    let Some((rotator, authority)) =
+        rotator.and_then(|server| Some((server, server.memory.secret()?)))
+    else {
+        return Proposal::refuse(cluster.unwitnessed(standing).into_iter().collect());
     };
+    let act = Act::Run {
+        command: put(&rotator.seen.door(), authority, &standing.new),
+        leaves: leaves(&rotator.seen, &standing.new),
+    };
+    let why = "ask for the same rotate once more, since nothing shows that it ended well";
+    let mut ops = vec![Op::root(&rotator.seen.host, why, act)];
+    ops.extend(afterwards(cluster, rotator, standing));
+    Proposal {
+        ops,
+        unmet: not_answering(cluster),
+        notes: Vec::new(),
+    }
+}
+
+/// What follows a rotate that was answered well.
+fn afterwards<'a>(
+    cluster: &'a Cluster,
+    rotator: &'a ServerSeen,
+    standing: &Standing,
+) -> impl Iterator<Item = Op> + use<'a> {
+    let host = &rotator.seen.host;
     let mark = WriteFile {
-        path: rotator.seen.confirmed_path(),
-        content: Content::new(format!("{}\n", token::tag(new))),
+        path: rotator.seen.rotated_path(),
+        content: Content::new(format!("{}\n", token::tag(&standing.new))),
         mode: 0o600,
         owner: Owner::Runner,
         make_parent: true,
     };
-    let mut ops = vec![Op::root(
-        host,
-        "re-encrypt the datastore with the new token",
-        act,
-    )];
-    ops.extend(
-        cluster
-            .servers
-            .iter()
-            .flat_map(|server| flip(&server.seen, new)),
-    );
-    ops.push(Op::root(
-        host,
-        "leave word that the datastore has the new token",
-        Act::WriteFile(mark),
-    ));
-    let others = members(cluster).filter(|server| server.seen.host != *host);
-    ops.extend(others.map(|server| catch_up(server, host)));
-    ops
+    let mark = Op::root(host, "leave word that it ended well", Act::WriteFile(mark));
+    // At once and without another look: a server that reboots between the two is dead until it is rescued.
+    let flips = cluster
+        .servers
+        .iter()
+        .flat_map(|server| flip(&server.seen, &standing.new));
+    let flips: Vec<Op> = flips.collect();
+    let others = members(cluster).filter(move |server| server.seen.host != *host);
+    flips
+        .into_iter()
+        .chain([mark])
+        .chain(others.map(move |server| catch_up(server, host)))
+}
+
+/// A mark of an earlier rotate says nothing about the next one.
+fn unmark(server: &ServerSeen) -> Option<Op> {
+    server.seen.rotated()?;
+    let act = Act::Remove {
+        path: server.seen.rotated_path(),
+    };
+    let why = "remove the word of an earlier rotate";
+    Some(Op::root(&server.seen.host, why, act))
 }
 
 fn members(cluster: &Cluster) -> impl Iterator<Item = &ServerSeen> {

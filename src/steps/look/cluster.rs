@@ -8,6 +8,7 @@ use crate::k3s::install::{Datastore, Kind};
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::order::{self, Joiner};
 use crate::k3s::phase::{Memory, Phase, ServerView, Standing, Torn, Wish, judge};
+use crate::k3s::token;
 use crate::model::HostName;
 use crate::secret::Secret;
 use crate::steps::{StepError, Unmet};
@@ -166,6 +167,32 @@ impl Cluster {
             .collect()
     }
 
+    /// Whether it is certain that the datastore holds NEW. The rotator's files alone do not tell: a rotate that fails
+    /// in the middle has changed them, and not the datastore. A server that started with NEW tells, and so does the
+    /// mark that a rotate leaves which was answered well.
+    #[must_use]
+    pub fn is_witnessed(&self, standing: &Standing) -> bool {
+        let tag = token::tag(&standing.new);
+        let knows = |server: &ServerSeen| {
+            server.memory.secret() == Some(&standing.new)
+                || server.seen.rotated().as_ref() == Some(&tag)
+        };
+        standing.is_rotated() && self.servers.iter().any(knows)
+    }
+
+    /// Why a server must not be set or started with NEW yet, when only files say that the datastore holds it.
+    #[must_use]
+    pub fn unwitnessed(&self, standing: &Standing) -> Option<Unmet> {
+        (standing.is_rotated() && !self.is_witnessed(standing)).then(|| {
+            Unmet::new(
+                "rotate-not-certain",
+                "files say that the datastore was encrypted with the new token, and nothing shows that it was: a rotate \
+                 that fails half way leaves the same files",
+                "let `k3s_token: { state: rotated }` come first, which asks for the rotate once more",
+            )
+        })
+    }
+
     /// Whether NEW is what every running server accepts, and why not otherwise.
     #[must_use]
     pub fn not_on_new(&self, standing: &Standing) -> Vec<Unmet> {
@@ -216,7 +243,6 @@ impl ServerSeen {
             memory: self.memory.clone(),
             kept: self.seen.kept(),
             staged: self.seen.staged(),
-            confirmed: self.seen.confirmed(),
             proven: self.seen.proven(),
             started: self.seen.unit.started,
         }

@@ -169,16 +169,15 @@ impl Seen {
         self.install.data("server/.keyroll/proven")
     }
 
-    /// The tag of the token for which a PUT was answered well here.
+    /// Tag of the token that a rotate here was answered well for.
     #[must_use]
-    pub fn confirmed(&self) -> Option<String> {
-        self.file(&self.confirmed_path())
-            .map(|file| file.text().trim().to_owned())
+    pub fn rotated(&self) -> Option<String> {
+        Some(self.file(&self.rotated_path())?.text().trim().to_owned())
     }
 
-    /// Where a PUT that was answered well leaves its mark.
+    /// Where a rotate that was answered well leaves its mark.
     #[must_use]
-    pub fn confirmed_path(&self) -> Utf8PathBuf {
+    pub fn rotated_path(&self) -> Utf8PathBuf {
         self.install.data("server/.keyroll/rotated")
     }
 

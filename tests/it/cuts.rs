@@ -1,0 +1,119 @@
+//! The built-in rotation, cut after every change it makes, on every kind of fleet: run again, it ends proven, with the
+//! token of the first run, and no server was ever in danger.
+
+mod rig;
+
+use keyroll::exit::Exit;
+
+use rig::{Cut, Rig};
+
+/// Fleets that each way of cutting is tried on.
+const SMALL: [&str; 2] = ["sim:1+1", "sim:2+1?datastore=external"];
+
+/// Fleets that differ in what a rotation does to them; all of them take minutes.
+const OTHERS: [&str; 6] = [
+    "sim:3+2",
+    "sim:3+1?topology=split",
+    "sim:1+1?surface=token-file",
+    "sim:2+0?surface=nothing",
+    "sim:1+1?surface=argument",
+    "sim:2+1?agent-token=separate&surface=env",
+];
+
+/// Cuts a rotation of a fleet at each of its changes in one way; what went wrong.
+fn cut_everywhere(fleet: &str, cut: impl Fn(usize) -> Cut) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for change in 0.. {
+        let mut rig = Rig::new(fleet);
+        let (first, second) = rig.block_on(async |rig| {
+            let first = rig.run(1, cut(change), false).await;
+            let wrong = rig.go_on(&first).await;
+            (first, wrong)
+        });
+        wrong.extend(
+            second
+                .into_iter()
+                .map(|what| format!("{fleet}, change {change}: {what}\n   first: {first:?}")),
+        );
+        if rig.seen() <= change {
+            assert_eq!(first.exit, Exit::Fine, "{fleet}: uncut: {first:?}");
+            assert!(change > 5, "{fleet}: only {change} changes");
+            break;
+        }
+    }
+    wrong
+}
+
+fn every_fleet(fleets: &[&str], cut: impl Fn(usize) -> Cut) {
+    let wrong: Vec<String> = fleets
+        .iter()
+        .flat_map(|fleet| cut_everywhere(fleet, &cut))
+        .collect();
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn a_run_that_loses_every_host_before_a_change_goes_on() {
+    every_fleet(&SMALL, Cut::AllGone);
+}
+
+#[test]
+fn a_run_that_loses_every_host_just_after_a_change_goes_on() {
+    every_fleet(&SMALL, Cut::AllGoneAfter);
+}
+
+#[test]
+fn a_run_that_loses_one_host_before_a_change_goes_on_or_rolls_back() {
+    every_fleet(&SMALL, Cut::HostGone);
+}
+
+#[test]
+fn a_change_of_unknown_end_that_was_done_is_found_done() {
+    every_fleet(&SMALL, Cut::UnknownDone);
+}
+
+#[test]
+fn a_change_of_unknown_end_that_was_not_done_is_done() {
+    every_fleet(&SMALL, Cut::UnknownUndone);
+}
+
+#[test]
+fn a_rotate_that_fails_half_way_restarts_no_server_and_is_taken_back() {
+    for fleet in [
+        "sim:1+1?fault=server-1:put-torn",
+        "sim:3+1?fault=server-1:put-torn",
+    ] {
+        let wrong = Rig::new(fleet).block_on(async |rig| {
+            let first = rig.run(1, Cut::Never, false).await;
+            assert_eq!(first.exit, Exit::TaskFailed, "{first:?}");
+            rig.go_on(&first).await
+        });
+        assert!(wrong.is_empty(), "{fleet}: {wrong:?}");
+    }
+}
+
+#[test]
+fn a_host_that_reboots_after_any_change_leaves_no_cluster_half_way_unsaid() {
+    every_fleet(&SMALL, Cut::Reboot);
+}
+
+#[test]
+#[ignore = "takes minutes: cargo test --test it -- --ignored cuts::"]
+fn every_kind_of_fleet_is_cut_in_every_way() {
+    let ways: [fn(usize) -> Cut; 6] = [
+        Cut::AllGone,
+        Cut::AllGoneAfter,
+        Cut::HostGone,
+        Cut::UnknownDone,
+        Cut::UnknownUndone,
+        Cut::Reboot,
+    ];
+    for way in ways {
+        every_fleet(&OTHERS, way);
+    }
+}

@@ -1,0 +1,552 @@
+//! A simulated fleet behind a wire that breaks on purpose and watches every change.
+
+use std::sync::{Arc, Mutex, mpsc};
+
+use futures::future::BoxFuture;
+use keyroll::clock::Clock;
+use keyroll::engine::{Run, StopLevel, Title};
+use keyroll::event::{Event, EventKind, Failure, Sink, TaskOutcome};
+use keyroll::exit::Exit;
+use keyroll::facts::{Fleet, Member, RunOptions, Scope};
+use keyroll::inventory::Inventory;
+use keyroll::model::{HostName, RunId};
+use keyroll::plan::{self, Request as Ask};
+use keyroll::playbook;
+use keyroll::secret::Secret;
+use keyroll::sim::fleet::Life;
+use keyroll::sim::{self, Spec};
+use keyroll::steps::look::restart_order;
+use keyroll::transport::sim::SimTransport;
+use keyroll::wire::{Batch, Change, Request, Response, Transport, TransportError};
+use tokio::sync::watch;
+
+/// How the wire breaks at the n-th change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    Never,
+    /// No host can be reached from then on; the change is not done.
+    AllGone(usize),
+    /// The change is done, then no host can be reached.
+    AllGoneAfter(usize),
+    /// The host of the change cannot be reached from then on.
+    HostGone(usize),
+    UnknownDone(usize),
+    UnknownUndone(usize),
+    /// The host of the change reboots just after it.
+    Reboot(usize),
+}
+
+impl Cut {
+    fn at(self) -> usize {
+        match self {
+            Self::Never => usize::MAX,
+            Self::AllGone(at)
+            | Self::AllGoneAfter(at)
+            | Self::HostGone(at)
+            | Self::UnknownDone(at)
+            | Self::UnknownUndone(at)
+            | Self::Reboot(at) => at,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    cut: Cut,
+    seen: usize,
+    gone: Option<Option<HostName>>,
+    rebooted: bool,
+    dangers: Vec<String>,
+    log: Vec<String>,
+}
+
+/// The wire.
+#[derive(Clone)]
+struct Wire {
+    sim: SimTransport,
+    state: Arc<Mutex<State>>,
+}
+
+fn token_in(text: &str) -> Option<String> {
+    let text = text.trim();
+    let full = text
+        .rsplit_once("::server:")
+        .map_or(text, |(_, secret)| secret);
+    (!full.is_empty()).then(|| full.to_owned())
+}
+
+impl Wire {
+    fn gone(&self, host: &HostName) -> bool {
+        let state = self.state.lock().unwrap();
+        state
+            .gone
+            .as_ref()
+            .is_some_and(|gone| gone.as_ref().is_none_or(|gone| gone == host))
+    }
+
+    /// What no change may do: restart a server whose surface is not the datastore's token, or a second one.
+    fn watch(&self, host: &HostName, change: &Change) {
+        let mut state = self.state.lock().unwrap();
+        state.log.push(match change {
+            Change::Run(command) => format!("{host}: {}", command.argv.join(" ")),
+            Change::WriteFile(file) => format!("{host}: write {}", file.path),
+            Change::Rename { to, .. } => format!("{host}: rename to {to}"),
+            Change::Remove { path } => format!("{host}: remove {path}"),
+        });
+        let is_restart = matches!(change, Change::Run(command) if command.argv.iter().any(|word| word == "restart"));
+        self.sim.with(|fleet| {
+            let of = fleet.host(host).unwrap();
+            if !is_restart || !of.is_server {
+                return;
+            }
+            let down: Vec<String> = fleet
+                .hosts()
+                .iter()
+                .filter(|other| other.is_server && other.name != *host && other.serving().is_none())
+                .map(|other| other.name.to_string())
+                .collect();
+            if !down.is_empty() {
+                state
+                    .dangers
+                    .push(format!("{host} is restarted while {down:?} are down"));
+            }
+            let surface = surface(of);
+            if surface
+                .as_ref()
+                .is_none_or(|token| !fleet.is_encrypted_with(&Secret::new(token.as_str())))
+            {
+                state.dangers.push(format!(
+                    "{host} is restarted with {surface:?} on its surface"
+                ));
+            }
+        });
+    }
+}
+
+/// The secret that a server would start with.
+fn surface(host: &keyroll::sim::fleet::Host) -> Option<String> {
+    let launch = host.unit.loaded.launch(&host.disk);
+    let settings = sim::settings::Settings::resolve(&host.disk, &launch).ok()?;
+    let path = settings.path("server/token");
+    let kept = || host.disk_text(&path);
+    settings
+        .token
+        .clone()
+        .or_else(kept)
+        .and_then(|text| token_in(&text))
+}
+
+trait DiskText {
+    fn disk_text(&self, path: &str) -> Option<String>;
+}
+
+impl DiskText for keyroll::sim::fleet::Host {
+    fn disk_text(&self, path: &str) -> Option<String> {
+        use keyroll::sim::world::Files as _;
+        self.disk.text(path)
+    }
+}
+
+impl Transport for Wire {
+    fn exec<'a>(
+        &'a self,
+        host: &'a HostName,
+        batch: &'a Batch,
+    ) -> BoxFuture<'a, Result<Vec<Response>, TransportError>> {
+        Box::pin(async move {
+            let lost = || TransportError::Unreachable {
+                host: host.clone(),
+                why: "the wire was cut".to_owned(),
+                hint: "see that sshd runs there".to_owned(),
+            };
+            let unknown = || TransportError::Unknown {
+                host: host.clone(),
+                done: Vec::new(),
+                why: "the wire was cut".to_owned(),
+            };
+            if self.gone(host) {
+                return Err(lost());
+            }
+            let Some(Request::Change(change)) = batch.requests.first() else {
+                return self.sim.exec(host, batch).await;
+            };
+            let cut = {
+                let mut state = self.state.lock().unwrap();
+                let now = state.seen;
+                state.seen += 1;
+                if state.cut.at() == now {
+                    match state.cut {
+                        Cut::AllGone(_) | Cut::AllGoneAfter(_) => state.gone = Some(None),
+                        Cut::HostGone(_) => state.gone = Some(Some(host.clone())),
+                        _ => {}
+                    }
+                    state.cut
+                } else {
+                    Cut::Never
+                }
+            };
+            if matches!(cut, Cut::AllGone(_) | Cut::HostGone(_)) {
+                return Err(lost());
+            }
+            if matches!(cut, Cut::UnknownUndone(_)) {
+                return Err(unknown());
+            }
+            self.watch(host, change);
+            let answer = self.sim.exec(host, batch).await;
+            match cut {
+                Cut::AllGoneAfter(_) | Cut::UnknownDone(_) => Err(unknown()),
+                Cut::Reboot(_) => {
+                    self.sim.with(|fleet| fleet.reboot_now(host));
+                    self.state.lock().unwrap().rebooted = true;
+                    answer
+                }
+                _ => answer,
+            }
+        })
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) exit: Exit,
+    pub(super) roots: Vec<String>,
+}
+
+/// A fleet and its books.
+pub(super) struct Rig {
+    runtime: tokio::runtime::Runtime,
+    inner: Inner,
+}
+
+pub(super) struct Inner {
+    wire: Wire,
+    inventory: Inventory,
+    clock: Clock,
+    old: String,
+    before: Option<String>,
+    staged: bool,
+    is_over: bool,
+    seen: usize,
+}
+
+struct Keep(Arc<Mutex<Vec<Event>>>);
+
+impl Sink for Keep {
+    fn on_events(&mut self, events: &[Event]) -> std::io::Result<()> {
+        self.0.lock().unwrap().extend_from_slice(events);
+        Ok(())
+    }
+}
+
+/// The token that the n-th run makes.
+pub(super) fn made(run: usize) -> String {
+    format!("{run:032x}")
+}
+
+impl Rig {
+    pub(super) fn new(fleet: &str) -> Self {
+        let spec: Spec = sim::spec::parse(fleet).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let guard = runtime.enter();
+        let clock = Clock::starting_at("2026-11-22T04:00:00Z".parse().unwrap(), 1);
+        drop(guard);
+        let sim = SimTransport::open(&spec, clock).unwrap();
+        let old = sim.with(|fleet| fleet.first_secret().expose().to_owned());
+        let state = State {
+            cut: Cut::Never,
+            seen: 0,
+            gone: None,
+            rebooted: false,
+            dangers: Vec::new(),
+            log: Vec::new(),
+        };
+        let wire = Wire {
+            sim,
+            state: Arc::new(Mutex::new(state)),
+        };
+        let inventory = spec.inventory();
+        let inner = Inner {
+            wire,
+            inventory,
+            clock,
+            old,
+            before: None,
+            staged: false,
+            is_over: false,
+            seen: 0,
+        };
+        Self { runtime, inner }
+    }
+
+    pub(super) fn block_on<T>(&mut self, work: impl AsyncFnOnce(&mut Inner) -> T) -> T {
+        self.runtime.block_on(work(&mut self.inner))
+    }
+
+    /// How many changes the first run tried.
+    pub(super) fn seen(&self) -> usize {
+        self.inner.seen
+    }
+}
+
+impl Inner {
+    fn fleet(&self) -> Fleet {
+        let members = |group: &str| {
+            let hosts = self
+                .inventory
+                .groups
+                .iter()
+                .find(|(name, _)| name.as_str() == group);
+            let member = |host: &HostName| Member {
+                name: host.clone(),
+                address: self.inventory.hosts[host].connect.address.clone().unwrap(),
+            };
+            hosts
+                .map(|(_, hosts)| hosts.iter().map(member).collect())
+                .unwrap_or_default()
+        };
+        Fleet {
+            servers: members("server"),
+            agents: members("agent"),
+        }
+    }
+
+    /// One run, as a new process.
+    pub(super) async fn run(&mut self, number: usize, cut: Cut, check: bool) -> Ended {
+        {
+            let mut state = self.wire.state.lock().unwrap();
+            (state.cut, state.seen, state.gone) = (cut, 0, None);
+        }
+        let (learn, learned) = mpsc::channel();
+        let run = RunId(format!("run-{number}"));
+        let options = RunOptions {
+            given: None,
+            generated: Secret::new(made(number)),
+            run: run.clone(),
+            expect_unmanaged: Vec::new(),
+        };
+        let scope = Scope::new(
+            Arc::new(self.wire.clone()),
+            self.fleet(),
+            options,
+            self.clock,
+            learn,
+        );
+        let book = playbook::read("@rotate-token").unwrap_or_else(|_| panic!("it is built in"));
+        let order = match restart_order(&scope).await {
+            Ok(order) => order,
+            Err(error) => {
+                return Ended {
+                    exit: Exit::Unreachable,
+                    roots: vec![error.to_string()],
+                };
+            }
+        };
+        let asking = book.plays.iter().enumerate();
+        let asking = asking.filter(|(_, play)| play.order == playbook::Order::JoinTargetFirst);
+        let ask = Ask {
+            orders: asking.map(|(index, _)| (index, order.clone())).collect(),
+            ..Ask::default()
+        };
+        let plan = plan::build(&book, &self.inventory, &ask).unwrap_or_else(|_| panic!("it plans"));
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let (_raise, stop) = watch::channel(StopLevel::Run);
+        let ended = Run {
+            plan: Arc::new(plan),
+            scope: Arc::new(scope),
+            learned,
+            journal: Box::new(Keep(Arc::clone(&events))),
+            screens: Vec::new(),
+            title: Title {
+                run,
+                playbook: "@rotate-token".into(),
+                inventory: "sim".into(),
+                again: "keyroll run @rotate-token".into(),
+                really: "keyroll run @rotate-token".into(),
+            },
+            check,
+            forks: std::num::NonZeroUsize::new(50).unwrap(),
+            stop,
+        }
+        .perform()
+        .await;
+        if number == 1 {
+            self.seen = self.wire.state.lock().unwrap().seen;
+            self.before = self.datastore();
+            self.staged = self.is_staged();
+            self.is_over = self.before == Some(made(1)) && !self.is_kept();
+        }
+        let roots = ended.summary.roots.iter();
+        let roots = roots
+            .map(|(key, failure)| format!("{key}: {}", failure.what.join(" / ")))
+            .chain(undone(&events.lock().unwrap()));
+        Ended {
+            exit: ended.exit,
+            roots: roots.collect(),
+        }
+    }
+
+    /// Which of the known tokens the datastore is encrypted with.
+    fn datastore(&self) -> Option<String> {
+        let known = [self.old.clone(), made(1), made(2), made(3), made(4)];
+        let holds = |token: &String| {
+            self.wire
+                .sim
+                .with(|fleet| fleet.is_encrypted_with(&Secret::new(token.as_str())))
+        };
+        known.into_iter().find(holds)
+    }
+
+    /// Whether OLD is kept on any server.
+    fn is_kept(&self) -> bool {
+        let path = "/var/lib/rancher/k3s/server/.keyroll/old";
+        self.wire.sim.with(|fleet| {
+            fleet
+                .hosts()
+                .iter()
+                .any(|host| host.disk_text(path).is_some())
+        })
+    }
+
+    /// Whether the first run's token waits beside a surface.
+    fn is_staged(&self) -> bool {
+        self.wire.sim.with(|fleet| {
+            let text = fleet.to_json().unwrap();
+            let bare = made(1);
+            let coded = made(1)
+                .bytes()
+                .map(|byte| byte.to_string())
+                .collect::<Vec<_>>()
+                .join(",");
+            text.contains(&bare) || text.contains(&coded)
+        })
+    }
+
+    /// Runs again a minute later, uncut, unless the first run ended well; what is wrong afterwards.
+    pub(super) async fn go_on(&mut self, first: &Ended) -> Vec<String> {
+        let number = if first.exit == Exit::Fine { 1 } else { 2 };
+        let mut wrong = Vec::new();
+        self.clock.sleep(std::time::Duration::from_secs(60)).await;
+        let trapped = self.trapped();
+        let before = self.wire.sim.with(|fleet| fleet.changes());
+        let look = self.run(3, Cut::Never, true).await;
+        if self.wire.sim.with(|fleet| fleet.changes()) != before {
+            wrong.push("a dry run changed something".to_owned());
+        }
+        if !trapped && !matches!(look.exit, Exit::Fine | Exit::WorkFound) {
+            wrong.push(format!("a dry run says: {look:?}"));
+        }
+        let again = if number == 1 {
+            Ended {
+                exit: Exit::Fine,
+                roots: Vec::new(),
+            }
+        } else {
+            self.run(number, Cut::Never, false).await
+        };
+        let state = self.wire.state.lock().unwrap();
+        wrong.extend(state.dangers.clone());
+        let log = || {
+            state
+                .log
+                .iter()
+                .rev()
+                .take(6)
+                .rev()
+                .cloned()
+                .collect::<Vec<_>>()
+                .join("; ")
+        };
+        if trapped {
+            let roots = again.roots.join("; ");
+            let is_named = roots.contains("its configured token is not the one")
+                || roots.contains("does not accept its token");
+            if again.exit == Exit::Fine || !is_named {
+                wrong.push(format!("the trap was not said: {again:?}"));
+            }
+            return wrong;
+        }
+        if again.exit != Exit::Fine {
+            wrong.push(format!("ended {again:?}\n   last changes: {}", log()));
+        }
+        let token = self.datastore();
+        let expected = if self.is_over {
+            // OLD was forgotten everywhere: that rotation is over, whatever became of the run.
+            token.clone().unwrap_or_default()
+        } else if self.before == Some(made(1))
+            || self.staged && self.before.as_ref() == Some(&self.old)
+        {
+            made(1)
+        } else {
+            made(number)
+        };
+        if token.as_ref() != Some(&expected) {
+            wrong.push(format!("the datastore has {token:?}, not {expected}"));
+        }
+        let token = token.unwrap_or_default();
+        wrong.extend(self.wire.sim.with(|fleet| {
+            fleet
+                .hosts()
+                .iter()
+                .filter_map(|host| unlike(host, &token))
+                .collect::<Vec<_>>()
+        }));
+        wrong
+    }
+
+    /// Whether a server is down in a way that only a rescue mends.
+    fn trapped(&self) -> bool {
+        self.wire.sim.with(|fleet| {
+            fleet.hosts().iter().any(|host| {
+                let dead = !matches!(host.life, Life::Up(_) | Life::Starting(..));
+                host.is_server
+                    && dead
+                    && host.journal.iter().rev().take(8).any(|line| {
+                        line.contains("encrypted with different token")
+                            || line.contains("newer than datastore")
+                            || line.contains("datastore: not authorized")
+                    })
+            })
+        })
+    }
+}
+
+/// What is wrong with a host that should run with this token.
+fn unlike(host: &keyroll::sim::fleet::Host, token: &str) -> Option<String> {
+    let name = &host.name;
+    if host.is_server {
+        let Life::Up(server) = &host.life else {
+            return Some(format!("{name} does not serve"));
+        };
+        let memory = serde_json::to_value(server).unwrap()["secret"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        if memory != token {
+            return Some(format!("{name} accepts {memory}"));
+        }
+        let surface = surface(host);
+        return (surface.as_deref() != Some(token))
+            .then(|| format!("{name} is configured with {surface:?}"));
+    }
+    (!matches!(host.life, Life::Joined(_))).then(|| format!("{name} has not joined"))
+}
+
+fn undone(events: &[Event]) -> Vec<String> {
+    let said = |event: &Event| match &event.kind {
+        EventKind::TaskEnded {
+            key,
+            outcome: TaskOutcome::Failed(Failure { what, .. }),
+            ..
+        } if key.0.starts_with("undo:") => Some(format!("{key}: {}", what.join(" / "))),
+        EventKind::TaskEnded { key, .. } if key.0.starts_with("undo:") => {
+            Some(format!("{key}: done"))
+        }
+        _ => None,
+    };
+    events.iter().filter_map(said).collect()
+}
