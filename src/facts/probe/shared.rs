@@ -54,3 +54,83 @@ impl Scope {
             .sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::future::BoxFuture;
+
+    use super::super::{Fleet, Member, Overlay, RunOptions};
+    use super::*;
+    use crate::clock::Clock;
+    use crate::model::{HostName, RunId};
+    use crate::op::{Act, Op};
+    use crate::secret::Secret;
+    use crate::template::Vars;
+    use crate::wire::{Batch, Become, Response, Transport, TransportError};
+
+    struct Nobody;
+
+    impl Transport for Nobody {
+        fn exec<'a>(
+            &'a self,
+            _: &'a HostName,
+            _: &'a Batch,
+        ) -> BoxFuture<'a, Result<Vec<Response>, TransportError>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+    }
+
+    fn host(name: &str) -> HostName {
+        HostName::new(name).unwrap()
+    }
+
+    fn scope() -> Scope {
+        let member = |name: &str| Member {
+            name: host(name),
+            address: name.to_owned(),
+        };
+        let fleet = Fleet {
+            servers: vec![member("s1")],
+            agents: vec![member("a1")],
+        };
+        let options = RunOptions {
+            given: None,
+            generated: Secret::new("generated"),
+            run: RunId("r".to_owned()),
+            expect_unmanaged: Vec::new(),
+        };
+        let (learn, _) = std::sync::mpsc::channel();
+        Scope::new(Arc::new(Nobody), fleet, options, Clock::real(), learn)
+    }
+
+    async fn ask(scope: &Scope, overlay: &Overlay, found: Result<u8, u8>) -> Option<u8> {
+        let (agent, vars) = (host("a1"), Vars::default());
+        let probe = Probe::new(&agent, &Become::Root, &vars, scope, overlay);
+        probe.shared(async move { found }).await.map(|found| *found)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_found_serves_until_a_server_is_changed_or_half_a_minute_is_over() {
+        let (scope, real) = (scope(), Overlay::default());
+        assert_eq!(ask(&scope, &real, Ok(1)).await, Some(1));
+        assert_eq!(ask(&scope, &real, Ok(2)).await, Some(1));
+        scope.changed(&host("a1"));
+        assert_eq!(ask(&scope, &real, Ok(3)).await, Some(1));
+        scope.changed(&host("s1"));
+        assert_eq!(ask(&scope, &real, Ok(4)).await, Some(4));
+        tokio::time::advance(Duration::from_secs(31)).await;
+        assert_eq!(ask(&scope, &real, Ok(5)).await, Some(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_sure_and_what_is_predicted_serves_one_task() {
+        let (scope, mut predicted) = (scope(), Overlay::default());
+        assert_eq!(ask(&scope, &predicted, Err(1)).await, Some(1));
+        assert_eq!(ask(&scope, &predicted, Ok(2)).await, Some(2));
+        let path = "/etc/x".into();
+        predicted.predict(&Op::root(&host("s1"), "for a test", Act::Remove { path }));
+        assert_eq!(ask(&scope, &predicted, Ok(3)).await, None);
+    }
+}

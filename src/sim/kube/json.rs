@@ -44,7 +44,8 @@ const LIST_END: &str = r#",
 
 /// A text as JSON has it, quotes included.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    // A text always has a JSON form.
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 fn write_lease(text: &mut String, node: &Node, now: HostTime) -> std::fmt::Result {
