@@ -30,16 +30,16 @@ impl Probe<'_> {
             return None;
         }
         let (changes, at) = (self.scope.changes_of_servers(), self.scope.clock.now());
-        let (shelf, kind) = (&self.scope.shelf, (TypeId::of::<T>(), changes));
+        let (cache, kind) = (&self.scope.shelf, (TypeId::of::<T>(), changes));
         let is_stale = |kept: Kept| at.duration_since(kept.at) > FRESH;
-        if shelf.get(&kind).is_some_and(is_stale) {
-            shelf.remove(&kind);
+        if cache.get(&kind).is_some_and(is_stale) {
+            cache.remove(&kind);
         }
         let keep = async {
             let value: Arc<dyn Any + Send + Sync> = Arc::new(look.await?);
             Ok(Kept { at, value })
         };
-        match shelf.get_or_insert_async(&kind, keep).await {
+        match cache.get_or_insert_async(&kind, keep).await {
             Ok(kept) => kept.value.downcast().ok(),
             Err(own) => Some(Arc::new(own)),
         }
