@@ -167,9 +167,13 @@ impl Loop {
                 }
                 count = self.messages.recv_many(&mut heard, QUEUE) => {
                     debug_assert!(count > 0, "the loop holds a sender, so the queue never closes");
-                    self.ledger.write_all(heard.drain(..));
+                    self.ledger.add_all(heard.drain(..));
                 }
                 Some(ended) = self.jobs.join_next_with_id() => self.ended(ended),
+            }
+            // What ended at the same moment is written, and synced, together.
+            while let Some(ended) = self.jobs.try_join_next_with_id() {
+                self.ended(ended);
             }
         }
         self.jobs.shutdown().await;

@@ -1,6 +1,7 @@
 //! The hand with which steps look: it takes only queries, so there is no way to change a host through it.
 
 mod overlay;
+mod shared;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -60,10 +61,17 @@ pub struct RunOptions {
     pub expect_unmanaged: Vec<String>,
 }
 
-/// A host, how often it was changed before, and what it was asked.
-type Asked = (HostName, u64, Vec<Query>);
-/// When it answered, and what.
-type Answered = (Timestamp, Arc<[Response]>);
+/// A host, and what it was asked.
+type Asked = (HostName, Vec<Query>);
+
+/// The last answer to a question.
+#[derive(Clone)]
+struct Answered {
+    /// How often the host was changed before.
+    changes: u64,
+    at: Timestamp,
+    responses: Arc<[Response]>,
+}
 
 /// What all looks of a run share: the transport, the fleet, and answers that are still fresh.
 pub struct Scope {
@@ -76,6 +84,7 @@ pub struct Scope {
     /// The run's clock.
     pub clock: Clock,
     seen: quick_cache::sync::Cache<Asked, Answered>,
+    shelf: shared::Shelf,
     changes: HashMap<HostName, AtomicU64>,
     learned: std::sync::mpsc::Sender<Secret>,
 }
@@ -102,6 +111,7 @@ impl Scope {
             options,
             clock,
             seen: quick_cache::sync::Cache::new(4096),
+            shelf: shared::Shelf::new(8),
             changes,
             learned,
         }
@@ -117,10 +127,10 @@ impl Scope {
     async fn ask(
         &self,
         host: &HostName,
-        queries: &[Query],
+        queries: Vec<Query>,
         r#become: &Become,
     ) -> Result<Vec<Response>, FactError> {
-        let requests = queries.iter().cloned().map(Request::Query).collect();
+        let requests = queries.into_iter().map(Request::Query).collect();
         let batch = Batch {
             r#become: r#become.clone(),
             requests,
@@ -143,24 +153,33 @@ impl Scope {
         host: &HostName,
         queries: Vec<Query>,
     ) -> Result<Arc<[Response]>, FactError> {
-        let count = self
+        let changes = self
             .changes
             .get(host)
             .map_or(0, |count| count.load(Ordering::Acquire));
-        let key = (host.clone(), count, queries);
-        if self
-            .seen
-            .get(&key)
-            .is_some_and(|(at, _)| self.clock.now().duration_since(at) > FRESH)
-        {
-            self.seen.remove(&key);
-        }
-        let look = async {
-            let at = self.clock.now();
-            let answers = self.ask(host, &key.2, &Become::Root).await?;
-            Ok::<_, FactError>((at, Arc::from(answers)))
+        let key = (host.clone(), queries);
+        let is_stale = |answered: &Answered| {
+            answered.changes < changes || self.clock.now().duration_since(answered.at) > FRESH
         };
-        Ok(self.seen.get_or_insert_async(&key, look).await?.1)
+        loop {
+            if self.seen.get(&key).is_some_and(|last| is_stale(&last)) {
+                self.seen.remove(&key);
+            }
+            let look = async {
+                let at = self.clock.now();
+                let responses = self.ask(host, key.1.clone(), &Become::Root).await?;
+                Ok::<_, FactError>(Answered {
+                    changes,
+                    at,
+                    responses: Arc::from(responses),
+                })
+            };
+            let answered = self.seen.get_or_insert_async(&key, look).await?;
+            // Another task may have asked before the last change.
+            if answered.changes >= changes {
+                return Ok(answered.responses);
+            }
+        }
     }
 
     /// Looks at a host, outside any task.
@@ -168,7 +187,7 @@ impl Scope {
     /// # Errors
     /// When the host cannot be asked or answers oddly.
     pub async fn look<F: Fact>(&self, host: &HostName, fact: F) -> Result<F::Value, FactError> {
-        let answers = self.ask(host, &fact.queries(), &Become::Root).await?;
+        let answers = self.ask(host, fact.queries(), &Become::Root).await?;
         self.read::<F>(&fact, &answers)
     }
 
@@ -258,15 +277,7 @@ impl<'a> Probe<'a> {
     /// # Errors
     /// As for [`Probe::get`].
     pub async fn get_now<F: Fact>(&self, host: &HostName, fact: F) -> Result<F::Value, FactError> {
-        let queries = fact.queries();
-        let asked = self.overlay.ask(host, &queries);
-        let answers = if asked.is_empty() {
-            Vec::new()
-        } else {
-            self.scope.ask(host, &asked, &Become::Root).await?
-        };
-        self.scope
-            .read(&fact, &self.overlay.lay_over(host, &queries, answers))
+        self.get_as(host, fact, &Become::Root).await
     }
 
     /// Looks at any host; an answer of the last 30 s serves again if nothing was changed there since.
@@ -275,6 +286,10 @@ impl<'a> Probe<'a> {
     /// As for [`Probe::get`].
     pub async fn get_on<F: Fact>(&self, host: &HostName, fact: F) -> Result<F::Value, FactError> {
         let queries = fact.queries();
+        if self.overlay.is_empty() {
+            let answers = self.scope.ask_lately(host, queries).await?;
+            return self.scope.read(&fact, &answers);
+        }
         let asked = self.overlay.ask(host, &queries);
         let answers = if asked.is_empty() {
             Vec::new()
@@ -290,15 +305,28 @@ impl<'a> Probe<'a> {
     /// # Errors
     /// As for [`Probe::get`].
     pub async fn get_as_play<F: Fact>(&self, fact: F) -> Result<F::Value, FactError> {
+        self.get_as(self.host, fact, self.r#become).await
+    }
+
+    async fn get_as<F: Fact>(
+        &self,
+        host: &HostName,
+        fact: F,
+        r#become: &Become,
+    ) -> Result<F::Value, FactError> {
         let queries = fact.queries();
-        let asked = self.overlay.ask(self.host, &queries);
+        if self.overlay.is_empty() {
+            let answers = self.scope.ask(host, queries, r#become).await?;
+            return self.scope.read(&fact, &answers);
+        }
+        let asked = self.overlay.ask(host, &queries);
         let answers = if asked.is_empty() {
             Vec::new()
         } else {
-            self.scope.ask(self.host, &asked, self.r#become).await?
+            self.scope.ask(host, asked, r#become).await?
         };
         self.scope
-            .read(&fact, &self.overlay.lay_over(self.host, &queries, answers))
+            .read(&fact, &self.overlay.lay_over(host, &queries, answers))
     }
 }
 

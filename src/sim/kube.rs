@@ -1,13 +1,16 @@
 //! Nodes and leases as the cluster tells them: with the lag that makes `Ready` prove so little.
 
+mod json;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::token;
-use super::world::{after, micros, seconds};
+use super::world::after;
 use crate::model::HostTime;
+
+pub use json::{leases_json, nodes_json};
 
 /// How often a kubelet renews its lease.
 const RENEWAL: Duration = Duration::from_secs(10);
@@ -71,34 +74,10 @@ impl Node {
     pub fn is_ready(&self, now: HostTime) -> bool {
         now <= after(self.renewed(now), GRACE)
     }
-}
 
-/// `kubectl get nodes -o json`
-#[must_use]
-pub fn nodes_json(nodes: &[&Node], now: HostTime) -> String {
-    let mut nodes = nodes.to_vec();
-    nodes.sort_by(|a, b| a.name.cmp(&b.name));
-    let items: Vec<Value> = nodes.into_iter().map(|node| node_json(node, now)).collect();
-    list(&items)
-}
-
-/// `kubectl get leases -n kube-node-lease -o json`
-#[must_use]
-pub fn leases_json(nodes: &[&Node], now: HostTime) -> String {
-    let mut nodes = nodes.to_vec();
-    nodes.sort_by(|a, b| a.name.cmp(&b.name));
-    let items: Vec<Value> = nodes
-        .into_iter()
-        .map(|node| lease_json(node, now))
-        .collect();
-    list(&items)
-}
-
-fn list(items: &[Value]) -> String {
-    let list = json!({
-        "apiVersion": "v1", "items": items, "kind": "List", "metadata": {"resourceVersion": ""},
-    });
-    format!("{list:#}\n")
+    fn is_member(&self) -> bool {
+        self.roles.iter().any(|role| role == "etcd")
+    }
 }
 
 /// A UUID that depends on its text alone.
@@ -115,164 +94,6 @@ pub fn uid(text: &str) -> String {
         part(20, 32)
     )
 }
-
-fn lease_json(node: &Node, now: HostTime) -> Value {
-    let name = &node.name;
-    let renewed = node.renewed(now);
-    json!({
-        "apiVersion": "coordination.k8s.io/v1",
-        "kind": "Lease",
-        "metadata": {
-            "creationTimestamp": seconds(node.created),
-            "name": name,
-            "namespace": "kube-node-lease",
-            "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid(name)}],
-            "resourceVersion": (renewed.0 / 1_000_000 % 1_000_000).to_string(),
-            "uid": uid(&format!("lease {name}")),
-        },
-        "spec": {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": micros(HostTime(renewed.0 + node.skew))},
-    })
-}
-
-fn node_json(node: &Node, now: HostTime) -> Value {
-    let name = &node.name;
-    json!({
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {
-            "annotations": annotations(node),
-            "creationTimestamp": seconds(node.created),
-            "labels": labels(node),
-            "name": name,
-            "resourceVersion": (node.created.0 / 1_000_000 % 10_000).to_string(),
-            "uid": uid(name),
-        },
-        "spec": {"podCIDR": "10.42.0.0/24", "podCIDRs": ["10.42.0.0/24"], "providerID": format!("k3s://{name}")},
-        "status": {
-            "addresses": [{"address": node.address, "type": "InternalIP"}, {"address": name, "type": "Hostname"}],
-            "allocatable": capacity(),
-            "capacity": capacity(),
-            "conditions": conditions(node, now),
-            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
-            "features": {"supplementalGroupsPolicy": true},
-            "nodeInfo": {
-                "architecture": "amd64", "bootID": uid(&format!("boot {name}")),
-                "containerRuntimeVersion": "containerd://2.1.5-k3s1", "kernelVersion": "6.1.0-amd64",
-                "kubeProxyVersion": "", "kubeletVersion": "v1.34.3+k3s1",
-                "machineID": uid(&format!("machine {name}")).replace('-', ""),
-                "operatingSystem": "linux", "osImage": "Debian GNU/Linux 12 (bookworm)",
-                "systemUUID": uid(&format!("system {name}")),
-            },
-        },
-    })
-}
-
-fn capacity() -> Value {
-    json!({"cpu": "2", "memory": "4096000Ki", "pods": "110"})
-}
-
-fn annotations(node: &Node) -> Value {
-    let mut all = json!({
-        "alpha.kubernetes.io/provided-node-ip": node.address,
-        "k3s.io/hostname": node.name,
-        "k3s.io/internal-ip": node.address,
-        "k3s.io/node-args": node.args,
-        "k3s.io/node-env": node.env,
-        "node.alpha.kubernetes.io/ttl": "0",
-        "volumes.kubernetes.io/controller-managed-attach-detach": "true",
-    });
-    if let (true, Some(all)) = (is_member(node), all.as_object_mut()) {
-        let hash = uid(&format!("member {}", node.name));
-        let hash = hash.get(..8).unwrap_or_default();
-        all.insert(
-            "etcd.k3s.cattle.io/node-address".to_owned(),
-            node.address.clone().into(),
-        );
-        all.insert(
-            "etcd.k3s.cattle.io/node-name".to_owned(),
-            format!("{}-{hash}", node.name).into(),
-        );
-    }
-    all
-}
-
-fn is_member(node: &Node) -> bool {
-    node.roles.iter().any(|role| role == "etcd")
-}
-
-fn labels(node: &Node) -> Value {
-    let mut all = json!({
-        "beta.kubernetes.io/arch": "amd64", "beta.kubernetes.io/instance-type": "k3s",
-        "beta.kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
-        "kubernetes.io/hostname": node.name, "kubernetes.io/os": "linux",
-        "node.kubernetes.io/instance-type": "k3s",
-    });
-    if let Some(all) = all.as_object_mut() {
-        for role in &node.roles {
-            all.insert(format!("node-role.kubernetes.io/{role}"), "true".into());
-        }
-    }
-    all
-}
-
-fn conditions(node: &Node, now: HostTime) -> Value {
-    let heartbeat = seconds(node.renewed(now));
-    let since = seconds(node.ready_since);
-    let condition = |kind: &str, status: &str, since: &str, (reason, message): (&str, &str)| {
-        json!({
-            "lastHeartbeatTime": heartbeat, "lastTransitionTime": since,
-            "message": message, "reason": reason, "status": status, "type": kind,
-        })
-    };
-    let mut all = Vec::new();
-    if is_member(node) {
-        // Stays True on a dead server: no sign of life.
-        let words = (
-            "MemberNotLearner",
-            "Node is a voting member of the etcd cluster",
-        );
-        all.push(condition(
-            "EtcdIsVoter",
-            "True",
-            &seconds(node.created),
-            words,
-        ));
-    }
-    let lost = seconds(after(node.renewed(now), GRACE));
-    for (kind, fine) in FINE {
-        let ready = node.is_ready(now);
-        let status = if kind == "Ready" { "True" } else { "False" };
-        all.push(if ready {
-            condition(kind, status, &since, fine)
-        } else {
-            let words = ("NodeStatusUnknown", "Kubelet stopped posting node status.");
-            condition(kind, "Unknown", &lost, words)
-        });
-    }
-    all.into()
-}
-
-const FINE: [(&str, (&str, &str)); 4] = [
-    (
-        "MemoryPressure",
-        (
-            "KubeletHasSufficientMemory",
-            "kubelet has sufficient memory available",
-        ),
-    ),
-    (
-        "DiskPressure",
-        ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-    ),
-    (
-        "PIDPressure",
-        (
-            "KubeletHasSufficientPID",
-            "kubelet has sufficient PID available",
-        ),
-    ),
-    ("Ready", ("KubeletReady", "kubelet is posting ready status")),
-];
 
 #[cfg(test)]
 mod tests;

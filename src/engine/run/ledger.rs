@@ -75,13 +75,12 @@ impl Ledger {
         self.broken.is_some()
     }
 
-    /// Writes what tasks said, then lets them go on.
-    pub(super) fn write_all(&mut self, messages: impl Iterator<Item = Message>) {
+    /// Queues what tasks said; they go on once it is written.
+    pub(super) fn add_all(&mut self, messages: impl Iterator<Item = Message>) {
         for Message { kind, written } in messages {
             self.add(kind);
             self.waiting.push(written);
         }
-        self.write();
     }
 
     /// Writes what has queued up: first the journal, synced, then the screens. Dropped acks end their tasks.

@@ -1,5 +1,7 @@
 //! The lists have the shape of recorded ones, and Ready lags as measured.
 
+use serde_json::Value;
+
 use super::*;
 
 const SECOND: i64 = 1_000_000;

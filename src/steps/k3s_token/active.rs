@@ -3,7 +3,6 @@
 use super::{mode_of, reload, stage};
 use crate::facts::Probe;
 use crate::k3s::install::Kind;
-use crate::model::HostName;
 use crate::op::{Act, Op};
 use crate::secret::Secret;
 use crate::steps::look::{AgentStanding, Cluster, Seen};
@@ -64,8 +63,7 @@ pub(super) fn flip(seen: &Seen, secret: &Secret) -> Vec<Op> {
 }
 
 pub(super) async fn on_agent(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
-    let nobody: Option<&HostName> = None;
-    let cluster = Cluster::look(probe, |host| Some(host) == nobody).await;
+    let cluster = Cluster::around(probe).await;
     let standing = match cluster.standing()? {
         Ok(standing) => standing,
         Err(unmet) => return Ok(Proposal::refuse(unmet)),

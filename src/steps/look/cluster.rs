@@ -1,5 +1,7 @@
 //! What all servers say together.
 
+use std::sync::Arc;
+
 use futures::future::join_all;
 
 use super::{Blind, Freshness, Seen};
@@ -81,9 +83,31 @@ impl Cluster {
         }
     }
 
-    /// The usual look of a task: its own host now, the others lately.
-    pub async fn around(probe: &Probe<'_>) -> Self {
-        Self::look(probe, |host| host == probe.host()).await
+    /// The usual look of a task: its own host now, the others lately. Agents share one look at the servers.
+    pub async fn around(probe: &Probe<'_>) -> Arc<Self> {
+        if !probe.fleet().is_server(probe.host()) {
+            let look = async {
+                let cluster = Self::now(probe).await;
+                if cluster.has_heard_all() {
+                    Ok(cluster)
+                } else {
+                    Err(cluster)
+                }
+            };
+            if let Some(cluster) = probe.shared(look).await {
+                return cluster;
+            }
+        }
+        Arc::new(Self::look(probe, |host| host == probe.host()).await)
+    }
+
+    /// Whether every server was asked and every running one answered: silence may be over in a moment.
+    fn has_heard_all(&self) -> bool {
+        let heard = |server: &ServerSeen| {
+            !matches!(server.memory, Memory::Silent(_)) || !server.seen.unit.is_active()
+        };
+        let asked = |(_, blind): &(HostName, Blind)| matches!(blind, Blind::Faulty(_));
+        self.servers.iter().all(heard) && self.blind.iter().all(asked)
     }
 
     /// Looks at every server now, whatever was seen lately.

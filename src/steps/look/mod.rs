@@ -5,6 +5,7 @@ mod cluster;
 mod passwd;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -92,7 +93,7 @@ impl Seen {
             host,
             freshness,
         };
-        let (units, mut known) = hand.get((Units, Contents(usual_places()))).await?;
+        let (units, mut known) = hand.get((Units, Contents(USUAL.clone()))).await?;
         let unit = one_unit(host, units)?;
         let install = hand.resolve(&unit, &mut known).await?;
         let install = hand.follow_links(install, &mut known).await?;
@@ -425,6 +426,8 @@ fn files(install: &Install) -> BTreeSet<Utf8PathBuf> {
 }
 
 /// What a usual set-up has, so that one round trip is enough for it.
+static USUAL: LazyLock<Wanted> = LazyLock::new(usual_places);
+
 fn usual_places() -> Wanted {
     let data = [
         "server/token",
