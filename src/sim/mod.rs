@@ -1,1 +1,36 @@
-//! sim
+//! A model of a K3s fleet: what its processes do to files, datastore and each other. Pure: no clock, no I/O.
+//!
+//! The core (`server`, `agent`, `kubectl`, `kube`) is handed files, a datastore and certificates by the traits in
+//! `world`, so that two front ends share it: `fleet`, a whole fleet in memory behind `transport::sim`, and a real
+//! process on lab hosts. Every rule honours what was measured on real K3s.
+
+pub mod world;
+
+pub mod token;
+
+pub mod parse;
+
+pub mod settings;
+
+pub mod passwd;
+
+pub mod bootstrap;
+
+pub mod pki;
+
+pub mod server;
+
+pub mod agent;
+
+pub mod kube;
+
+pub mod kubectl;
+
+pub mod fault;
+
+pub mod fleet;
+
+pub mod spec;
+
+pub use fleet::Fleet;
+pub use spec::Spec;

@@ -1,0 +1,181 @@
+//! Commands that the model knows, by their argument vectors.
+
+use std::time::Duration;
+
+use super::perform::{Reply, Trouble, ran};
+use super::{Fleet, Host, show, systemctl};
+use crate::model::HostTime;
+use crate::sim::fault::Fault;
+use crate::sim::kubectl::Call;
+use crate::sim::world::Files as _;
+use crate::wire::{Become, Command, Response};
+
+const K3S: [&str; 2] = ["k3s", "/usr/local/bin/k3s"];
+
+impl Fleet {
+    pub(super) fn run(
+        &mut self,
+        at: usize,
+        r#become: &Become,
+        command: &Command,
+    ) -> Result<Reply, Trouble> {
+        let argv: Vec<&str> = command.argv.iter().map(String::as_str).collect();
+        let argv = without_env(&argv);
+        let mut reply = match argv {
+            ["systemctl", rest @ ..] => self.systemctl(at, rest),
+            [binary, ..] if K3S.contains(binary) || self.is_binary(at, binary) => {
+                let args: Vec<String> = argv.iter().skip(1).map(|arg| (*arg).to_owned()).collect();
+                match Call::parse(&args) {
+                    Some(call) => self.k3s(at, &call, command).map(Some)?,
+                    None => None,
+                }
+            }
+            ["sleep", seconds] => seconds.parse().ok().map(|seconds| Reply {
+                takes: Duration::from_secs_f64(seconds),
+                ..Reply::at_once(ran(0, "", ""))
+            }),
+            _ => {
+                let host = self.hosts.get(at);
+                let response = host.and_then(|host| small(host, argv, r#become, self.now));
+                response.map(Reply::at_once)
+            }
+        };
+        if reply.is_none() && self.unknown_ok {
+            self.assumed.insert(command.argv.join(" "));
+            reply = Some(Reply::at_once(ran(0, "", "")));
+        }
+        let mut reply = reply.ok_or_else(|| Trouble::Unmodelled(command.argv.join(" ")))?;
+        if reply.takes > command.timeout {
+            reply.takes = command.timeout;
+            reply.response = timed_out();
+        }
+        Ok(reply)
+    }
+
+    /// Whether the unit runs this program.
+    fn is_binary(&self, at: usize, program: &str) -> bool {
+        let host = self.hosts.get(at);
+        host.and_then(|host| host.unit.loaded.exec.first())
+            .is_some_and(|known| known == program)
+    }
+
+    fn systemctl(&mut self, at: usize, words: &[&str]) -> Option<Reply> {
+        match words {
+            ["show", rest @ ..] => {
+                let host = self.hosts.get(at)?;
+                Some(Reply::at_once(ran(0, show::show(host, rest), "")))
+            }
+            ["is-active", unit] => {
+                let host = self.hosts.get(at)?;
+                let known = host.unit.name == *unit;
+                let word = if known {
+                    host.unit.state.words().0
+                } else {
+                    "inactive"
+                };
+                let status = if word == "active" { 0 } else { 3 };
+                Some(Reply::at_once(ran(status, format!("{word}\n"), "")))
+            }
+            _ => systemctl::parse(words).map(|verb| self.order(at, verb)),
+        }
+    }
+}
+
+pub(super) fn timed_out() -> Response {
+    match ran(124, "", "") {
+        Response::Ran(mut ran) => {
+            ran.timed_out = true;
+            Response::Ran(ran)
+        }
+        other => other,
+    }
+}
+
+fn without_env<'a, 'b>(argv: &'b [&'a str]) -> &'b [&'a str] {
+    let mut rest = argv.strip_prefix(&["env"]).unwrap_or(argv);
+    while let (true, [first, others @ ..]) = (rest.len() < argv.len(), rest) {
+        if !first.contains('=') {
+            break;
+        }
+        rest = others;
+    }
+    rest
+}
+
+/// Commands of the base system; `None` when there is no model of one.
+fn small(host: &Host, argv: &[&str], r#become: &Become, now: HostTime) -> Option<Response> {
+    let said = |text: String| Some(ran(0, text + "\n", ""));
+    match argv {
+        ["true"] => Some(ran(0, "", "")),
+        ["false"] => Some(ran(1, "", "")),
+        ["echo", words @ ..] => said(words.join(" ")),
+        ["hostname"] | ["uname", "-n"] => said(host.name.as_str().to_owned()),
+        ["id", "-u"] => said(
+            if *r#become == Become::Root {
+                "0"
+            } else {
+                "1000"
+            }
+            .to_owned(),
+        ),
+        ["date", "+%s.%N"] => {
+            let time = host.time(now).0;
+            said(format!(
+                "{}.{:09}",
+                time / 1_000_000,
+                time % 1_000_000 * 1000
+            ))
+        }
+        ["date", "+%s"] => said((host.time(now).0 / 1_000_000).to_string()),
+        ["df", "-Pk", path] => Some(free(host, path)),
+        ["cat", path] => Some(match host.disk.text(path) {
+            Some(text) => ran(0, text, ""),
+            None => ran(1, "", format!("cat: {path}: No such file or directory\n")),
+        }),
+        ["test", "-e", path] => {
+            let there = host.disk.stat(&host.disk.resolve(path)).is_some();
+            Some(ran(i32::from(!there), "", ""))
+        }
+        [
+            "journalctl",
+            "-u",
+            unit,
+            "-n",
+            lines,
+            "--no-pager",
+            "-o",
+            "cat",
+        ] => {
+            let lines: usize = lines.parse().ok()?;
+            Some(ran(0, journal(host, unit, lines), ""))
+        }
+        _ => None,
+    }
+}
+
+fn journal(host: &Host, unit: &str, lines: usize) -> String {
+    if unit != host.unit.name && format!("{unit}.service") != host.unit.name {
+        return "-- No entries --\n".to_owned();
+    }
+    let skip = host.journal.len().saturating_sub(lines);
+    host.journal
+        .iter()
+        .skip(skip)
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+fn free(host: &Host, path: &str) -> Response {
+    if !host.disk.is_directory(path) && host.disk.stat(&host.disk.resolve(path)).is_none() {
+        return ran(1, "", format!("df: {path}: No such file or directory\n"));
+    }
+    let (used, left, percent) = if host.has(Fault::DiskFull) {
+        (20_000_000, 0, 100)
+    } else {
+        (4_000_000, 16_000_000, 20)
+    };
+    let table = format!(
+        "Filesystem     1024-blocks     Used Available Capacity Mounted on\n/dev/vda1         20000000 {used:>8} {left:>9} {percent:>7}% /\n"
+    );
+    ran(0, table, "")
+}

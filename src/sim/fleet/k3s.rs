@@ -1,0 +1,322 @@
+//! The k3s binary on a host of the fleet: kubectl against the supervisor, the apiserver and etcd; snapshots.
+
+use std::time::Duration;
+
+use super::cluster::{Silence, status};
+use super::perform::{Reply, Trouble, ran};
+use super::{Fleet, Life};
+use crate::sim::bootstrap::Replica;
+use crate::sim::fault::Fault;
+use crate::sim::kube;
+use crate::sim::kubectl::{self, Call, Ended, Kubectl, Target, Verb};
+use crate::sim::parse::Kubeconfig;
+use crate::sim::server::Backend;
+use crate::sim::token::Token;
+use crate::sim::world::{Answer, Asked, Files as _, Level, Line};
+use crate::wire::Command;
+
+const KUBECTL: Duration = Duration::from_millis(400);
+const SNAPSHOT: Duration = Duration::from_secs(2);
+
+fn reply(ended: &Ended, takes: Duration) -> Reply {
+    Reply {
+        takes,
+        ..Reply::at_once(ran(ended.status, &ended.stdout, &ended.stderr))
+    }
+}
+
+impl Fleet {
+    pub(super) fn k3s(
+        &mut self,
+        at: usize,
+        call: &Call,
+        command: &Command,
+    ) -> Result<Reply, Trouble> {
+        match call {
+            Call::Version => Ok(reply(&Ended::fine(kubectl::VERSION), KUBECTL / 4)),
+            Call::Kubectl(kubectl) => Ok(reply(&self.kubectl(at, kubectl, command)?, KUBECTL)),
+            Call::SaveSnapshot { name } => Ok(reply(&self.snapshot(at, name), SNAPSHOT)),
+            Call::Serve(_) => Err(Trouble::Unmodelled(command.argv.join(" "))),
+        }
+    }
+
+    fn kubectl(&mut self, at: usize, call: &Kubectl, command: &Command) -> Result<Ended, Trouble> {
+        let stdin = command.stdin.as_ref().map(|input| input.text());
+        let kubeconfig = match call.kubeconfig.as_deref() {
+            Some("/dev/stdin") => stdin.unwrap_or_default().into_owned(),
+            Some(path) => self.text(at, path).unwrap_or_default(),
+            None => String::new(),
+        };
+        let target = match call.target(&kubeconfig) {
+            Ok(target) => target,
+            Err(ended) => return Ok(ended),
+        };
+        let (path, body) = match &call.verb {
+            Verb::Nodes | Verb::Leases => return Ok(self.listed(at, &call.verb, &target)),
+            Verb::GetRaw(path) => (path, None),
+            Verb::ReplaceRaw { path, file } => {
+                let body = match file.as_str() {
+                    "/dev/fd/3" => command.fd3.as_ref().map(|input| input.bytes().to_vec()),
+                    "-" => command.stdin.as_ref().map(|input| input.bytes().to_vec()),
+                    file => self.hosts.get(at).and_then(|host| host.disk.read(file)),
+                };
+                let Some(body) = body else {
+                    let text = format!("error: the path \"{file}\" does not exist");
+                    return Ok(Ended::bad(1, text));
+                };
+                (path, Some(body))
+            }
+        };
+        match target {
+            Target::Admin => Ok(self.admin_raw(at, path)),
+            Target::Url(door) if door.server == ETCD => Ok(self.etcd(at, path)),
+            Target::Url(door) => self.knock(at, &door, path, body.as_deref()),
+        }
+    }
+
+    fn text(&self, at: usize, path: &str) -> Option<String> {
+        self.hosts.get(at)?.disk.text(path)
+    }
+
+    /// Which supervisor a URL leads to from a host.
+    fn supervisor(&self, at: usize, url: &str) -> Option<usize> {
+        let host = self.hosts.get(at)?;
+        let rest = url.strip_prefix("https://")?;
+        let (name, port) = rest.split_once(':')?;
+        if !matches!(name, "127.0.0.1" | "localhost") {
+            return self.behind(url);
+        }
+        match (&host.life, port) {
+            (Life::Joining(agent) | Life::Joined(agent), "6444") => {
+                let named = agent.door().and_then(|(url, _)| self.behind(&url));
+                let serves =
+                    |at: &usize| self.hosts.get(*at).is_some_and(|h| h.serving().is_some());
+                let other = self.servers.iter().copied().find(|at| serves(at));
+                named.filter(serves).or(other)
+            }
+            (Life::Up(server) | Life::Starting(server, _), port) => {
+                (port == server.settings.port().to_string() || port == "6444").then_some(at)
+            }
+            _ => None,
+        }
+    }
+
+    /// One request with basic credentials to a supervisor.
+    fn knock(
+        &mut self,
+        at: usize,
+        door: &Kubeconfig,
+        path: &str,
+        body: Option<&[u8]>,
+    ) -> Result<Ended, Trouble> {
+        let address = door.server.trim_start_matches("https://").to_owned();
+        if let Some(ca) = door.ca.as_deref().filter(|ca| self.text(at, ca).is_none()) {
+            let text = format!(
+                "error: unable to read certificate-authority {ca} for k due to open {ca}: no such file or directory"
+            );
+            return Ok(Ended::bad(1, text));
+        }
+        let Some(peer) = self.supervisor(at, &door.server) else {
+            return Ok(kubectl::refused(&address));
+        };
+        let basic = door
+            .basic
+            .as_ref()
+            .map(|(user, pass)| (user.as_str(), pass.as_str()));
+        let asked = Asked {
+            method: if body.is_some() { "PUT" } else { "GET" },
+            path,
+            basic,
+            body: body.unwrap_or_default(),
+        };
+        if body.is_some() {
+            return self.put(at, peer, asked, &address);
+        }
+        Ok(said(self.ask(peer, asked), &address))
+    }
+
+    /// The one request that changes something, and the faults that wait for it.
+    fn put(
+        &mut self,
+        at: usize,
+        peer: usize,
+        asked: Asked<'_>,
+        address: &str,
+    ) -> Result<Ended, Trouble> {
+        let now = self.now;
+        let Some(host) = self.hosts.get_mut(at) else {
+            return Err(Trouble::Cut);
+        };
+        host.changes += 1;
+        if host.spend(Fault::CutPutUndone) {
+            return Err(Trouble::Cut);
+        }
+        if host.spend(Fault::Put500) {
+            let answer = status(
+                500,
+                "Internal error occurred: token error ID 31337",
+                "InternalError",
+            );
+            return Ok(kubectl::words(&answer));
+        }
+        if let (true, Life::Up(server)) = (host.spend(Fault::PutTorn), &mut host.life) {
+            let answer = server.answer(asked, &mut host.disk, &mut Replica::default(), now);
+            return Ok(kubectl::words(&answer));
+        }
+        let cut = host.spend(Fault::CutPutDone);
+        let answer = self.ask(peer, asked);
+        if cut {
+            return Err(Trouble::Cut);
+        }
+        Ok(said(answer, address))
+    }
+
+    /// Whether the kube-apiserver of this host answers its admin.
+    fn apiserver(&self, at: usize) -> Result<(), Ended> {
+        let Some(host) = self.hosts.get(at) else {
+            return Err(kubectl::refused("127.0.0.1:6443"));
+        };
+        match &host.life {
+            _ if !host.is_server => Err(kubectl::refused("localhost:8080")),
+            Life::Up(server) if server.settings.is_set("disable-apiserver") => {
+                Err(kubectl::refused("127.0.0.1:6443"))
+            }
+            Life::Up(_) if host.has(Fault::Api503) => Err(kubectl::words(&Answer::said(503, ""))),
+            Life::Up(_) if !self.has_quorum() => Err(Ended::bad(
+                1,
+                "Error from server: etcdserver: request timed out",
+            )),
+            Life::Up(_) => Ok(()),
+            _ => Err(kubectl::refused("127.0.0.1:6443")),
+        }
+    }
+
+    fn listed(&self, at: usize, verb: &Verb, target: &Target) -> Ended {
+        if *target != Target::Admin {
+            return Ended::bad(
+                1,
+                "error: You must be logged in to the server (Unauthorized)",
+            );
+        }
+        if let Err(ended) = self.apiserver(at) {
+            return ended;
+        }
+        let text = if *verb == Verb::Nodes {
+            kube::nodes_json(&self.nodes(), self.now)
+        } else {
+            kube::leases_json(&self.nodes(), self.now)
+        };
+        let cut = self
+            .hosts
+            .get(at)
+            .is_some_and(|host| host.has(Fault::KubectlCut));
+        let half = text.get(..text.len() / 2).unwrap_or_default();
+        Ended::fine(if cut { half } else { &text })
+    }
+
+    fn admin_raw(&self, at: usize, path: &str) -> Ended {
+        match (self.apiserver(at), path.split('?').next()) {
+            (Err(ended), _) => ended,
+            (Ok(()), Some("/readyz" | "/livez" | "/healthz")) => Ended::fine("ok"),
+            (Ok(()), _) => Ended::bad(
+                1,
+                "Error from server (NotFound): the server could not find the requested resource",
+            ),
+        }
+    }
+
+    /// etcd's own plain-text listener on 127.0.0.1:2381.
+    fn etcd(&self, at: usize, path: &str) -> Ended {
+        let Some(host) = self.hosts.get(at) else {
+            return kubectl::refused("127.0.0.1:2381");
+        };
+        let serves = matches!(&host.life, Life::Up(server) if server.backend == Backend::Etcd);
+        if !serves {
+            return kubectl::refused("127.0.0.1:2381");
+        }
+        let quorum = self.has_quorum();
+        match path {
+            "/health" if quorum && !host.has(Fault::EtcdIll) => {
+                Ended::fine("{\"health\":\"true\",\"reason\":\"\"}")
+            }
+            "/health" => {
+                let body = "{\"health\":\"false\",\"reason\":\"RAFT NO LEADER\"}";
+                Ended::bad(1, format!("Error from server (ServiceUnavailable): {body}"))
+            }
+            "/metrics" => Ended::fine(format!(
+                "# TYPE etcd_debugging_mvcc_current_revision gauge\netcd_debugging_mvcc_current_revision {}\n# TYPE etcd_server_has_leader gauge\netcd_server_has_leader {}\n# TYPE etcd_server_id gauge\netcd_server_id{{server_id=\"{}\"}} 1\n# TYPE etcd_server_is_leader gauge\netcd_server_is_leader {}\n# TYPE etcd_server_is_learner gauge\netcd_server_is_learner {}\n",
+                self.revision(),
+                u8::from(quorum),
+                kube::uid(host.name.as_str())
+                    .replace('-', "")
+                    .get(..16)
+                    .unwrap_or_default(),
+                u8::from(quorum && self.leader() == Some(at)),
+                u8::from(host.has(Fault::EtcdLearner)),
+            )),
+            _ => Ended::bad(
+                1,
+                "Error from server (NotFound): the server could not find the requested resource",
+            ),
+        }
+    }
+
+    /// Authenticates with `server/token`, so that it fails between a rotate and the restart.
+    fn snapshot(&mut self, at: usize, name: &str) -> Ended {
+        let now = self.now;
+        let fatal = |text: &str| {
+            let text = format!("Error: see server log for details: {text}");
+            Ended::bad(1, Line::new(now, Level::Fatal, text).logged())
+        };
+        let Some(Life::Up(server)) = self.hosts.get(at).map(|host| &host.life) else {
+            return fatal("connection refused");
+        };
+        let (settings, backend) = (server.settings.clone(), server.backend);
+        let token = self
+            .text(at, &settings.path("server/token"))
+            .unwrap_or_default();
+        let asked = Asked {
+            method: "GET",
+            path: "/v1-k3s/token",
+            basic: Some(("server", &Token::secret_of(&token))),
+            body: &[],
+        };
+        let accepted = matches!(self.ask(at, asked), Ok(Answer::Said { status: 405, .. }));
+        let Some(host) = self.hosts.get_mut(at) else {
+            return fatal("connection refused");
+        };
+        host.changes += 1;
+        if !accepted {
+            return fatal("not authorized");
+        }
+        if backend != Backend::Etcd {
+            return fatal("etcd datastore disabled");
+        }
+        let file = format!("{name}-{}-{}", host.name, host.time(now).0 / 1_000_000);
+        let path = settings.path(&format!("server/db/snapshots/{file}"));
+        if host.has(Fault::SnapshotFails) || host.disk.write(&path, b"snapshot", 0o600).is_err() {
+            return fatal("failed to save snapshot: no space left on device");
+        }
+        let mut lines = Vec::new();
+        for (flag, _) in &settings.flags {
+            let text = format!("Unknown flag --{flag} found in config.yaml, skipping");
+            lines.push(Line::new(now, Level::Warning, text).logged());
+        }
+        let text = format!("Snapshot {file} saved.");
+        lines.push(Line::new(now, Level::Info, text).logged());
+        Ended {
+            status: 0,
+            stdout: String::new(),
+            stderr: lines.join("\n") + "\n",
+        }
+    }
+}
+
+const ETCD: &str = "http://127.0.0.1:2381";
+
+fn said(answer: Result<Answer, Silence>, address: &str) -> Ended {
+    match answer {
+        Ok(answer) => kubectl::words(&answer),
+        Err(Silence::Refused) => kubectl::refused(address),
+    }
+}

@@ -1,0 +1,132 @@
+//! `systemctl show`: the properties of units, in systemd's formats.
+
+use std::fmt::Write as _;
+
+use super::{Host, State, Unit};
+use crate::model::HostTime;
+use crate::sim::world::timestamp;
+
+/// Blocks of `Key=value`, separated by an empty line; a pattern matches loaded units only.
+pub(super) fn show(host: &Host, words: &[&str]) -> String {
+    let mut properties: Vec<&str> = Vec::new();
+    let mut units: Vec<&str> = Vec::new();
+    for word in words {
+        if let Some(list) = word.strip_prefix("--property=") {
+            properties.extend(list.split(','));
+        } else if let Some(list) = word.strip_prefix("-p") {
+            properties.extend(list.split(','));
+        } else if !word.starts_with('-') {
+            units.push(word);
+        }
+    }
+    let mut blocks: Vec<(String, String)> = Vec::new();
+    for unit in units {
+        let suffix = if unit.contains('.') { "" } else { ".service" };
+        let unit = format!("{unit}{suffix}");
+        let name = match matches(&unit, &host.unit.name) {
+            true => host.unit.name.clone(),
+            false if unit.contains(['*', '?', '[']) => continue,
+            false => unit,
+        };
+        if blocks.iter().all(|(known, _)| *known != name) {
+            let block = block(host, &name, &properties);
+            blocks.push((name, block));
+        }
+    }
+    let texts: Vec<String> = blocks.into_iter().map(|(_, text)| text).collect();
+    texts.join("\n")
+}
+
+/// Whether a name matches a pattern with `*`.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, tail)) => name
+            .strip_prefix(head)
+            .and_then(|rest| rest.strip_suffix(tail))
+            .is_some(),
+    }
+}
+
+fn block(host: &Host, name: &str, properties: &[&str]) -> String {
+    let mut text = String::new();
+    for key in properties {
+        let known = (name == host.unit.name).then_some(host);
+        match (*key, known) {
+            ("Id", _) => line(&mut text, key, name),
+            ("EnvironmentFiles", Some(host)) => {
+                for path in &host.unit.loaded.env_files {
+                    line(&mut text, key, &format!("{path} (ignore_errors=yes)"));
+                }
+            }
+            (_, Some(host)) => line(&mut text, key, &value(host, key)),
+            (_, None) => line(&mut text, key, absent(key)),
+        }
+    }
+    text
+}
+
+fn line(text: &mut String, key: &str, value: &str) {
+    // Writing to a string cannot fail.
+    writeln!(text, "{key}={value}").ok();
+}
+
+fn absent(key: &str) -> &'static str {
+    match key {
+        "LoadState" => "not-found",
+        "ActiveState" => "inactive",
+        "SubState" => "dead",
+        "MainPID" | "NRestarts" | "ExecMainStartTimestampMonotonic" => "0",
+        "NeedDaemonReload" => "no",
+        "Result" => "success",
+        _ => "",
+    }
+}
+
+fn value(host: &Host, key: &str) -> String {
+    let unit = &host.unit;
+    let (active, sub) = unit.state.words();
+    match key {
+        "LoadState" => "loaded".to_owned(),
+        "ActiveState" => active.to_owned(),
+        "SubState" => sub.to_owned(),
+        "MainPID" => unit.main_pid.to_string(),
+        "NRestarts" => unit.n_restarts.to_string(),
+        "InvocationID" if unit.state == State::Inactive => String::new(),
+        "InvocationID" => unit.invocation.clone(),
+        "ExecMainStartTimestamp" => unit.started.map(long).unwrap_or_default(),
+        "ExecMainStartTimestampMonotonic" => {
+            let started = unit.started.map(|at| at.since(host.booted).as_micros());
+            started.unwrap_or(0).to_string()
+        }
+        "NeedDaemonReload" => {
+            let stale = unit.loaded.is_stale(&host.disk, &unit.fragment);
+            if stale { "yes" } else { "no" }.to_owned()
+        }
+        "UnitFileState" => "enabled".to_owned(),
+        "Result" => unit.result.clone(),
+        "Type" => "notify".to_owned(),
+        "FragmentPath" => unit.fragment.clone(),
+        "DropInPaths" => unit.loaded.drop_ins.join(" "),
+        "ExecStart" => exec(unit),
+        "Environment" => unit.loaded.environment.join(" "),
+        _ => String::new(),
+    }
+}
+
+fn exec(unit: &Unit) -> String {
+    let path = unit.loaded.exec.first().map_or("", String::as_str);
+    let argv = unit.loaded.exec.join(" ");
+    let start = unit.started.map_or_else(|| "n/a".to_owned(), long);
+    format!(
+        "{{ path={path} ; argv[]={argv} ; ignore_errors=no ; start_time=[{start}] ; stop_time=[n/a] ; pid={} ; code=(null) ; status=0/0 }}",
+        unit.main_pid
+    )
+}
+
+/// As systemd prints a moment: `Sun 2026-11-22 04:20:22 UTC`.
+fn long(at: HostTime) -> String {
+    timestamp(at)
+        .strftime("%a %Y-%m-%d %H:%M:%S UTC")
+        .to_string()
+}

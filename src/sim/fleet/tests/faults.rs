@@ -1,0 +1,1 @@
+//! Each fault of the catalogue does what its sentence says.

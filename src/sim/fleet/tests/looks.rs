@@ -1,0 +1,1 @@
+//! Commands and files as the product asks for them.

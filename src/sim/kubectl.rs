@@ -1,0 +1,257 @@
+//! The command line of the k3s binary, and kubectl's words for what a server answers.
+
+use super::parse::{self, Kubeconfig};
+use super::world::Answer;
+
+/// What a `k3s …` command asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// `--version`
+    Version,
+    /// `kubectl …`
+    Kubectl(Kubectl),
+    /// `etcd-snapshot save --name N`
+    SaveSnapshot {
+        /// Before the node's name and the time.
+        name: String,
+    },
+    /// `server …` or `agent …`: the arguments, that one included.
+    Serve(Vec<String>),
+}
+
+/// A kubectl command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kubectl {
+    /// Path after `--kubeconfig=`.
+    pub kubeconfig: Option<String>,
+    /// URL after `--server=`.
+    pub server: Option<String>,
+    /// What it does.
+    pub verb: Verb,
+}
+
+/// What a kubectl command does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verb {
+    /// `get --raw PATH`
+    GetRaw(String),
+    /// `replace --raw PATH -f FILE`
+    ReplaceRaw {
+        /// Path at the server.
+        path: String,
+        /// File with the body.
+        file: String,
+    },
+    /// `get nodes -o json`
+    Nodes,
+    /// `get leases -n kube-node-lease -o json`
+    Leases,
+}
+
+/// Where a kubectl command goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// With the admin kubeconfig of a server.
+    Admin,
+    /// A URL without a path, and basic credentials.
+    Url(Kubeconfig),
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Exit status.
+    pub status: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Status 0 with some output.
+    #[must_use]
+    pub fn fine(stdout: impl Into<String>) -> Self {
+        Self {
+            status: 0,
+            stdout: stdout.into(),
+            stderr: String::new(),
+        }
+    }
+
+    /// A status with words on standard error.
+    #[must_use]
+    pub fn bad(status: i32, stderr: impl Into<String>) -> Self {
+        Self {
+            status,
+            stdout: String::new(),
+            stderr: stderr.into() + "\n",
+        }
+    }
+}
+
+impl Call {
+    /// Reads the arguments after the binary; `None` when this model has no such command.
+    #[must_use]
+    pub fn parse(args: &[String]) -> Option<Self> {
+        let words: Vec<&str> = args.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            ["--version" | "-v"] => Some(Self::Version),
+            ["kubectl", rest @ ..] => Kubectl::parse(rest).map(Self::Kubectl),
+            ["etcd-snapshot", "save", "--name", name] => Some(Self::SaveSnapshot {
+                name: (*name).to_owned(),
+            }),
+            ["etcd-snapshot", "save", name] => Some(Self::SaveSnapshot {
+                name: name.strip_prefix("--name=")?.to_owned(),
+            }),
+            ["server" | "agent", ..] => Some(Self::Serve(args.to_vec())),
+            _ => None,
+        }
+    }
+}
+
+impl Kubectl {
+    fn parse(words: &[&str]) -> Option<Self> {
+        let mut call = Self {
+            kubeconfig: None,
+            server: None,
+            verb: Verb::Nodes,
+        };
+        let mut verb = Vec::new();
+        for word in words {
+            if let Some(path) = word.strip_prefix("--kubeconfig=") {
+                call.kubeconfig = Some(path.to_owned());
+            } else if let Some(url) = word.strip_prefix("--server=") {
+                call.server = Some(url.trim_end_matches('/').to_owned());
+            } else if !word.starts_with("--request-timeout=") {
+                verb.push(*word);
+            }
+        }
+        call.verb = match verb.as_slice() {
+            ["get", "--raw", path] => Verb::GetRaw((*path).to_owned()),
+            ["replace", "--raw", path, "-f", file] => Verb::ReplaceRaw {
+                path: (*path).to_owned(),
+                file: (*file).to_owned(),
+            },
+            ["get", "nodes", "-o", "json"] => Verb::Nodes,
+            ["get", "leases", "-n", "kube-node-lease", "-o", "json"] => Verb::Leases,
+            _ => return None,
+        };
+        Some(call)
+    }
+
+    /// Where it goes, given what its kubeconfig holds.
+    ///
+    /// # Errors
+    /// kubectl's end when the kubeconfig is not one.
+    pub fn target(&self, kubeconfig: &str) -> Result<Target, Ended> {
+        if let Some(url) = &self.server {
+            return Ok(Target::Url(Kubeconfig {
+                server: url.clone(),
+                ca: None,
+                basic: None,
+            }));
+        }
+        match self.kubeconfig {
+            None => Ok(Target::Admin),
+            Some(_) => parse::kubeconfig(kubeconfig)
+                .map(Target::Url)
+                .ok_or_else(|| Ended::bad(1, "error: error loading config file \"/dev/stdin\": couldn't get version/kind; json parse error")),
+        }
+    }
+}
+
+/// What kubectl prints when nobody listens at `address` (`127.0.0.1:6443`).
+#[must_use]
+pub fn refused(address: &str) -> Ended {
+    Ended::bad(
+        1,
+        format!(
+            "The connection to the server {address} was refused - did you specify the right host or port?"
+        ),
+    )
+}
+
+/// What kubectl prints for an answer.
+#[must_use]
+pub fn words(answer: &Answer) -> Ended {
+    let (status, body) = match answer {
+        Answer::Dropped => return Ended::bad(1, "Unable to connect to the server: EOF"),
+        Answer::Said { status, body } => (*status, body),
+    };
+    if (200..300).contains(&status) {
+        return Ended::fine(body.clone());
+    }
+    let said: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    let text = |key: &str| said.get(key).and_then(|value| value.as_str());
+    let message = text("message").unwrap_or("unknown");
+    if status == 401 {
+        return Ended::bad(
+            1,
+            format!("error: You must be logged in to the server ({message})"),
+        );
+    }
+    match text("reason") {
+        Some(reason) => Ended::bad(1, format!("Error from server ({reason}): {message}")),
+        None if status == 503 => Ended::bad(
+            1,
+            "Error from server (ServiceUnavailable): the server is currently unable to handle the request",
+        ),
+        None => Ended::bad(1, format!("Error from server: {body}")),
+    }
+}
+
+/// `k3s --version`
+pub const VERSION: &str = "k3s version v1.34.3+k3s1 (151ca514)\ngo version go1.26.8\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(line: &str) -> Option<Call> {
+        let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        Call::parse(&args)
+    }
+
+    #[test]
+    fn a_knock_is_understood() {
+        let Some(Call::Kubectl(kubectl)) =
+            call("kubectl --kubeconfig=/dev/stdin --request-timeout=10s get --raw /v1-k3s/token")
+        else {
+            panic!("not a kubectl call");
+        };
+        assert_eq!(kubectl.verb, Verb::GetRaw("/v1-k3s/token".to_owned()));
+        assert_eq!(kubectl.kubeconfig.as_deref(), Some("/dev/stdin"));
+    }
+
+    #[test]
+    fn what_is_not_modelled_is_not_guessed() {
+        assert_eq!(call("kubectl delete node x"), None);
+        assert_eq!(call("certificate rotate-ca"), None);
+    }
+
+    /// k3s-measured section 1: the words for 405, 401 and 403.
+    #[test]
+    fn kubectls_words_are_the_measured_ones() {
+        let status = |code: u16, message: &str, reason: &str| {
+            let body = serde_json::json!({"kind": "Status", "message": message, "reason": reason, "code": code});
+            words(&Answer::said(code, body.to_string())).stderr
+        };
+        assert_eq!(
+            status(
+                405,
+                "the server does not allow this method on the requested resource",
+                "MethodNotAllowed"
+            ),
+            "Error from server (MethodNotAllowed): the server does not allow this method on the requested resource\n"
+        );
+        assert_eq!(
+            status(401, "not authorized", "Unauthorized"),
+            "error: You must be logged in to the server (not authorized)\n"
+        );
+        assert_eq!(
+            status(403, "forbidden", "Forbidden"),
+            "Error from server (Forbidden): forbidden\n"
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! `PUT /v1-k3s/token`: files of this server and the datastore's key change, no memory does.
+
+use std::io;
+
+use super::Server;
+use super::answer::supervisor;
+use crate::model::HostTime;
+use crate::sim::bootstrap::{self, Found, Payload};
+use crate::sim::passwd::Passwd;
+use crate::sim::token::{self, Token};
+use crate::sim::world::{Answer, Datastore, Files};
+
+impl Server {
+    pub(super) fn rotate(
+        &mut self,
+        body: &[u8],
+        files: &mut dyn Files,
+        store: &mut dyn Datastore,
+        now: HostTime,
+    ) -> Answer {
+        let Ok(body) = serde_json::from_slice::<serde_json::Value>(body) else {
+            return supervisor(400, "invalid JSON", "BadRequest");
+        };
+        // The real handler reads through a null pointer here, and the request dies.
+        let Some(wanted) = body.get("newToken").and_then(|token| token.as_str()) else {
+            return Answer::Dropped;
+        };
+        let new = match Token::parse(wanted) {
+            _ if token::is_bootstrap(wanted) => return failed(now),
+            Some(token) => token.secret,
+            None if wanted.is_empty() => drawn(now),
+            None => return failed(now),
+        };
+        let Ok(old) = self.write_files(&new, files, now) else {
+            return failed(now);
+        };
+        let Found::Payload(_) = bootstrap::find(store, &old) else {
+            // The files have changed, the datastore has not: this server is torn.
+            return failed(now);
+        };
+        let payload = Payload::from_disk(files, &self.settings);
+        store.put(&token::key(&new), payload.render());
+        if old != new {
+            store.delete(&token::key(&old));
+        }
+        self.bootstrap_secret = new;
+        Answer::said(200, "")
+    }
+
+    /// Writes passwd and `server/token`, and says what the server row was before.
+    fn write_files(&self, new: &str, files: &mut dyn Files, now: HostTime) -> io::Result<String> {
+        let path = self.settings.path(bootstrap::PASSWD);
+        let known = files.text(&path).as_deref().and_then(Passwd::parse);
+        let known = known.ok_or(io::ErrorKind::NotFound)?;
+        let follows = known.node == known.server && self.settings.agent_token.is_none();
+        let wanted = Passwd {
+            server: new.to_owned(),
+            node: if follows { new.to_owned() } else { known.node },
+        };
+        files.replace(&path, wanted.render(now.0 / 1_000).as_bytes(), 0o600)?;
+        let text = token::full(&self.ca, "server", new) + "\n";
+        files.write(&self.settings.path("server/token"), text.as_bytes(), 0o600)?;
+        Ok(known.server)
+    }
+}
+
+fn drawn(now: HostTime) -> String {
+    let hash = token::sha256(&now.0.to_be_bytes());
+    hash.get(..32).unwrap_or_default().to_owned()
+}
+
+/// The real reason is only in the journal, next to the same number.
+fn failed(now: HostTime) -> Answer {
+    let message = format!("token error ID {}", now.0 / 1_000 % 100_000);
+    let body = serde_json::json!({
+        "kind": "Status", "metadata": {}, "status": "Failure",
+        "message": format!("Internal error occurred: {message}"), "reason": "InternalError",
+        "details": {"causes": [{"message": message}]}, "code": 500,
+    });
+    Answer::said(500, format!("{body:#}"))
+}
