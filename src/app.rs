@@ -1,1 +1,71 @@
 //! One function per subcommand; the only place that wires parts together.
+
+mod books;
+mod fleet;
+mod graph;
+mod lint;
+mod new_token;
+mod password;
+mod places;
+mod run;
+mod session;
+mod trouble;
+
+use std::io::IsTerminal as _;
+
+use crate::cli::{Cli, Command, Surroundings};
+use crate::exit::Exit;
+use crate::report::{Paint, Writer};
+use crate::source::Look;
+
+/// Does what the command line asks for.
+#[must_use]
+pub fn run(cli: &Cli) -> Exit {
+    let desk = Desk::new(&cli.surroundings);
+    let end = match &cli.command {
+        Command::Run(run) => run::run(&desk, run),
+        Command::Graph(graph) => graph::graph(graph),
+        Command::Lint(books) => lint::lint(&desk, books),
+    };
+    end.unwrap_or_else(|trouble| trouble.tell(&desk))
+}
+
+/// What is around the process: streams and environment.
+struct Desk {
+    surroundings: Surroundings,
+    out_is_terminal: bool,
+    talk_is_terminal: bool,
+}
+
+impl Desk {
+    fn new(surroundings: &Surroundings) -> Self {
+        Self {
+            surroundings: surroundings.clone(),
+            out_is_terminal: std::io::stdout().is_terminal(),
+            talk_is_terminal: std::io::stderr().is_terminal(),
+        }
+    }
+
+    fn paint(&self, terminal: bool) -> Paint {
+        Paint::wanted(
+            terminal,
+            self.surroundings.refuses_colour(),
+            self.surroundings.forces_colour(),
+        )
+    }
+
+    /// How problems are drawn on stderr.
+    fn look(&self) -> Look {
+        Look {
+            colours: self.paint(self.talk_is_terminal) == Paint::Colour,
+            unicode: self.talk_is_terminal,
+            width: 100,
+        }
+    }
+}
+
+/// Writes a result; a closed pipe is the reader's choice and no error.
+fn print(text: &str) -> Exit {
+    Writer::standard().raw(text).ok();
+    Exit::Fine
+}

@@ -1,3 +1,10 @@
 //! Parses, runs, exits.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use keyroll::{app, cli::Cli};
+
+fn main() -> ExitCode {
+    app::run(&Cli::parse()).into()
+}

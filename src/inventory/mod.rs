@@ -1,8 +1,23 @@
 //! Ansible inventories: which hosts there are, how to reach them, what is known of each.
 
+mod build;
+mod connect;
+mod files;
+mod ini;
+mod names;
+mod pattern;
+mod raw;
+mod read;
+mod secrets;
+mod yaml;
+
 use indexmap::{IndexMap, IndexSet};
 
+pub use pattern::{PatternError, select};
+pub use read::{parse, read};
+
 use crate::model::{GroupName, HostName};
+use crate::source::Problems;
 use crate::template::Vars;
 
 /// Hosts and groups in the order of the file. The groups `all` and `ungrouped` are always there.
@@ -12,10 +27,12 @@ pub struct Inventory {
     pub hosts: IndexMap<HostName, Host>,
     /// Each group with all hosts below it, its own and its children's, in the file's order.
     pub groups: IndexMap<GroupName, IndexSet<HostName>>,
+    /// What is odd and no mistake: groups without hosts, hosts without a group.
+    pub warnings: Problems,
 }
 
 /// One host.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Host {
     /// Variables with Ansible's precedence applied: host over child group over parent group over `all`.
     pub vars: Vars,
@@ -39,4 +56,15 @@ pub struct Connect {
     pub args: Vec<String>,
     /// `ansible_become_password` or `ansible_sudo_pass`, or what `-K` asked for.
     pub become_password: Option<crate::secret::Secret>,
+}
+
+impl std::fmt::Debug for Host {
+    // Variables may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&String> = self.vars.keys().collect();
+        f.debug_struct("Host")
+            .field("vars", &names)
+            .field("connect", &self.connect)
+            .finish()
+    }
 }

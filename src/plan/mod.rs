@@ -1,5 +1,17 @@
 //! Playbook × inventory → one graph of tasks and gates. Pure: no clock, no I/O.
 
+mod batches;
+mod build;
+mod dot;
+mod draw;
+mod order;
+mod wire_up;
+
+pub use batches::batches;
+pub use build::{Request, build};
+pub use dot::dot;
+pub use draw::draw;
+
 use std::sync::Arc;
 
 use petgraph::graph::DiGraph;
@@ -15,10 +27,12 @@ pub struct Plan {
     pub plays: Vec<PlannedPlay>,
     /// An edge `a → b`: b starts only after a has ended well.
     pub graph: DiGraph<Node, ()>,
+    /// What people should know before it is performed.
+    pub notes: Vec<String>,
 }
 
 /// A play with its batches and its hosts' variables.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PlannedPlay {
     /// Unique in the plan.
     pub name: String,
@@ -26,7 +40,8 @@ pub struct PlannedPlay {
     pub tasks: Arc<[Task]>,
     /// Hosts in order, batch by batch.
     pub batches: Vec<Vec<HostName>>,
-    /// Variables of each host with the play's own laid over them, rendered.
+    /// Variables of each host with the play's own laid over them. A text among them that is a template is rendered
+    /// when it is used.
     pub vars: std::collections::HashMap<HostName, Vars>,
     /// As whom generic steps run.
     pub r#become: crate::wire::Become,
@@ -84,5 +99,16 @@ impl Plan {
                 format!("gate:{}#{}", play(*p).map_or("?", |p| &p.name), batch + 1)
             }
         })
+    }
+}
+
+impl std::fmt::Debug for PlannedPlay {
+    // Variables may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PlannedPlay")
+            .field("name", &self.name)
+            .field("batches", &self.batches)
+            .field("needs", &self.needs)
+            .finish_non_exhaustive()
     }
 }

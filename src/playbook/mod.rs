@@ -2,9 +2,21 @@
 
 use std::time::Duration;
 
+mod builtin;
+mod duration;
+mod keywords;
+mod lint;
+mod parse;
+mod reader;
+
 use crate::model::Percent;
-use crate::source::SourceText;
+use crate::source::{SourceSpan, SourceText};
 use crate::steps::Step;
+
+pub use builtin::{BUILTINS, read};
+pub use lint::lint;
+pub(crate) use lint::needed;
+pub use parse::parse;
 
 /// A list of plays and the text they were read from.
 #[derive(Debug, Clone)]
@@ -43,6 +55,17 @@ pub struct Play {
     pub max_fail_percentage: Option<Percent>,
     /// `tasks`.
     pub tasks: Vec<Task>,
+    /// Where things stand in the text.
+    pub places: Places,
+}
+
+/// Where a play's references stand, for mistakes of meaning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// The value of `hosts`.
+    pub hosts: SourceSpan,
+    /// Each entry of `needs`.
+    pub needs: Vec<SourceSpan>,
 }
 
 /// One entry of `serial`.

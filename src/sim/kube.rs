@@ -78,8 +78,8 @@ impl Node {
 pub fn nodes_json(nodes: &[&Node], now: HostTime) -> String {
     let mut nodes = nodes.to_vec();
     nodes.sort_by(|a, b| a.name.cmp(&b.name));
-    let items = nodes.into_iter().map(|node| node_json(node, now)).collect();
-    list(items)
+    let items: Vec<Value> = nodes.into_iter().map(|node| node_json(node, now)).collect();
+    list(&items)
 }
 
 /// `kubectl get leases -n kube-node-lease -o json`
@@ -87,14 +87,14 @@ pub fn nodes_json(nodes: &[&Node], now: HostTime) -> String {
 pub fn leases_json(nodes: &[&Node], now: HostTime) -> String {
     let mut nodes = nodes.to_vec();
     nodes.sort_by(|a, b| a.name.cmp(&b.name));
-    let items = nodes
+    let items: Vec<Value> = nodes
         .into_iter()
         .map(|node| lease_json(node, now))
         .collect();
-    list(items)
+    list(&items)
 }
 
-fn list(items: Vec<Value>) -> String {
+fn list(items: &[Value]) -> String {
     let list = json!({
         "apiVersion": "v1", "items": items, "kind": "List", "metadata": {"resourceVersion": ""},
     });

@@ -50,11 +50,11 @@ pub struct Server {
     /// What keeps its data.
     pub backend: Backend,
     /// What user `server` must show.
-    server_secret: String,
+    secret: String,
     /// What user `node` must show.
-    node_secret: String,
+    agent_secret: String,
     /// The token under which it finds its bootstrap data; a rotate changes this alone.
-    bootstrap_secret: String,
+    datastore_secret: String,
     /// The CA that it serves.
     ca: String,
 }

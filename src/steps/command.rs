@@ -1,10 +1,13 @@
 //! `command`: runs a program without a shell, as Ansible's module of that name.
 
+use camino::Utf8PathBuf;
 use serde::Deserialize;
 
 use super::{Proposal, StepError};
-use crate::facts::Probe;
-use crate::template::Templated;
+use crate::facts::{Fact, FactError, Probe};
+use crate::op::{Act, Op};
+use crate::template::{TemplateError, Templated};
+use crate::wire::{self, Query, Response};
 
 /// `command`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -19,7 +22,50 @@ pub struct Command {
 
 impl Command {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
-        let _ = (self, probe);
-        Ok(Proposal::default())
+        if let Some(path) = &self.creates {
+            let path = path.render(probe.vars())?.into();
+            if probe.get_as_play(Exists(path)).await? {
+                return Ok(Proposal::default());
+            }
+        }
+        let argv: Vec<String> = self
+            .argv
+            .iter()
+            .map(|word| word.render(probe.vars()))
+            .collect::<Result<_, TemplateError>>()?;
+        let op = Op {
+            on: probe.host().clone(),
+            r#become: probe.r#become().clone(),
+            why: format!("run `{}`", argv.join(" ")),
+            act: Act::Run {
+                command: wire::Command::new(argv),
+                leaves: Vec::new(),
+            },
+        };
+        Ok(Proposal {
+            ops: vec![op],
+            ..Proposal::default()
+        })
+    }
+}
+
+/// Whether a path leads to anything.
+struct Exists(Utf8PathBuf);
+
+impl Fact for Exists {
+    type Value = bool;
+
+    fn queries(&self) -> Vec<Query> {
+        vec![Query::stat(self.0.clone())]
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<bool, FactError> {
+        match responses {
+            [Response::Stat(stat)] => Ok(stat.is_some()),
+            other => Err(FactError::Unreadable {
+                what: format!("whether {} exists", self.0),
+                why: format!("the answer is {other:?}"),
+            }),
+        }
     }
 }

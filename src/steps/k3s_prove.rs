@@ -49,7 +49,7 @@ impl K3sProve {
             proposal
                 .unmet
                 .extend(unmanaged_nodes(probe, &cluster).await.into_iter().map(red));
-            if proposal.unmet.is_empty() {
+            if proposal.unmet.is_empty() && proposal.ops.is_empty() {
                 forget(probe, &cluster, standing, &mut proposal).await?;
             }
         }
@@ -122,7 +122,8 @@ async fn unproven(
     }));
     let mut left = 0;
     for proof in servers.into_iter().chain(agents.await) {
-        left += usize::from(!proof?.unmet.is_empty());
+        let proof = proof?;
+        left += usize::from(!proof.unmet.is_empty() || !proof.ops.is_empty());
     }
     Ok(left)
 }

@@ -9,7 +9,7 @@ use super::{Proposal, StepError, Unmet};
 use crate::facts::{EtcdMember, Probe};
 use crate::k3s::install::{Datastore, Kind};
 use crate::k3s::knock::{Knock, Role};
-use crate::k3s::phase::{Phase, Standing};
+use crate::k3s::phase::Standing;
 use crate::op::{Act, Op, Until, Wait};
 use crate::template::Templated;
 use crate::wire::Command;
@@ -98,8 +98,11 @@ async fn on_server(
         Ok(standing) => standing,
         Err(unmet) => return Ok(Proposal::refuse(unmet)),
     };
-    let phase = standing.phase(&seen.host);
-    if phase == Some(Phase::New) && seen.unit.is_active() && seen.started_after_change() {
+    let memory = cluster
+        .server(&seen.host)
+        .and_then(|server| server.memory.secret());
+    let runs_right = seen.surface() == Some(&standing.datastore) && memory == seen.surface();
+    if runs_right && seen.unit.is_active() && seen.started_after_change() {
         return Ok(Proposal::default());
     }
     let mut unmet: Vec<Unmet> = wrong_surface(seen, standing)
@@ -117,7 +120,7 @@ async fn on_server(
     let knock = Knock {
         door: seen.door(),
         role: Role::Server,
-        secret: standing.new.clone(),
+        secret: standing.datastore.clone(),
     };
     let wait = Wait {
         until: Until::Accepts(knock),
@@ -126,7 +129,7 @@ async fn on_server(
     };
     ops.push(Op::root(
         &seen.host,
-        "wait until it accepts the new token",
+        "wait until it accepts that token",
         Act::Wait(wait),
     ));
     Ok(Proposal {
@@ -197,7 +200,7 @@ fn restart(seen: &Seen, timeout: Duration) -> Vec<Op> {
     vec![
         Op::root(
             &seen.host,
-            format!("restart {unit}, so that it takes its new token"),
+            format!("restart {unit}, so that it takes the token it is configured with"),
             Act::Run {
                 command,
                 leaves: Vec::new(),

@@ -1,4 +1,4 @@
-//! Carries batches to hosts: over SSH, as one script a batch, or to the simulated fleet.
+//! Carries batches to hosts: over SSH, or to the simulated fleet.
 
 pub mod script;
 pub mod sim;

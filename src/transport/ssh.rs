@@ -5,8 +5,10 @@
 mod command;
 mod exchange;
 mod hearing;
+mod host_keys;
 mod link;
 mod master;
+mod session;
 mod sudo;
 mod trouble;
 
@@ -114,6 +116,25 @@ impl SshTransport {
             options,
             pace,
         })
+    }
+
+    /// Hosts whose unknown keys the user's own settings accept, with the setting (`no` or `accept-new`): to be
+    /// told at the start. Connects to none of them.
+    pub async fn lax_host_keys(&self) -> Vec<(HostName, &'static str)> {
+        let ask = |link| async move {
+            // A few local processes at a time; the semaphore is never closed.
+            let _permit = self.pace.acquire().await;
+            host_keys::lax(link, &self.options).await
+        };
+        let settings = join_all(self.links.values().map(ask)).await;
+        let mut lax: Vec<_> = self
+            .links
+            .keys()
+            .zip(settings)
+            .filter_map(|(host, setting)| Some((host.clone(), setting?)))
+            .collect();
+        lax.sort();
+        lax
     }
 
     /// Ends the connections that this transport opened; those of an earlier run are left.

@@ -1,6 +1,12 @@
 //! All integration tests, one binary.
 
 mod architecture;
+mod books;
+mod cli;
+mod engine;
+mod plan;
 mod ssh;
+mod ssh_hosts;
 mod ssh_lab;
 mod ssh_rig;
+mod steps;

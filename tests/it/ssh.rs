@@ -1,5 +1,10 @@
 //! The transport over a real sshd on loopback, which runs as the current user.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot prepare itself fails"
+)]
+
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -147,10 +152,9 @@ async fn sessions_that_the_server_refuses_are_asked_for_again() {
 
 #[tokio::test]
 async fn a_connect_that_the_server_drops_is_tried_again() {
-    // Every second unauthenticated connect or so is dropped once one is under way.
     let sshd = sshd!(
         "a_connect_that_the_server_drops_is_tried_again",
-        "MaxStartups 1:60:10"
+        "MaxStartups 2:100:3"
     );
     let hosts: Vec<_> = (0..6)
         .map(|n| keyroll::model::HostName::new(&format!("box{n}")).unwrap())
@@ -163,6 +167,8 @@ async fn a_connect_that_the_server_drops_is_tried_again() {
     let one = batch(vec![query(sh("true"))]);
     let answers = join_all(hosts.iter().map(|host| transport.exec(host, &one))).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let log = std::fs::read_to_string(sshd.path("sshd.log")).unwrap();
+    assert!(log.contains("MaxStartups"), "{log}");
     transport.close().await;
 }
 
@@ -182,6 +188,18 @@ async fn unknown_and_changed_host_keys_are_refused_and_told_apart() {
         matches!(&changed, TransportError::Unreachable { why, .. } if why.contains("has changed")),
         "{changed}"
     );
+}
+
+#[tokio::test]
+async fn settings_that_accept_unknown_host_keys_are_told() {
+    let sshd = sshd!("settings_that_accept_unknown_host_keys_are_told");
+    assert_eq!(sshd.transport().lax_host_keys().await, []);
+    let mut connect = sshd.connect();
+    connect
+        .args
+        .extend(["-o", "StrictHostKeyChecking=no"].map(String::from));
+    let lax = SshTransport::new([(host(), connect)], sshd.options()).unwrap();
+    assert_eq!(lax.lax_host_keys().await, [(host(), "no")]);
 }
 
 #[tokio::test]

@@ -2,10 +2,10 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "a lab that does not do as told fails the test"
 )]
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -14,72 +14,29 @@ use keyroll::model::HostName;
 use keyroll::secret::Secret;
 use keyroll::transport::ssh::{SshOptions, SshTransport};
 use keyroll::wire::{Batch, Become, Command, Response, Transport, TransportError};
-use tokio::process::Command as Process;
 
-use crate::ssh_rig::{cannot, change, only, query, sh, text};
+use crate::ssh_hosts::Lab;
+use crate::ssh_rig::{change, only, query, sh, text};
 
 const HOSTS: usize = 3;
 
-/// The lab, raised once and taken down by the one test that uses it.
-struct Lab {
-    folder: PathBuf,
-    sockets: tempfile::TempDir,
+fn transport(lab: &Lab, user: &str, password: Option<&str>) -> SshTransport {
+    let connect = Connect {
+        user: Some(user.to_owned()),
+        become_password: password.map(Secret::new),
+        ..Connect::default()
+    };
+    let hosts = (1..=HOSTS).map(|number| (host(number), connect.clone()));
+    let mut options = SshOptions::new(lab.sockets().join(user).to_str().unwrap());
+    options.config = Some(lab.file("ssh_config").try_into().unwrap());
+    options.connect_timeout = Duration::from_secs(4);
+    options.slack = Duration::from_secs(5);
+    SshTransport::new(hosts, options).unwrap()
 }
 
-impl Lab {
-    async fn raise() -> Option<Self> {
-        let test = "sudo_and_faults_on_lab_hosts";
-        for program in [
-            "/usr/bin/systemd-nspawn",
-            "/usr/sbin/debootstrap",
-            "/usr/bin/gcc",
-            "/usr/sbin/ip",
-        ] {
-            if !std::path::Path::new(program).exists() {
-                cannot(test, &format!("there is no {program} on this machine"));
-                return None;
-            }
-        }
-        let who = Process::new("id").arg("-u").output().await.unwrap();
-        if who.stdout != b"0\n" {
-            cannot(test, "lab hosts need root");
-            return None;
-        }
-        let lab = Self {
-            folder: std::env::temp_dir().join("keyroll-lab"),
-            sockets: tempfile::Builder::new().prefix("kl").tempdir().unwrap(),
-        };
-        lab.call(&["up", &HOSTS.to_string()]).await;
-        Some(lab)
-    }
-
-    async fn call(&self, args: &[&str]) {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/lab.sh");
-        let mut lab = Process::new(script);
-        lab.args(args).env("LAB", &self.folder).kill_on_drop(true);
-        let done = tokio::time::timeout(Duration::from_mins(10), lab.status()).await;
-        assert!(done.unwrap().unwrap().success(), "lab.sh {args:?}");
-    }
-
-    fn transport(&self, user: &str, password: Option<&str>) -> SshTransport {
-        let connect = Connect {
-            user: Some(user.to_owned()),
-            become_password: password.map(Secret::new),
-            ..Connect::default()
-        };
-        let hosts = (1..=HOSTS).map(|number| (host(number), connect.clone()));
-        let mut options = SshOptions::new(self.sockets.path().join(user).to_str().unwrap());
-        options.config = Some(self.folder.join("ssh_config").try_into().unwrap());
-        options.connect_timeout = Duration::from_secs(4);
-        options.slack = Duration::from_secs(5);
-        SshTransport::new(hosts, options).unwrap()
-    }
-
-    fn password(&self) -> String {
-        std::fs::read_to_string(self.folder.join("keys/asker.password")).unwrap()
-    }
+fn password(lab: &Lab) -> String {
+    std::fs::read_to_string(lab.file("keys/asker.password")).unwrap()
 }
-
 fn host(number: usize) -> HostName {
     HostName::new(&format!("h{number}")).unwrap()
 }
@@ -102,7 +59,7 @@ async fn ask(
 /// One test, since all of it shares the hosts, and faults must not meet the others' work.
 #[tokio::test]
 async fn sudo_and_faults_on_lab_hosts() {
-    let Some(lab) = Lab::raise().await else {
+    let Some(lab) = Lab::raise("sudo_and_faults_on_lab_hosts", HOSTS).await else {
         return;
     };
     sudo_without_a_password(&lab).await;
@@ -112,12 +69,12 @@ async fn sudo_and_faults_on_lab_hosts() {
     a_frozen_host(&lab).await;
     a_pulled_cable(&lab).await;
     a_power_cut(&lab).await;
-    lab.call(&["down"]).await;
+    drop(lab);
 }
 
 async fn sudo_without_a_password(lab: &Lab) {
     // The password is not asked for; sent all the same, it would be run as a command.
-    let transport = lab.transport("ops", Some("touch /tmp/ran-the-password"));
+    let transport = transport(lab, "ops", Some("touch /tmp/ran-the-password"));
     let look = as_root(sh(
         "id -u; ls /tmp; command -v ip; cat /proc/self/environ | tr '\\0' '\\n' | grep -c SUDO_USER",
     ));
@@ -135,13 +92,13 @@ async fn sudo_without_a_password(lab: &Lab) {
 }
 
 async fn sudo_with_a_password(lab: &Lab) {
-    let right = lab.transport("asker", Some(&lab.password()));
+    let right = transport(lab, "asker", Some(&password(lab)));
     assert_eq!(ask(&right, 1, &as_root(sh("id -u"))).await.unwrap(), "0\n");
     let big = Command::new(["wc", "-c"]).stdin(crate::ssh_rig::bytes(2 << 20));
     assert_eq!(ask(&right, 1, &as_root(big)).await.unwrap(), "2097152\n");
     right.close().await;
 
-    let wrong = lab.transport("asker", Some("wrong"));
+    let wrong = transport(lab, "asker", Some("wrong"));
     for _ in 0..2 {
         let error = ask(&wrong, 2, &as_root(sh("id -u"))).await.unwrap_err();
         assert!(
@@ -154,7 +111,7 @@ async fn sudo_with_a_password(lab: &Lab) {
     assert_eq!(ask(&wrong, 2, &look).await.unwrap(), "asker\n");
     wrong.close().await;
 
-    let none = lab.transport("asker", None);
+    let none = transport(lab, "asker", None);
     let error = ask(&none, 2, &as_root(sh("id -u"))).await.unwrap_err();
     assert!(
         matches!(&error, TransportError::Denied { hint, .. } if hint.contains("-K")),
@@ -164,13 +121,13 @@ async fn sudo_with_a_password(lab: &Lab) {
 }
 
 async fn refusals_of_sudo(lab: &Lab) {
-    let password = lab.password();
+    let password = password(lab);
     for (user, password, expected) in [
         ("teller", None, "requiretty"),
         ("plain", Some(password.as_str()), "sudo"),
         ("plain", None, "password"),
     ] {
-        let transport = lab.transport(user, password);
+        let transport = transport(lab, user, password);
         let error = ask(&transport, 1, &as_root(sh("id -u"))).await.unwrap_err();
         assert!(
             matches!(&error, TransportError::Denied { why, .. } if why.contains(expected)),
@@ -181,7 +138,7 @@ async fn refusals_of_sudo(lab: &Lab) {
 }
 
 async fn many_hosts_at_once(lab: &Lab) {
-    let transport = lab.transport("ops", None);
+    let transport = transport(lab, "ops", None);
     let batch = as_root(sh("cat /etc/hostname"));
     let answers = join_all((0..30).map(|at| ask(&transport, at % HOSTS + 1, &batch))).await;
     for (at, answer) in answers.into_iter().enumerate() {
@@ -191,7 +148,7 @@ async fn many_hosts_at_once(lab: &Lab) {
 }
 
 async fn a_frozen_host(lab: &Lab) {
-    let transport = lab.transport("ops", None);
+    let transport = transport(lab, "ops", None);
     ask(&transport, 3, &as_root(sh("true"))).await.unwrap();
     let slow = as_root(sh("sleep 2").within(Duration::from_secs(3)));
     let freeze = async {
@@ -218,7 +175,7 @@ async fn a_frozen_host(lab: &Lab) {
 }
 
 async fn a_pulled_cable(lab: &Lab) {
-    let transport = lab.transport("ops", None);
+    let transport = transport(lab, "ops", None);
     let slow = as_root(sh("sleep 2").within(Duration::from_secs(3)));
     let pull = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -243,7 +200,7 @@ async fn a_pulled_cable(lab: &Lab) {
 }
 
 async fn a_power_cut(lab: &Lab) {
-    let transport = lab.transport("ops", None);
+    let transport = transport(lab, "ops", None);
     let mut work = as_root(sh("echo one"));
     work.requests
         .push(change(sh("sleep 30").within(Duration::from_mins(1))));

@@ -1,5 +1,11 @@
 //! What the tests over real ssh share: an sshd of our own on loopback, and requests in few words.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot prepare itself fails"
+)]
+
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -19,16 +25,16 @@ const SSHD: &str = "/usr/sbin/sshd";
 
 /// Says that a test could not run, and fails it when a lab is required.
 pub(crate) fn cannot(test: &str, why: &str) {
-    let text = format!("NOT RUN: {test}: {why}\n");
-    std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
-    assert!(!required(), "{text}");
+    let line = format!("NOT RUN: {test}: {why}\n");
+    std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+    assert!(!required(), "{line}");
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "tests are started by cargo, not by the command line"
 )]
-fn required() -> bool {
+pub(crate) fn required() -> bool {
     std::env::var("KEYROLL_LAB").is_ok_and(|value| value == "required")
 }
 

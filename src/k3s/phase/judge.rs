@@ -181,7 +181,8 @@ fn old_and_new(
             .filter(|s| *s != datastore),
     );
     match ahead.as_slice() {
-        [] if given == Some(datastore) => Ok((None, datastore.clone())),
+        // A token made for this run can only be there because this run put it there.
+        [] if given == Some(datastore) || generated == datastore => Ok((None, datastore.clone())),
         [] => {
             let found = staged.first().filter(|_| staged.len() == 1).copied();
             let new = given.or(found).unwrap_or(generated);

@@ -11,8 +11,8 @@ use crate::sim::spec::{Datastore, Spec};
 use crate::sim::token;
 use crate::sim::world::{Datastore as _, Files as _, after};
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
-const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_hours(24);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// The secret that a fresh fleet has.
 pub(super) fn secret(seed: u64) -> String {

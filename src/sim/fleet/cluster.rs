@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Fleet, Life};
+use crate::model::HostName;
 use crate::sim::agent::ServerReply;
 use crate::sim::fault::Fault;
 use crate::sim::kube::Node;
@@ -21,11 +22,12 @@ impl Fleet {
     pub(super) fn behind(&self, url: &str) -> Option<usize> {
         let rest = url.strip_prefix("https://")?;
         let name = rest.split([':', '/']).next()?;
-        let by_name = self
-            .hosts
-            .iter()
-            .position(|host| host.name.as_str() == name);
-        self.by_address.get(name).copied().or(by_name)
+        let by_name = || {
+            HostName::new(name)
+                .ok()
+                .and_then(|name| self.by_name.get(&name))
+        };
+        self.by_address.get(name).or_else(by_name).copied()
     }
 
     /// Asks the supervisor of a host.

@@ -19,13 +19,13 @@ impl Fleet {
         r#become: &Become,
         command: &Command,
     ) -> Result<Reply, Trouble> {
-        let argv: Vec<&str> = command.argv.iter().map(String::as_str).collect();
-        let argv = without_env(&argv);
+        let words: Vec<&str> = command.argv.iter().map(String::as_str).collect();
+        let argv = without_env(&words);
         let mut reply = match argv {
             ["systemctl", rest @ ..] => self.systemctl(at, rest),
             [binary, ..] if K3S.contains(binary) || self.is_binary(at, binary) => {
-                let args: Vec<String> = argv.iter().skip(1).map(|arg| (*arg).to_owned()).collect();
-                match Call::parse(&args) {
+                let rest: Vec<String> = argv.iter().skip(1).map(|arg| (*arg).to_owned()).collect();
+                match Call::parse(&rest) {
                     Some(call) => self.k3s(at, &call, command).map(Some)?,
                     None => None,
                 }
@@ -158,11 +158,8 @@ fn journal(host: &Host, unit: &str, lines: usize) -> String {
         return "-- No entries --\n".to_owned();
     }
     let skip = host.journal.len().saturating_sub(lines);
-    host.journal
-        .iter()
-        .skip(skip)
-        .map(|line| format!("{line}\n"))
-        .collect()
+    let lines = host.journal.iter().skip(skip);
+    lines.flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
 fn free(host: &Host, path: &str) -> Response {

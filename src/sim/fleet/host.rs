@@ -27,6 +27,10 @@ pub enum Life {
 }
 
 /// A host.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an own fact of the host, set and read apart"
+)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Host {
     /// As the inventory calls it.

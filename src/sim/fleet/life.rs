@@ -7,7 +7,7 @@ use crate::model::HostTime;
 use crate::sim::agent::{self, Agent, Joining};
 use crate::sim::bootstrap::Replica;
 use crate::sim::fault::Fault;
-use crate::sim::kube::{self, Node};
+use crate::sim::kube::Node;
 use crate::sim::pki::PaperPki;
 use crate::sim::server::{Backend, Failure, Starting, join_of};
 use crate::sim::settings::{Kind, Settings, Unsettled};
@@ -31,10 +31,9 @@ impl Fleet {
         match event {
             Event::Launch => self.launch(at),
             Event::Ready => self.ready(at),
-            Event::Fail => self.fail(at),
+            Event::Fail | Event::Crash => self.fail(at),
             Event::Retry => self.join(at),
             Event::Die => self.end(at, State::Failed),
-            Event::Crash => self.fail(at),
             Event::Killed => self.killed(at),
             Event::Reboot => self.reboot(at),
             Event::Revert => {
@@ -60,7 +59,8 @@ impl Fleet {
         host.unit.main_pid = 0;
         host.unit.state = state;
         let failed = matches!(state, State::Failed | State::AutoRestart);
-        host.unit.result = if failed { "exit-code" } else { "success" }.to_owned();
+        let result = if failed { "exit-code" } else { "success" };
+        result.clone_into(&mut host.unit.result);
     }
 
     fn killed(&mut self, at: usize) {
@@ -130,7 +130,7 @@ impl Fleet {
     }
 
     fn launch(&mut self, at: usize) {
-        let invocation = kube::uid(&format!("invocation {}", self.draw())).replace('-', "");
+        let invocation = format!("{:016x}{:016x}", self.draw(), self.draw());
         let pid = 400 + u32::try_from(self.draw() % 30_000).unwrap_or(0);
         let now = self.now;
         let Some(host) = self.hosts.get_mut(at) else {
@@ -332,7 +332,7 @@ fn delayed(host: &Host, takes: Duration) -> Option<Duration> {
     if host.settled && host.has(Fault::NeverReturns) {
         None
     } else if host.settled && host.has(Fault::SlowStart) {
-        Some(Duration::from_secs(180))
+        Some(Duration::from_mins(3))
     } else {
         Some(takes)
     }

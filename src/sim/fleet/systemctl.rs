@@ -108,11 +108,10 @@ impl Fleet {
             Some(ran(1, "", text))
         };
         match host.unit.state {
-            State::Starting | State::Stopping => None,
-            State::Running | State::Inactive => Some(ran(0, "", "")),
-            State::AutoRestart => failed(),
             State::Failed if host.starts_after_stop => None,
-            State::Failed => Some(ran(0, "", "")),
+            State::Starting | State::Stopping => None,
+            State::AutoRestart => failed(),
+            State::Running | State::Inactive | State::Failed => Some(ran(0, "", "")),
         }
     }
 }

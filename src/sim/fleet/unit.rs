@@ -92,7 +92,7 @@ impl Loaded {
         let directory = format!("{fragment}.d");
         for name in files.list(&directory).unwrap_or_default() {
             let path = format!("{directory}/{name}");
-            if let (true, Some(text)) = (name.ends_with(".conf"), files.text(&path)) {
+            if let (true, Some(text)) = (name.strip_suffix(".conf").is_some(), files.text(&path)) {
                 loaded.take(&text);
                 loaded.drop_ins.push(path);
             }

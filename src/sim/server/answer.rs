@@ -85,15 +85,15 @@ impl Server {
     fn caller(&self, basic: Option<(&str, &str)>) -> Caller {
         match basic {
             None => Caller::Nobody,
-            Some(("server", secret)) if secret == self.server_secret => Caller::Server,
-            Some(("node", secret)) if secret == self.node_secret => Caller::Node,
+            Some(("server", secret)) if secret == self.secret => Caller::Server,
+            Some(("node", secret)) if secret == self.agent_secret => Caller::Node,
             Some(_) => Caller::Wrong,
         }
     }
 
     /// Bootstrap data for a joining server: the datastore's, else what is on disk.
     fn served(&self, files: &dyn Files, store: &dyn Datastore) -> Payload {
-        match bootstrap::find(store, &self.bootstrap_secret) {
+        match bootstrap::find(store, &self.datastore_secret) {
             Found::Payload(payload) => payload,
             _ => Payload::from_disk(files, &self.settings),
         }

@@ -43,7 +43,7 @@ impl Server {
         if old != new {
             store.delete(&token::key(&old));
         }
-        self.bootstrap_secret = new;
+        self.datastore_secret = new;
         Answer::said(200, "")
     }
 

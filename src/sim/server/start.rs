@@ -112,9 +112,9 @@ impl Starting<'_> {
         Ok(Server {
             settings: self.settings.clone(),
             backend,
-            server_secret: passwd.server,
-            node_secret: passwd.node,
-            bootstrap_secret: secret,
+            secret: passwd.server,
+            agent_secret: passwd.node,
+            datastore_secret: secret,
             ca,
         })
     }

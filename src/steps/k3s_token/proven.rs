@@ -1,8 +1,12 @@
 //! NEW is accepted and OLD is not, asked of the very process that runs.
 
+use std::time::Duration;
+
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::{Phase, Standing};
+use crate::model::HostName;
+use crate::op::{Act, Op, Until, Wait};
 use crate::secret::Secret;
 use crate::steps::look::{AgentStanding, Cluster, Seen, words};
 use crate::steps::{Proposal, StepError, Unmet};
@@ -43,18 +47,23 @@ pub async fn proof_of_server(
     if let Some(old) = &standing.old {
         knocks.extend([knock(Role::Server, old), knock(Role::Node, old)]);
     }
+    let first = knocks.first().cloned();
     let heard = probe.get_now(host, Knocked(knocks)).await?;
     let mut heard = heard.into_iter();
-    let new = heard
+    match heard
         .next()
-        .unwrap_or_else(|| Heard::Odd("there was no answer".to_owned()));
-    if new != Heard::Accepted {
-        proposal.unmet.push(red(
-            "new-not-accepted",
-            format!("{host} does not accept the new token: {}", said(&new)),
-            host,
-        ));
-        return Ok(proposal);
+        .unwrap_or_else(|| Heard::Odd("there was no answer".to_owned()))
+    {
+        Heard::Accepted => {}
+        Heard::NotYet(_) => {
+            proposal.ops.extend(first.map(|knock| wait(host, knock)));
+            return Ok(proposal);
+        }
+        new => {
+            let what = format!("{host} does not accept the new token: {}", said(&new));
+            proposal.unmet.push(red("new-not-accepted", what, host));
+            return Ok(proposal);
+        }
     }
     for (role, answer) in [Role::Server, Role::Node].into_iter().zip(heard) {
         if answer != Heard::Rejected {
@@ -116,13 +125,16 @@ pub async fn proof_of_agent(
     if seen.install.surfaces.is_empty() {
         return Ok(proposal);
     }
-    let heard = AgentStanding::knock(probe, seen).await?;
-    if heard != Heard::Accepted {
-        let what = format!(
-            "the token that {host} is configured with is not accepted: {}",
-            said(&heard)
-        );
-        proposal.unmet.push(red("agent-token-refused", what, host));
+    match AgentStanding::knock(probe, seen).await? {
+        (_, Heard::Accepted) => {}
+        (knock, Heard::NotYet(_)) if seen.unit.is_active() => proposal.ops.push(wait(host, knock)),
+        (_, heard) => {
+            let what = format!(
+                "the token that {host} is configured with is not accepted: {}",
+                said(&heard)
+            );
+            proposal.unmet.push(red("agent-token-refused", what, host));
+        }
     }
     if !seen.unit.is_active() {
         let what = format!("{} on {host} is {}", seen.unit.text.id, seen.unit.words());
@@ -134,7 +146,17 @@ pub async fn proof_of_agent(
     Ok(proposal)
 }
 
-fn red(name: &'static str, what: String, host: &crate::model::HostName) -> Unmet {
+/// A supervisor that is busy (429) or starting (503) is asked again for a while.
+fn wait(host: &HostName, knock: Knock) -> Op {
+    let wait = Wait {
+        until: Until::Accepts(knock),
+        timeout: Duration::from_mins(1),
+        interval: Duration::from_secs(2),
+    };
+    Op::root(host, "wait until the supervisor answers", Act::Wait(wait))
+}
+
+fn red(name: &'static str, what: String, host: &HostName) -> Unmet {
     Unmet::red(
         name,
         what,

@@ -2,10 +2,11 @@
 
 use super::{Freshness, Seen};
 use crate::facts::{Knocked, Probe};
-use crate::k3s::knock::{Heard, Knock, Role};
+use crate::k3s::knock::{Door, Heard, Knock, Role};
 use crate::k3s::phase::Standing;
 use crate::k3s::token::Form;
 use crate::model::HostName;
+use crate::secret::Secret;
 use crate::steps::StepError;
 
 /// What an agent's configured secret is.
@@ -47,7 +48,7 @@ impl AgentStanding {
             ));
         }
         // Nobody knows OLD any more: a secret that the servers refuse is as dead as OLD.
-        let dead = standing.old.is_none() && Self::knock(probe, seen).await? == Heard::Rejected;
+        let dead = standing.old.is_none() && Self::knock(probe, seen).await?.1 == Heard::Rejected;
         Ok(if dead {
             Self::Old
         } else {
@@ -55,20 +56,43 @@ impl AgentStanding {
         })
     }
 
-    /// What the supervisor says to the agent's own configured secret, through the agent's load balancer.
+    /// What the supervisor says to the agent's own configured secret, through the agent's load balancer; where that
+    /// does not listen, at the address that `server:` names.
     ///
     /// # Errors
     /// When the agent cannot be asked.
-    pub async fn knock(probe: &Probe<'_>, seen: &Seen) -> Result<Heard, StepError> {
-        let Some(secret) = seen.surface() else {
-            return Ok(Heard::Odd("no token is configured".to_owned()));
-        };
-        let knock = Knock {
-            door: seen.door(),
+    pub async fn knock(probe: &Probe<'_>, seen: &Seen) -> Result<(Knock, Heard), StepError> {
+        let secret = seen.surface().cloned().unwrap_or_else(|| Secret::new(""));
+        let knock = |door| Knock {
+            door,
             role: Role::Node,
             secret: secret.clone(),
         };
-        let heard = probe.get_now(&seen.host, Knocked(vec![knock])).await?;
+        let mut knocks = vec![knock(seen.door())];
+        knocks.extend(
+            seen.install
+                .url
+                .clone()
+                .map(|url| knock(Door { url, ..seen.door() })),
+        );
+        let near = Self::try_one(probe, seen, knocks.first()).await?;
+        match (near, knocks.pop()) {
+            (Heard::NotYet(said), Some(far)) if said.contains("refused") => {
+                let heard = Self::try_one(probe, seen, Some(&far)).await?;
+                Ok((far, heard))
+            }
+            (heard, _) => Ok((knock(seen.door()), heard)),
+        }
+    }
+
+    async fn try_one(
+        probe: &Probe<'_>,
+        seen: &Seen,
+        knock: Option<&Knock>,
+    ) -> Result<Heard, StepError> {
+        let heard = probe
+            .get_now(&seen.host, Knocked(knock.cloned().into_iter().collect()))
+            .await?;
         Ok(heard
             .into_iter()
             .next()

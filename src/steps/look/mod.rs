@@ -16,7 +16,7 @@ pub use passwd::Passwd;
 use crate::facts::{Binary, Contents, FactError, Paths, Probe, UnitState, Units};
 use crate::k3s::install::{CONFIG, DATA_DIR, Fault, Install, Kind, Known, Wanted};
 use crate::k3s::knock::Door;
-use crate::k3s::surface::Surface;
+use crate::k3s::surface::{Place, Surface};
 use crate::k3s::token::Token;
 use crate::model::{HostName, HostTime};
 use crate::secret::{Content, Secret};
@@ -206,10 +206,18 @@ impl Seen {
         edits
     }
 
-    /// When the last of the surfaces was changed; `None` when there is none.
+    /// When the last of the configured surfaces was changed; `None` when there is none. `server/token` does not
+    /// count, since K3s writes it anew at each start.
     #[must_use]
     pub fn surface_changed(&self) -> Option<HostTime> {
-        self.stats.values().flatten().map(|stat| stat.ctime).max()
+        let configured = self
+            .install
+            .surfaces
+            .iter()
+            .filter(|surface| surface.place != Place::ServerToken);
+        configured
+            .filter_map(|surface| Some(self.stats.get(&surface.file)?.as_ref()?.ctime))
+            .max()
     }
 
     /// Whether the running process was started after the last change of its surfaces.

@@ -2,51 +2,28 @@
 
 use std::time::Duration;
 
-use camino::Utf8Path;
-use openssh::{Child, ChildStderr, ChildStdin, ChildStdout, Session, Stdio};
+use openssh::ChildStdin;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::hearing::{Came, Hearing};
-use super::link::{Link, Master};
+use super::SshOptions;
+use super::link::Link;
+use super::session::{self, Closed, Talk};
 use super::sudo::{self, Refusal, Words};
 use super::trouble::{self, denied};
-use super::{SshOptions, master};
 use crate::secret::Secret;
 use crate::transport::script::{self, Nonce, Script};
 use crate::wire::{Batch, Become, Response, TransportError};
 
-/// How long a session may take to close when its trailer has come.
-const CLOSING: Duration = Duration::from_secs(2);
-
 /// How long sudo may take, which may ask a slow directory service.
 const SUDO: Duration = Duration::from_secs(30);
-
-/// How often a session is asked for when the server has none left.
-const TRIES: u32 = 6;
-
-/// An open session and its three streams.
-struct Talk {
-    child: Child<std::sync::Arc<Session>>,
-    stdin: Option<ChildStdin>,
-    out: Hearing<ChildStdout>,
-    err: Hearing<ChildStderr>,
-}
 
 /// What is sent.
 struct Letter<'a> {
     batch: &'a Batch,
     nonce: Nonce,
     script: Script,
-}
-
-/// Why a session did not open. Nothing was sent.
-enum Closed {
-    /// The server has no session left.
-    Busy(String),
-    /// The master is dead or does not answer.
-    Gone(String),
 }
 
 /// Carries one batch; connects once more when the connection turns out to be dead before anything was sent.
@@ -57,7 +34,7 @@ pub(super) async fn exec(
     batch: &Batch,
 ) -> Result<Vec<Response>, TransportError> {
     let _permit = link.sessions.acquire().await;
-    let nonce = nonce(link)?;
+    let nonce = session::nonce(link)?;
     let letter = Letter {
         batch,
         script: script::render(batch, &nonce),
@@ -68,7 +45,7 @@ pub(super) async fn exec(
         let master = link.master(options, pace, broken).await?;
         let words = words(link, &batch.r#become, master.uid)?;
         let argv = argv(&batch.r#become, words.as_ref());
-        let talk = match open_patiently(&master, &argv, options).await {
+        let talk = match session::open_patiently(&master, &argv, options).await {
             Ok(talk) => talk,
             Err(Closed::Busy(why)) => return Err(link.not_started(&why)),
             Err(Closed::Gone(_)) => {
@@ -83,67 +60,6 @@ pub(super) async fn exec(
         return exchange(link, talk, &letter, options.slack).await;
     }
     Err(link.not_started("no session could be opened, even on a new connection"))
-}
-
-/// Asks for the login's user id, which also shows that `sh` runs there.
-pub(super) async fn login_uid(
-    link: &Link,
-    socket: &Utf8Path,
-    options: &SshOptions,
-) -> Result<u32, TransportError> {
-    let nonce = nonce(link)?;
-    let (head, tail) = (
-        format!("{}-", nonce.as_str()),
-        format!("-{}", nonce.as_str()),
-    );
-    let ask = format!("echo {head}$(id -u){tail}");
-    let argv = ["sh", "-c", &ask].map(String::from);
-    let mut talk = match open(socket, &argv, options.connect_timeout).await {
-        Ok(talk) => talk,
-        Err(Closed::Busy(why) | Closed::Gone(why)) => return Err(link.not_started(&why)),
-    };
-    talk.stdin = None;
-    let ending = format!("{tail}\n");
-    match timeout(options.connect_timeout, talk.out.until(ending.as_bytes())).await {
-        Err(_) | Ok(Err(_)) => return Err(link.not_started("the login shell does not answer")),
-        Ok(Ok(Came::End))
-            if timeout(CLOSING, talk.child.wait())
-                .await
-                .is_ok_and(|end| end.is_ok()) =>
-        {
-            let why = format!("the login shell does not run sh ({})", talk.out.tail());
-            return Err(denied(&link.host, &why, "log in as a user with a shell"));
-        }
-        Ok(Ok(Came::End)) => return Err(link.not_started("the connection closed")),
-        Ok(Ok(Came::Word)) => {}
-    }
-    let said = String::from_utf8_lossy(talk.out.heard());
-    let uid = said
-        .split(&head)
-        .nth(1)
-        .and_then(|rest| rest.split('-').next());
-    uid.and_then(|uid| uid.parse().ok()).ok_or_else(|| {
-        denied(
-            &link.host,
-            "`id -u` says no number there",
-            "log in by hand and look",
-        )
-    })
-}
-
-/// Up to a half more than `pause`, so that many hosts do not try again at the same moment.
-pub(super) fn jitter(pause: Duration) -> Duration {
-    let mut byte = [0];
-    // Without randomness there is simply no jitter.
-    getrandom::fill(&mut byte).ok();
-    pause * u32::from(byte[0]) / 512
-}
-
-fn nonce(link: &Link) -> Result<Nonce, TransportError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|why| link.not_started(&format!("the kernel gives no random numbers: {why}")))?;
-    Ok(Nonce::from_bytes(bytes))
 }
 
 /// The words of the talk with sudo, when one is needed.
@@ -164,8 +80,8 @@ fn words(link: &Link, r#become: &Become, uid: u32) -> Result<Option<Words>, Tran
         return Err(wrong_password(link));
     }
     Ok(Some(Words {
-        prompt: format!("keyroll-{}", nonce(link)?.as_str()),
-        go: format!("go-{}", nonce(link)?.as_str()),
+        prompt: format!("keyroll-{}", session::nonce(link)?.as_str()),
+        go: format!("go-{}", session::nonce(link)?.as_str()),
     }))
 }
 
@@ -180,68 +96,6 @@ fn argv(r#become: &Become, words: Option<&Words>) -> Vec<String> {
     let mut argv = vec!["sudo".to_owned()];
     argv.extend(words.argv(user));
     argv
-}
-
-/// Opens a session, and asks again a few times when the server has none left.
-async fn open_patiently(
-    master: &Master,
-    argv: &[String],
-    options: &SshOptions,
-) -> Result<Talk, Closed> {
-    let mut pause = Duration::from_millis(100);
-    for _ in 1..TRIES {
-        match open(&master.socket, argv, options.connect_timeout).await {
-            Err(Closed::Busy(_)) => tokio::time::sleep(pause + jitter(pause)).await,
-            end => return end,
-        }
-        pause *= 2;
-    }
-    open(&master.socket, argv, options.connect_timeout).await
-}
-
-async fn open(socket: &Utf8Path, argv: &[String], limit: Duration) -> Result<Talk, Closed> {
-    let session = std::sync::Arc::new(master::session(socket));
-    let (program, words) = argv
-        .split_first()
-        .ok_or_else(|| Closed::Gone("no command".to_owned()))?;
-    let mut command = session.arc_command(program.as_str());
-    command
-        .args(words)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = match timeout(limit, command.spawn()).await {
-        Ok(Ok(child)) => child,
-        Ok(Err(error)) => return Err(closed(&error)),
-        Err(_) => return Err(Closed::Gone("the connection is silent".to_owned())),
-    };
-    match (
-        child.stdin().take(),
-        child.stdout().take(),
-        child.stderr().take(),
-    ) {
-        (Some(stdin), Some(out), Some(err)) => Ok(Talk {
-            child,
-            stdin: Some(stdin),
-            out: Hearing::new(out),
-            err: Hearing::new(err),
-        }),
-        _ => Err(Closed::Gone("the session has no streams".to_owned())),
-    }
-}
-
-fn closed(error: &openssh::Error) -> Closed {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    if text.contains("refused by peer") {
-        Closed::Busy(text)
-    } else {
-        Closed::Gone(text)
-    }
 }
 
 /// Becomes the other user, or says why not. Nothing of the script was sent yet.
@@ -277,9 +131,7 @@ async fn rise(link: &Link, mut talk: Talk, words: &Words) -> Result<Talk, Transp
         ),
         Refusal::Ended => {
             let said = talk.err.tail();
-            let exited = timeout(CLOSING, talk.child.wait())
-                .await
-                .is_ok_and(|end| end.is_ok());
+            let exited = session::exited(talk.child).await;
             if said.is_empty() && !exited {
                 link.not_started("the connection closed before sudo answered")
             } else {
@@ -323,10 +175,7 @@ async fn exchange(
     let in_time = timeout(limit, work).await.is_ok();
     let heard = script::read(letter.batch, &letter.nonce, out.heard(), err.heard());
     // Sessions that are still closing count against sshd's limit.
-    let exited = in_time
-        && timeout(CLOSING, child.wait())
-            .await
-            .is_ok_and(|end| end.is_ok());
+    let exited = in_time && session::exited(child).await;
     if heard.ended {
         return Ok(heard.responses);
     }
@@ -341,7 +190,7 @@ async fn exchange(
         };
         return Err(denied(
             &link.host,
-            &format!("its shell ended without running anything {said}").trim_end(),
+            format!("its shell ended without running anything {said}").trim_end(),
             "log in by hand and try `sh`",
         ));
     }

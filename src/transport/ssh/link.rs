@@ -3,11 +3,11 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::trouble::{self, Trouble};
-use super::{SshOptions, command, exchange, master};
+use super::{SshOptions, command, master, session};
 use crate::inventory::Connect;
 use crate::model::HostName;
 use crate::wire::TransportError;
@@ -74,17 +74,11 @@ impl Link {
             return Ok(live.clone());
         }
         let socket = command::socket(&self.host, &self.connect, options);
-        let mut opened = false;
-        if !master::answers(&socket).await {
-            self.dial(&socket, options, pace).await?;
-            opened = true;
-        }
-        let uid = match exchange::login_uid(self, &socket, options).await {
-            Ok(uid) => uid,
-            Err(error) => {
-                master::stop(&socket, options).await;
-                return Err(error);
-            }
+        let found = self.found(&socket, options).await;
+        let opened = found.is_none();
+        let uid = match found {
+            Some(uid) => uid,
+            None => self.dial(&socket, options, pace).await?,
         };
         state.generation += 1;
         let live = Master {
@@ -96,10 +90,37 @@ impl Link {
         Ok(state.master.insert(live).clone())
     }
 
-    /// Connects, and tries again a few times when the server was too busy.
+    /// The login's user id over a connection that an earlier run left; `None` when there is none that works.
+    async fn found(&self, socket: &Utf8Path, options: &SshOptions) -> Option<u32> {
+        if !master::answers(socket).await {
+            return None;
+        }
+        let uid = session::login_uid(self, socket, options).await.ok();
+        if uid.is_none() {
+            master::stop(socket, options).await;
+        }
+        uid
+    }
+
+    /// Connects and asks for the login's user id.
     async fn dial(
         &self,
-        socket: &Utf8PathBuf,
+        socket: &Utf8Path,
+        options: &SshOptions,
+        pace: &Semaphore,
+    ) -> Result<u32, TransportError> {
+        self.log_in(socket, options, pace).await?;
+        let uid = session::login_uid(self, socket, options).await;
+        if uid.is_err() {
+            master::stop(socket, options).await;
+        }
+        uid
+    }
+
+    /// Connects, and tries again a few times when the server was too busy.
+    async fn log_in(
+        &self,
+        socket: &Utf8Path,
         options: &SshOptions,
         pace: &Semaphore,
     ) -> Result<(), TransportError> {
@@ -121,7 +142,7 @@ impl Link {
             if tries == TRIES {
                 return Err(self.not_started(&why));
             }
-            tokio::time::sleep(pause + exchange::jitter(pause)).await;
+            tokio::time::sleep(pause + session::jitter(pause)).await;
             pause *= 2;
         }
     }

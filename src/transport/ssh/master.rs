@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::SshOptions;
 
 /// What a local master may take to answer or to end.
-const LOCAL: Duration = Duration::from_secs(5);
+pub(super) const LOCAL: Duration = Duration::from_secs(5);
 
 /// What logging in may take after the connect: keys on slow hosts, jumps.
 const LOGIN: Duration = Duration::from_secs(20);

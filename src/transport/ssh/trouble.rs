@@ -41,7 +41,13 @@ const CHECK_KEY: &str =
     "check ansible_user and the private key; `ssh -v {address}` shows which keys were offered";
 
 /// The first that fits wins: causes stand before their consequences.
-const SSH: [Sign; 24] = [
+const SSH: [Sign; 25] = [
+    sign(
+        "cannot start",
+        Kind::Unreachable,
+        "ssh cannot be started here",
+        "install the OpenSSH client",
+    ),
     sign(
         "REMOTE HOST IDENTIFICATION HAS CHANGED",
         Kind::Unreachable,
@@ -235,8 +241,8 @@ const SUDO: [Sign; 7] = [
 
 /// Reads what `ssh` said when it could not connect.
 pub(super) fn of_ssh(host: &HostName, address: &str, stderr: &str) -> Trouble {
-    let line = last_line(stderr);
     let Some(sign) = SSH.iter().find(|sign| stderr.contains(sign.said)) else {
+        let line = last_line(stderr);
         let why = if line.is_empty() {
             "ssh failed without a word"
         } else {
@@ -248,6 +254,11 @@ pub(super) fn of_ssh(host: &HostName, address: &str, stderr: &str) -> Trouble {
             &format!("try `ssh {address}` by hand"),
         ));
     };
+    let line = stderr
+        .lines()
+        .map(str::trim)
+        .find(|line| line.contains(sign.said))
+        .unwrap_or_default();
     let hint = sign.hint.replace("{address}", address);
     match sign.kind {
         Kind::Unreachable => Trouble::Final(unreachable(host, &with_line(sign.why, line), &hint)),

@@ -63,7 +63,7 @@ fn an_agent_waits_for_its_server() {
     assert!(
         scene
             .journal("agent-1")
-            .contains("failed to get CA certs: Get \"https://127.0.0.1:6444/cacerts\"")
+            .contains("failed to get CA certs: Get \\\"https://127.0.0.1:6444/cacerts")
     );
     scene.order("server-1", "start");
     scene.pass(30);

@@ -101,7 +101,7 @@ fn a_bootstrap_shaped_token_is_refused_with_500() {
 #[test]
 fn an_empty_object_dies_without_an_answer() {
     let mut scene = Scene::new("sim:1+0");
-    let command = scene.put_command("server-1", &scene.old, "{}");
+    let command = Scene::put_command("server-1", &scene.old, "{}");
     let ran = scene.ran("server-1", command);
     assert_eq!((ran.status, ran.stderr.text().contains("EOF")), (1, true));
     assert_eq!(scene.worth("server-1"), OLD_WORKS);

@@ -84,7 +84,17 @@ impl Scene {
             role,
             secret: Secret::new(secret),
         };
-        let ran = self.ran(host, knock.command());
+        let words = [
+            "kubectl",
+            "--kubeconfig=/dev/stdin",
+            "--request-timeout=10s",
+            "get",
+            "--raw",
+            role.path(),
+        ];
+        let command = Command::new(std::iter::once(knock.door.k3s.as_str()).chain(words))
+            .stdin(knock.door.kubeconfig(role, &knock.secret));
+        let ran = self.ran(host, command);
         knock.heard(ran.status, &ran.stdout.text(), &ran.stderr.text())
     }
 
@@ -97,7 +107,7 @@ impl Scene {
         )
     }
 
-    pub(super) fn put_command(&self, host: &str, auth: &str, body: &str) -> Command {
+    pub(super) fn put_command(host: &str, auth: &str, body: &str) -> Command {
         let kubeconfig = Self::door(host).kubeconfig(Role::Server, &Secret::new(auth));
         let line = "k3s kubectl --kubeconfig=/dev/stdin --request-timeout=60s replace --raw /v1-k3s/token -f /dev/fd/3";
         Command::new(line.split(' '))
@@ -107,7 +117,7 @@ impl Scene {
 
     pub(super) fn put(&mut self, host: &str, auth: &str, new: &str) -> Ran {
         let body = format!("{{\"newToken\":\"{new}\"}}");
-        let command = self.put_command(host, auth, &body);
+        let command = Self::put_command(host, auth, &body);
         self.ran(host, command)
     }
 

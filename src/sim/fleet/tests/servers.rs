@@ -126,7 +126,7 @@ fn unconfigure(scene: &mut Scene, host: &str) {
     let kept: String = text
         .lines()
         .filter(|l| !l.starts_with("token:"))
-        .map(|l| format!("{l}\n"))
+        .flat_map(|l| [l, "\n"])
         .collect();
     scene.write(host, CONFIG, &kept);
 }
@@ -267,9 +267,9 @@ fn the_best_order_for_an_agent_token_is_fine() {
     let mut scene = Scene::new("sim:3+0");
     let old = scene.old.clone();
     let hosts = ["server-1", "server-2", "server-3"];
-    hosts
-        .iter()
-        .for_each(|host| with_agent_token(&mut scene, host));
+    for host in hosts {
+        with_agent_token(&mut scene, host);
+    }
     scene.restart("server-1", 30);
     assert_eq!(scene.put("server-1", &old, &old).status, 0);
     for host in ["server-2", "server-3", "server-1", "server-2", "server-3"] {

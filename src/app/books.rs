@@ -1,0 +1,93 @@
+//! Playbook and inventory, with what the command line lays over them.
+
+use std::sync::Arc;
+
+use minijinja::Value;
+
+use super::trouble::Trouble;
+use crate::cli;
+use crate::inventory::{self, Inventory};
+use crate::plan::{self, Plan, Request};
+use crate::playbook::{self, Playbook};
+use crate::sim::{Spec, spec};
+use crate::template::Vars;
+
+/// What `-i sim:…` begins with.
+const SIM: &str = "sim:";
+
+/// What was read.
+pub(super) struct Books {
+    pub(super) playbook: Playbook,
+    pub(super) inventory: Inventory,
+    /// The fleet, when it is a simulated one.
+    pub(super) sim: Option<Spec>,
+    extra: Vec<(String, Value)>,
+}
+
+/// Reads both, and all mistakes in both at once.
+pub(super) fn read(books: &cli::Books) -> Result<Books, Trouble> {
+    let extra = extra(books)?;
+    let playbook = playbook::read(&books.playbook);
+    let found = fleet(&books.inventory);
+    let ((mut inventory, sim), playbook) = match (found, playbook) {
+        (Ok(found), Ok(playbook)) => (found, playbook),
+        (Err(Trouble::Problems(mut problems)), Err(more)) => {
+            problems.extend(more);
+            return Err(problems.into());
+        }
+        (Err(trouble), _) => return Err(trouble),
+        (_, Err(problems)) => return Err(problems.into()),
+    };
+    for host in inventory.hosts.values_mut() {
+        lay_over(&mut host.vars, &extra);
+    }
+    Ok(Books {
+        playbook,
+        inventory,
+        sim,
+        extra,
+    })
+}
+
+fn extra(books: &cli::Books) -> Result<Vec<(String, Value)>, Trouble> {
+    let mut all = Vec::new();
+    for extra in &books.extra_vars {
+        let wrong =
+            |why| Trouble::usage(format!("--extra-vars: {why}"), "see `keyroll run --help`");
+        let set = extra.get().map_err(wrong)?.0;
+        all.extend(
+            set.into_iter()
+                .map(|(key, value)| (key, Value::from_serialize(value))),
+        );
+    }
+    Ok(all)
+}
+
+fn fleet(name: &str) -> Result<(Inventory, Option<Spec>), Trouble> {
+    if !name.starts_with(SIM) {
+        return Ok((inventory::read(name)?, None));
+    }
+    let spec = spec::parse(name).map_err(|error| Trouble::usage(error.what, error.help))?;
+    Ok((spec.inventory(), Some(spec)))
+}
+
+fn lay_over(vars: &mut Vars, extra: &[(String, Value)]) {
+    if !extra.is_empty() {
+        Arc::make_mut(vars).extend(extra.iter().cloned());
+    }
+}
+
+impl Books {
+    /// The plan. Variables of the command line win over the play's own.
+    pub(super) fn plan(&self, request: &Request) -> Result<Plan, Trouble> {
+        let mut plan = plan::build(&self.playbook, &self.inventory, request)?;
+        for vars in plan
+            .plays
+            .iter_mut()
+            .flat_map(|play| play.vars.values_mut())
+        {
+            lay_over(vars, &self.extra);
+        }
+        Ok(plan)
+    }
+}

@@ -1,0 +1,149 @@
+//! Who is who, and how they are reached: the inventory with the command line laid over it.
+
+use std::sync::Arc;
+
+use camino::Utf8PathBuf;
+
+use super::trouble::Trouble;
+use super::{Desk, password, places};
+use crate::cli::Reach;
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::facts::{Fleet, Member};
+use crate::inventory::{Connect, Inventory};
+use crate::model::{GroupName, HostName};
+use crate::report::Writer;
+use crate::sim::Spec;
+use crate::transport::sim::SimTransport;
+use crate::transport::ssh::{SshOptions, SshTransport};
+use crate::wire::Transport;
+
+/// A way to the hosts that must be closed or kept afterwards.
+pub(super) enum Way {
+    Ssh(Arc<SshTransport>),
+    Sim(SimTransport),
+}
+
+/// Groups `server` and `agent` of the inventory, whatever `--limit` says.
+pub(super) fn who(inventory: &Inventory) -> Fleet {
+    let members = |group: &str| {
+        let hosts = GroupName::new(group)
+            .ok()
+            .and_then(|group| inventory.groups.get(&group));
+        hosts
+            .into_iter()
+            .flatten()
+            .map(|host| member(inventory, host))
+            .collect()
+    };
+    Fleet {
+        servers: members("server"),
+        agents: members("agent"),
+    }
+}
+
+fn member(inventory: &Inventory, host: &HostName) -> Member {
+    let address = inventory
+        .hosts
+        .get(host)
+        .and_then(|host| host.connect.address.clone());
+    Member {
+        name: host.clone(),
+        address: address.unwrap_or_else(|| host.to_string()),
+    }
+}
+
+/// What the command line says about reaching hosts, where the inventory says nothing.
+pub(super) fn lay_over(inventory: &mut Inventory, reach: &Reach) -> Result<(), Trouble> {
+    let password = password::read(reach)?;
+    for host in inventory.hosts.values_mut() {
+        let Connect {
+            user,
+            private_key,
+            become_password,
+            ..
+        } = &mut host.connect;
+        *user = user.take().or_else(|| reach.user.clone());
+        *private_key = private_key
+            .take()
+            .or_else(|| reach.private_key.as_ref().map(ToString::to_string));
+        *become_password = become_password.take().or_else(|| password.clone());
+    }
+    Ok(())
+}
+
+impl Way {
+    /// A way to real hosts.
+    pub(super) fn ssh(
+        desk: &Desk,
+        reach: &Reach,
+        inventory: &Inventory,
+        state: &Utf8PathBuf,
+    ) -> Result<Self, Trouble> {
+        let mut options = SshOptions::new(places::sockets(desk, state));
+        options.config.clone_from(&reach.ssh_config);
+        if let Some(args) = &reach.ssh_common_args {
+            options.args = shlex::split(args).ok_or_else(|| {
+                Trouble::usage(
+                    "--ssh-common-args: a quote is not closed",
+                    "close it, then run the same command again",
+                )
+            })?;
+        }
+        let hosts = inventory
+            .hosts
+            .iter()
+            .map(|(name, host)| (name.clone(), host.connect.clone()));
+        let transport = SshTransport::new(hosts, options).map_err(|error| {
+            let why = std::error::Error::source(&error)
+                .map_or_else(String::new, |why| format!(": {why}"));
+            Trouble::said(
+                Exit::Journal,
+                format!("{error}{why}"),
+                "set XDG_RUNTIME_DIR or --state-dir to a short path that only you can enter",
+            )
+        })?;
+        Ok(Self::Ssh(Arc::new(transport)))
+    }
+
+    /// A way to a simulated fleet.
+    pub(super) fn sim(spec: &Spec, clock: Clock) -> Result<Self, Trouble> {
+        SimTransport::open(spec, clock)
+            .map(Self::Sim)
+            .map_err(|error| unkept(&error))
+    }
+
+    pub(super) fn transport(&self) -> Arc<dyn Transport> {
+        match self {
+            Self::Ssh(ssh) => Arc::clone(ssh) as Arc<dyn Transport>,
+            Self::Sim(sim) => Arc::new(sim.clone()),
+        }
+    }
+
+    /// Ends connections, or keeps the simulated fleet.
+    pub(super) async fn close(&self) -> Result<(), Trouble> {
+        match self {
+            Self::Ssh(ssh) => {
+                ssh.close().await;
+                Ok(())
+            }
+            Self::Sim(sim) => {
+                for request in sim.assumed() {
+                    let line =
+                        format!("assumed, since the simulated fleet has no model of it: {request}");
+                    Writer::standard().talk(&line).ok();
+                }
+                sim.save().map_err(|error| unkept(&error))
+            }
+        }
+    }
+}
+
+fn unkept(error: &crate::transport::sim::StateError) -> Trouble {
+    let why = std::error::Error::source(error).map_or_else(String::new, |why| format!(": {why}"));
+    Trouble::said(
+        Exit::Journal,
+        format!("{error}{why}"),
+        "name another file in `?state=FILE`",
+    )
+}

@@ -1,0 +1,163 @@
+//! Gets the new token from where the operator says it is. No error repeats what was found there.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use camino::Utf8Path;
+
+use super::trouble::Trouble;
+use crate::cli::NewTokenFrom;
+use crate::k3s::token;
+use crate::report::Writer;
+use crate::secret::Secret;
+
+/// A longer one is no token.
+const LONGEST: u64 = 4096;
+
+/// How long a program may take.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// Reads and checks the new token.
+pub(super) fn read(from: &NewTokenFrom) -> Result<Secret, Trouble> {
+    let (place, text) = match from {
+        NewTokenFrom::Env(name) => (format!("env:{name}"), variable(name)),
+        NewTokenFrom::File(path) => (format!("file:{path}"), file(path)),
+        NewTokenFrom::Stdin => ("stdin".to_owned(), input()),
+        NewTokenFrom::Exec(argv) => (
+            format!("exec:{}", argv.first().map_or("", String::as_str)),
+            output(argv),
+        ),
+    };
+    let text = text.map_err(|why| wrong(&place, &why))?;
+    let one = text.strip_suffix('\n').map_or(text.as_str(), |rest| {
+        rest.strip_suffix('\r').unwrap_or(rest)
+    });
+    token::check_new(one).map_err(|error| wrong(&place, &error.to_string()))
+}
+
+fn wrong(place: &str, why: &str) -> Trouble {
+    Trouble::usage(
+        format!("the new token from {place} cannot be used: {why}"),
+        "correct it there, or leave --new-token-from out: keyroll then makes one",
+    )
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "which variable it is only the command line says"
+)]
+fn variable(name: &str) -> Result<String, String> {
+    std::env::var(name).map_err(|_| "there is no such variable, or it is no text".to_owned())
+}
+
+fn file(path: &Utf8Path) -> Result<String, String> {
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let mode = file
+        .metadata()
+        .map_err(|error| error.to_string())?
+        .permissions()
+        .mode();
+    if mode & 0o077 != 0 {
+        let warning = format!(
+            "warning: {path} can be read by others (mode {:04o}): chmod 600 {path}",
+            mode & 0o7777
+        );
+        Writer::standard().talk(&warning).ok();
+    }
+    bounded(file)
+}
+
+fn input() -> Result<String, String> {
+    if std::io::stdin().is_terminal() {
+        return Err("stdin is a terminal, which would show it; use a pipe".to_owned());
+    }
+    bounded(std::io::stdin())
+}
+
+fn bounded(from: impl std::io::Read) -> Result<String, String> {
+    let mut text = String::new();
+    let read = from.take(LONGEST + 1).read_to_string(&mut text);
+    read.map_err(|error| error.to_string())?;
+    if text.len() as u64 > LONGEST {
+        Err("it is too long".to_owned())
+    } else {
+        Ok(text)
+    }
+}
+
+/// What a program prints, run without a shell under a deadline.
+fn output(argv: &[String]) -> Result<String, String> {
+    let [program, rest @ ..] = argv else {
+        return Err("no program is named".to_owned());
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        let child = tokio::process::Command::new(program)
+            .args(rest)
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .output();
+        let ended = tokio::time::timeout(DEADLINE, child).await;
+        let ended = ended.map_err(|_| format!("it did not end within {}s", DEADLINE.as_secs()))?;
+        let ended = ended.map_err(|error| error.to_string())?;
+        if !ended.status.success() {
+            return Err(format!("it ended with {}", ended.status));
+        }
+        String::from_utf8(ended.stdout).map_err(|_| "it is not UTF-8".to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use camino::Utf8PathBuf;
+
+    const GOOD: &str = "canary0123456789abcdef0123456789";
+
+    fn words(from: &NewTokenFrom) -> String {
+        match read(from) {
+            Ok(secret) => secret.expose().to_owned(),
+            Err(Trouble::Said { what, exit, .. }) => {
+                format!("{}: {}", exit.number(), what.join(" "))
+            }
+            Err(Trouble::Problems(_)) => panic!(),
+        }
+    }
+
+    #[test]
+    fn a_file_and_a_program_give_a_token_without_one_line_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(folder.path().join("t")).unwrap();
+        std::fs::write(&path, format!("{GOOD}\n")).unwrap();
+        assert_eq!(words(&NewTokenFrom::File(path.clone())), GOOD);
+        assert_eq!(
+            words(&NewTokenFrom::Exec(vec!["cat".into(), path.to_string()])),
+            GOOD
+        );
+        std::fs::write(&path, format!("{GOOD}\n\n")).unwrap();
+        assert!(words(&NewTokenFrom::File(path)).starts_with("2: "));
+    }
+
+    #[test]
+    fn each_bad_source_is_named_and_what_it_holds_is_not() {
+        let missing = words(&NewTokenFrom::File("/none/there".into()));
+        assert!(
+            missing.contains("file:/none/there") && missing.contains("No such file"),
+            "{missing}"
+        );
+        assert!(words(&NewTokenFrom::Env("KEYROLL_NO_SUCH".into())).contains("no such variable"));
+        assert!(words(&NewTokenFrom::Exec(vec!["false".into()])).contains("exit status: 1"));
+        let bad = words(&NewTokenFrom::Exec(vec![
+            "echo".into(),
+            "canary-with space".into(),
+        ]));
+        assert!(bad.starts_with("2: ") && !bad.contains("canary"), "{bad}");
+    }
+}

@@ -1,0 +1,156 @@
+//! `run`: reads, asks, then performs a plan over SSH or on the simulated fleet.
+
+use std::io::IsTerminal as _;
+
+use super::books::{self, Books};
+use super::session::Session;
+use super::trouble::Trouble;
+use super::{Desk, fleet, new_token, places, print};
+use crate::cli::{self, Pace};
+use crate::exit::Exit;
+use crate::facts::RunOptions;
+use crate::k3s::token;
+use crate::plan::{Plan, Request};
+use crate::wire::Become;
+
+pub(super) fn run(desk: &Desk, asked: &cli::Run) -> Result<Exit, Trouble> {
+    let mut books = books::read(&asked.books)?;
+    let plan = books.plan(&request(asked))?;
+    if asked.only.syntax_check {
+        return Ok(print(&format!(
+            "{} and {} are fine\n",
+            asked.books.playbook, asked.books.inventory
+        )));
+    }
+    if asked.only.list_hosts || asked.only.list_tasks {
+        return Ok(print(&list(&plan, asked.only.list_tasks)));
+    }
+    let options = options(asked)?;
+    fleet::lay_over(&mut books.inventory, &asked.reach)?;
+    let state = places::state(desk, asked.state_dir.as_ref())?;
+    if !confirmed(asked, &books, &plan)? {
+        return Err(Trouble::said(
+            Exit::Stopped,
+            "nothing was done",
+            "run the same command again, or with --check",
+        ));
+    }
+    let session = Session {
+        desk,
+        asked,
+        books,
+        options,
+        state,
+    };
+    runtime(&session)?.block_on(session.perform())
+}
+
+/// What is asked of the plan.
+pub(super) fn request(asked: &cli::Run) -> Request {
+    Request {
+        limit: asked.books.limit.clone(),
+        ..Request::default()
+    }
+}
+
+/// The plan with what the command line lays over it.
+pub(super) fn finish(mut plan: Plan, asked: &cli::Run) -> Plan {
+    for play in &mut plan.plays {
+        if asked.reach.r#become && play.r#become == Become::Login {
+            play.r#become = Become::Root;
+        }
+    }
+    plan
+}
+
+fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
+    let wrong = |why| {
+        Trouble::usage(
+            format!("--new-token-from: {why}"),
+            "see `keyroll run --help`",
+        )
+    };
+    let from = asked
+        .new_token_from
+        .as_ref()
+        .map(|from| from.get().map_err(wrong))
+        .transpose()?;
+    let given = from.as_ref().map(new_token::read).transpose()?;
+    let generated = token::generate().map_err(|error| {
+        Trouble::said(
+            Exit::Internal,
+            format!("no token can be made: {error}"),
+            "give one with --new-token-from",
+        )
+    })?;
+    Ok(RunOptions {
+        given,
+        generated,
+        run: places::run_id(),
+        expect_unmanaged: asked.expect_unmanaged.clone(),
+    })
+}
+
+/// A real run on real hosts asks once, on a terminal.
+fn confirmed(asked: &cli::Run, books: &Books, plan: &Plan) -> Result<bool, Trouble> {
+    let silent = asked.yes || asked.only.check || asked.json || books.sim.is_some();
+    if silent || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(true);
+    }
+    let hosts = books.inventory.hosts.len();
+    let terminal = console::Term::stderr();
+    let question = format!(
+        "perform {} plays on {hosts} hosts? [y/N] ",
+        plan.plays.len()
+    );
+    let wrong = |error: std::io::Error| {
+        Trouble::usage(
+            format!("no answer can be read: {error}"),
+            "answer with --yes",
+        )
+    };
+    terminal.write_str(&question).map_err(wrong)?;
+    let answer = terminal.read_line().map_err(wrong)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn list(plan: &Plan, tasks: bool) -> String {
+    let mut text = String::new();
+    for (index, play) in plan.plays.iter().enumerate() {
+        text.extend([format!("play #{} {}\n", index + 1, play.name)]);
+        if tasks {
+            let lines = play.tasks.iter().map(|task| format!("  {}\n", task.name));
+            text.extend(lines);
+        } else {
+            text.extend(
+                play.batches
+                    .iter()
+                    .flatten()
+                    .map(|host| format!("  {host}\n")),
+            );
+        }
+    }
+    text
+}
+
+/// Real hosts and a paced fleet live in real time; else time jumps to the next thing that happens.
+fn runtime(session: &Session<'_>) -> Result<tokio::runtime::Runtime, Trouble> {
+    let virtual_time = session.books.sim.is_some() && session.asked.pace.is_none();
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().start_paused(virtual_time);
+    builder.build().map_err(|error| {
+        Trouble::said(
+            Exit::Internal,
+            format!("no runtime can be made: {error}"),
+            "free some memory or file handles",
+        )
+    })
+}
+
+/// How fast the run's clock runs.
+pub(super) fn pace(pace: Option<Pace>) -> u32 {
+    match pace {
+        Some(Pace::Tenfold) => 10,
+        Some(Pace::Real) | None => 1,
+    }
+}

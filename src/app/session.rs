@@ -1,0 +1,190 @@
+//! One performance: lock, journal, screens, transport, engine, and the order in which they are let go.
+
+use std::collections::HashMap;
+use std::sync::{Arc, mpsc};
+
+use camino::Utf8PathBuf;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::books::Books;
+use super::fleet::{self, Way};
+use super::run::{finish, pace, request};
+use super::trouble::Trouble;
+use super::{Desk, places};
+use crate::cli;
+use crate::clock::Clock;
+use crate::engine::{Ended, Run, StopLevel, Title, raise_on_signals};
+use crate::event::Sink;
+use crate::exit::Exit;
+use crate::facts::{RunOptions, Scope};
+use crate::journal::{self, Journal, Lock};
+use crate::plan::{Plan, Request};
+use crate::playbook::Order;
+use crate::report::{Json, Lines, Verbosity, Writer};
+use crate::secret::Secret;
+use crate::steps::look::restart_order;
+
+/// When virtual time begins: 2026-01-01 00:00 UTC.
+const REHEARSAL: Timestamp = Timestamp::constant(1_767_225_600, 0);
+
+/// What a performance needs, read and checked.
+pub(super) struct Session<'a> {
+    pub(super) desk: &'a Desk,
+    pub(super) asked: &'a cli::Run,
+    pub(super) books: Books,
+    pub(super) options: RunOptions,
+    pub(super) state: Utf8PathBuf,
+}
+
+impl Session<'_> {
+    /// Performs; third signal leaves.
+    pub(super) async fn perform(self) -> Result<Exit, Trouble> {
+        let (raise, stop) = watch::channel(StopLevel::Run);
+        let clock = self.clock();
+        let way = self.way(clock)?;
+        let ended = tokio::select! {
+            biased;
+            ended = self.work(&way, clock, stop) => ended,
+            heard = raise_on_signals(raise) => Err(left(heard)),
+        };
+        let closed = way.close().await;
+        let exit = ended?.exit;
+        closed.map(|()| exit)
+    }
+
+    /// Virtual time always begins at the same moment, so that a rehearsal is the same each time.
+    fn clock(&self) -> Clock {
+        let paced = self.books.sim.is_none() || self.asked.pace.is_some();
+        let origin = if paced { Timestamp::now() } else { REHEARSAL };
+        Clock::starting_at(origin, pace(self.asked.pace))
+    }
+
+    fn way(&self, clock: Clock) -> Result<Way, Trouble> {
+        match &self.books.sim {
+            Some(spec) => Way::sim(spec, clock),
+            None => Way::ssh(
+                self.desk,
+                &self.asked.reach,
+                &self.books.inventory,
+                &self.state,
+            ),
+        }
+    }
+
+    async fn work(
+        &self,
+        way: &Way,
+        clock: Clock,
+        stop: watch::Receiver<StopLevel>,
+    ) -> Result<Ended, Trouble> {
+        let _lock = self.lock()?;
+        let journal = Journal::create(&self.state, &self.options.run)?;
+        let (learn, learned) = mpsc::channel();
+        self.teach(&learn);
+        let who = fleet::who(&self.books.inventory);
+        let scope = Scope::new(way.transport(), who, self.options.clone(), clock, learn);
+        let plan = self.plan(&scope).await?;
+        let run = Run {
+            plan: Arc::new(plan),
+            scope: Arc::new(scope),
+            learned,
+            journal: Box::new(journal),
+            screens: vec![self.screen()],
+            title: self.title(),
+            check: self.asked.only.check,
+            forks: self.asked.forks,
+            stop,
+        };
+        Ok(run.perform().await)
+    }
+
+    /// A dry run changes nothing and a fresh simulated fleet is nobody else's: only real runs lock.
+    fn lock(&self) -> Result<Option<Lock>, Trouble> {
+        if self.asked.only.check || self.books.sim.is_some() {
+            return Ok(None);
+        }
+        let who = fleet::who(&self.books.inventory);
+        let servers = who.servers.iter().map(|member| member.address.as_str());
+        Ok(Some(journal::lock(
+            &self.state,
+            servers,
+            &self.options.run,
+        )?))
+    }
+
+    /// Secrets that the inventory holds.
+    fn teach(&self, learn: &mpsc::Sender<Secret>) {
+        for secret in self.books.inventory.secrets() {
+            // The other end is held by the same function.
+            learn.send(secret).ok();
+        }
+    }
+
+    /// The plan, with the servers' own order looked up where a play asks for it.
+    async fn plan(&self, scope: &Scope) -> Result<Plan, Trouble> {
+        let plays = self.books.playbook.plays.iter().enumerate();
+        let asking: Vec<usize> = plays
+            .filter(|(_, play)| play.order == Order::JoinTargetFirst)
+            .map(|(index, _)| index)
+            .collect();
+        let orders = if asking.is_empty() {
+            HashMap::new()
+        } else {
+            let order = restart_order(scope).await?;
+            asking
+                .into_iter()
+                .map(|index| (index, order.clone()))
+                .collect()
+        };
+        let plan = self.books.plan(&Request {
+            orders,
+            ..request(self.asked)
+        })?;
+        for note in &plan.notes {
+            Writer::standard().talk(&format!("note: {note}")).ok();
+        }
+        Ok(finish(plan, self.asked))
+    }
+
+    fn screen(&self) -> Box<dyn Sink> {
+        let desk = self.desk;
+        if self.asked.json {
+            return Box::new(Json(Writer::standard()));
+        }
+        let moving = desk.out_is_terminal && desk.talk_is_terminal;
+        let paint = desk.paint(desk.out_is_terminal);
+        Box::new(Lines::new(
+            Writer::standard(),
+            paint,
+            Verbosity::of(self.asked.verbose),
+            moving,
+        ))
+    }
+
+    fn title(&self) -> Title {
+        let (again, really) = places::command_lines();
+        Title {
+            run: self.options.run.clone(),
+            playbook: self.asked.books.playbook.clone(),
+            inventory: self.asked.books.inventory.clone(),
+            again,
+            really,
+        }
+    }
+}
+
+fn left(heard: std::io::Result<()>) -> Trouble {
+    match heard {
+        Ok(()) => Trouble::said(
+            Exit::Stopped,
+            "left before the run had ended",
+            "run the same command again: keyroll looks first and goes on from where the cluster is",
+        ),
+        Err(error) => Trouble::said(
+            Exit::Internal,
+            format!("signals cannot be heard: {error}"),
+            "report this",
+        ),
+    }
+}

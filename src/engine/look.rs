@@ -1,0 +1,64 @@
+//! The facts that waits look at; the one file that knows which they are.
+
+use crate::facts::{
+    EtcdMember, FactError, Journal, Knocked, Overlay, Probe, Scope, Unit, UnitState,
+};
+use crate::k3s::knock::{Heard, Knock};
+use crate::model::HostName;
+use crate::steps::look::{Blind, Freshness, Seen};
+use crate::template::Vars;
+use crate::wire::Become;
+
+/// How many lines of a unit's journal are quoted.
+const LINES: u32 = 20;
+
+/// The unit as it is now.
+pub(super) async fn unit(
+    scope: &Scope,
+    host: &HostName,
+    unit: &str,
+) -> Result<UnitState, FactError> {
+    let name = unit.to_owned();
+    scope.look(host, Unit { name }).await
+}
+
+/// What the supervisor says to a secret.
+pub(super) async fn knock(
+    scope: &Scope,
+    host: &HostName,
+    knock: Knock,
+) -> Result<Heard, FactError> {
+    let heard = scope.look(host, Knocked(vec![knock])).await?;
+    let silence = || Heard::NotYet("there was no answer".to_owned());
+    Ok(heard.into_iter().next().unwrap_or_else(silence))
+}
+
+/// The revision of the etcd member on a host.
+pub(super) async fn revision(scope: &Scope, host: &HostName) -> Result<u64, FactError> {
+    let (root, vars, overlay) = (Become::Root, Vars::default(), Overlay::default());
+    let probe = Probe::new(host, &root, &vars, scope, &overlay);
+    let seen = Seen::look(&probe, host, Freshness::Lately).await;
+    let k3s = seen.map(|seen| seen.k3s).map_err(|blind| match blind {
+        Blind::Unasked(error) => error,
+        Blind::Faulty(fault) => FactError::Unreadable {
+            what: format!("the set-up of {host}"),
+            why: fault.what,
+        },
+    })?;
+    let member = scope.look(host, EtcdMember { k3s }).await?;
+    let unreadable = || FactError::Unreadable {
+        what: format!("the etcd revision of {host}"),
+        why: member.said.clone(),
+    };
+    member.revision.ok_or_else(unreadable)
+}
+
+/// The last lines of a unit's journal.
+pub(super) async fn journal(
+    scope: &Scope,
+    host: &HostName,
+    unit: &str,
+) -> Result<Vec<String>, FactError> {
+    let unit = unit.to_owned();
+    scope.look(host, Journal { unit, lines: LINES }).await
+}

@@ -1,0 +1,100 @@
+//! Carries out operations: the only place that changes a host.
+
+use std::time::Duration;
+
+use super::{Shared, failure, wait};
+use crate::event::Failure;
+use crate::op::{Act, Op};
+use crate::wire::{Batch, Change, Request, Response, TransportError};
+
+/// How long a change of a file may take.
+const FILE: Duration = Duration::from_secs(30);
+
+/// What the host needs to kill a command at its deadline, and the network to say so.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How often a change is sent that was never started.
+const SENDINGS: u32 = 3;
+
+/// How an operation ended.
+pub(super) enum Performed {
+    /// As it should.
+    Done,
+    /// The host said no, or a wait ran out.
+    Failed(Failure),
+    /// The connection was lost: look, never repeat blindly.
+    Unknown(String),
+}
+
+/// After this time the operation has ended on the host, whatever became of the connection.
+pub(super) fn deadline(op: &Op) -> Duration {
+    match &op.act {
+        Act::Run { command, .. } => command.timeout + GRACE,
+        Act::WriteFile(_) | Act::Rename { .. } | Act::Remove { .. } => FILE,
+        Act::Wait(wait) => wait.timeout,
+    }
+}
+
+/// Carries out one operation. Its line must be on disk before.
+pub(super) async fn perform(shared: &Shared, op: &Op) -> Performed {
+    let change = match &op.act {
+        Act::Run { command, .. } => Change::Run(command.clone()),
+        Act::WriteFile(file) => Change::WriteFile(file.clone()),
+        Act::Rename { from, to } => Change::Rename {
+            from: from.clone(),
+            to: to.clone(),
+        },
+        Act::Remove { path } => Change::Remove { path: path.clone() },
+        Act::Wait(wait) => return wait::until(shared, op, wait).await,
+    };
+    let batch = Batch {
+        r#become: op.r#become.clone(),
+        requests: vec![Request::Change(change)],
+    };
+    let answer = send(shared, op, &batch).await;
+    shared.scope.changed(&op.on);
+    match answer {
+        Ok(responses) => judge(op, responses.first()),
+        Err(error @ TransportError::Unknown { .. }) => Performed::Unknown(error.to_string()),
+        Err(error) => Performed::Failed(failure::of_transport(&error)),
+    }
+}
+
+/// Sends a change; sends it again only when nothing of it was started.
+async fn send(shared: &Shared, op: &Op, batch: &Batch) -> Result<Vec<Response>, TransportError> {
+    let clock = &shared.scope.clock;
+    let mut pause = Duration::from_secs(1);
+    for _ in 1..SENDINGS {
+        match shared.scope.transport.exec(&op.on, batch).await {
+            Err(TransportError::NotStarted { .. }) => clock.sleep(pause).await,
+            answer => return answer,
+        }
+        pause *= 3;
+    }
+    shared.scope.transport.exec(&op.on, batch).await
+}
+
+fn judge(op: &Op, response: Option<&Response>) -> Performed {
+    match response {
+        Some(Response::Done) => Performed::Done,
+        Some(Response::Ran(ran)) if ran.status == 0 && !ran.timed_out => Performed::Done,
+        Some(Response::Ran(ran) | Response::Failed(ran)) => {
+            Performed::Failed(failure::of_ran(&doing(op), ran))
+        }
+        _ => Performed::Unknown(format!(
+            "{}: the answer to `{}` does not fit it",
+            op.on, op.why
+        )),
+    }
+}
+
+/// What an operation does, for people.
+fn doing(op: &Op) -> String {
+    match &op.act {
+        Act::Run { command, .. } => format!("`{}`", command.argv.join(" ")),
+        Act::WriteFile(file) => format!("writing {}", file.path),
+        Act::Rename { from, to } => format!("renaming {from} to {to}"),
+        Act::Remove { path } => format!("removing {path}"),
+        Act::Wait(_) => op.why.clone(),
+    }
+}

@@ -1,0 +1,142 @@
+//! The one edge between the loop and the sinks: numbers, dates, redacts, counts and writes events.
+
+use std::sync::mpsc::Receiver;
+
+use tokio::sync::oneshot;
+
+use super::{Ended, Title};
+use crate::clock::Clock;
+use crate::engine::bus::Message;
+use crate::engine::redact::Redactor;
+use crate::engine::stop::StopLevel;
+use crate::engine::tally::Tally;
+use crate::engine::texts;
+use crate::event::{Event, EventKind, Failure, Sink};
+use crate::exit::Exit;
+use crate::facts::RunOptions;
+use crate::model::TaskKey;
+use crate::secret::Secret;
+
+/// Events on their way to the sinks.
+pub(super) struct Ledger {
+    journal: Box<dyn Sink>,
+    screens: Vec<Box<dyn Sink>>,
+    learned: Receiver<Secret>,
+    clock: Clock,
+    redactor: Redactor,
+    tally: Tally,
+    seq: u64,
+    queued: Vec<Event>,
+    waiting: Vec<oneshot::Sender<()>>,
+    broken: Option<String>,
+}
+
+impl Ledger {
+    pub(super) fn new(
+        journal: Box<dyn Sink>,
+        screens: Vec<Box<dyn Sink>>,
+        learned: Receiver<Secret>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            journal,
+            screens,
+            learned,
+            clock,
+            redactor: Redactor::default(),
+            tally: Tally::default(),
+            seq: 0,
+            queued: Vec::new(),
+            waiting: Vec::new(),
+            broken: None,
+        }
+    }
+
+    /// Learns the secrets that the operator gave or that were made for the run.
+    pub(super) fn learn(&mut self, options: &RunOptions) {
+        for secret in options.given.iter().chain([&options.generated]) {
+            self.redactor.learn(secret);
+        }
+    }
+
+    /// Queues an event.
+    pub(super) fn add(&mut self, kind: EventKind) {
+        let at = self.clock.now();
+        self.queued.push(Event {
+            seq: self.seq,
+            at,
+            kind,
+        });
+        self.seq += 1;
+    }
+
+    /// Whether the journal can no longer be written.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    /// Writes what tasks said, then lets them go on.
+    pub(super) fn write_all(&mut self, messages: impl Iterator<Item = Message>) {
+        for Message { kind, written } in messages {
+            self.add(kind);
+            self.waiting.push(written);
+        }
+        self.write();
+    }
+
+    /// Writes what has queued up: first the journal, synced, then the screens. Dropped acks end their tasks.
+    pub(super) fn write(&mut self) {
+        while let Ok(secret) = self.learned.try_recv() {
+            self.redactor.learn(&secret);
+        }
+        let mut events = std::mem::take(&mut self.queued);
+        let waiting = std::mem::take(&mut self.waiting);
+        if events.is_empty() {
+            return;
+        }
+        for event in &mut events {
+            texts::redact(event, &self.redactor);
+            self.tally.count(&event.kind);
+        }
+        if self.broken.is_none() {
+            match self.journal.on_events(&events) {
+                Ok(()) => waiting.into_iter().for_each(|task| {
+                    // A task that was cut at its deadline no longer listens.
+                    task.send(()).ok();
+                }),
+                Err(error) => self.broken = Some(error.to_string()),
+            }
+        }
+        // A screen that is gone, such as a closed pipe, is no reason to stop in the middle of a cluster.
+        self.screens
+            .retain_mut(|screen| screen.on_events(&events).is_ok());
+    }
+
+    /// Writes the last event.
+    pub(super) fn end(mut self, check: bool, level: StopLevel, title: &Title) -> Ended {
+        if let Some(why) = &self.broken {
+            let failure = Failure {
+                what: vec![format!("the journal could not be written: {why}")],
+                next: vec![
+                    "make room for the journal or name another place with --state-dir".to_owned(),
+                ],
+                exit: Exit::Journal,
+            };
+            let (key, failure) = (TaskKey("journal".to_owned()), Some(failure));
+            self.tally.count(&EventKind::GateEnded { key, failure });
+        }
+        let (exit, summary) =
+            std::mem::take(&mut self.tally).end(check, level, &title.again, &title.really);
+        self.add(EventKind::RunEnded {
+            exit,
+            summary: summary.clone(),
+        });
+        self.write();
+        let exit = if self.broken.is_some() {
+            Exit::Journal
+        } else {
+            exit
+        };
+        Ended { exit, summary }
+    }
+}

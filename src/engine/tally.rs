@@ -1,0 +1,98 @@
+//! Counts what the summary says. Reads redacted events only, so that it holds no secret.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::stop::StopLevel;
+use crate::event::{EventKind, Failure, OpOutcome, Summary, TaskOutcome};
+use crate::exit::Exit;
+use crate::model::{HostName, TaskKey};
+
+/// Counts of a run under way.
+#[derive(Default)]
+pub(super) struct Tally {
+    summary: Summary,
+    changed: BTreeSet<HostName>,
+    noted: HashSet<String>,
+    under_way: HashMap<TaskKey, HostName>,
+    proposed: bool,
+    not_known: bool,
+}
+
+impl Tally {
+    /// Takes one event.
+    pub(super) fn count(&mut self, kind: &EventKind) {
+        match kind {
+            EventKind::OpStarted { key, op, .. } if op.act.changes() => {
+                self.under_way.insert(key.clone(), op.on.clone());
+            }
+            EventKind::OpEnded { key, outcome, .. } => {
+                let host = self.under_way.remove(key);
+                if !matches!(outcome, OpOutcome::Failed(_)) {
+                    self.changed.extend(host);
+                }
+            }
+            EventKind::Proposed { ops, not_known, .. } => {
+                self.proposed |= !ops.is_empty();
+                self.not_known |= !not_known.is_empty();
+                let changing = ops.iter().filter(|op| op.act.changes());
+                self.changed.extend(changing.map(|op| op.on.clone()));
+            }
+            EventKind::Note { text, .. } if self.noted.insert(text.clone()) => {
+                self.summary.notes.push(text.clone());
+            }
+            EventKind::TaskEnded { key, outcome, .. } => self.count_task(key, outcome),
+            EventKind::GateEnded {
+                key,
+                failure: Some(failure),
+            } => self.root(key, failure),
+            _ => {}
+        }
+    }
+
+    fn count_task(&mut self, key: &TaskKey, outcome: &TaskOutcome) {
+        match outcome {
+            TaskOutcome::Satisfied => self.summary.satisfied += 1,
+            TaskOutcome::Changed => self.summary.changed += 1,
+            TaskOutcome::NotApplicable => {}
+            TaskOutcome::Skipped { .. } => self.summary.skipped += 1,
+            TaskOutcome::Failed(failure) => {
+                self.summary.failed += 1;
+                self.root(key, failure);
+            }
+        }
+    }
+
+    fn root(&mut self, key: &TaskKey, failure: &Failure) {
+        self.summary.roots.push((key.clone(), failure.clone()));
+    }
+
+    /// The end: exit number and summary. `again` is the command that was given, `really` the same without `--check`.
+    pub(super) fn end(
+        mut self,
+        check: bool,
+        level: StopLevel,
+        again: &str,
+        really: &str,
+    ) -> (Exit, Summary) {
+        self.summary.changed_hosts = self.changed.into_iter().collect();
+        let stopped = (level > StopLevel::Run).then_some(Exit::Stopped);
+        let roots = self.summary.roots.iter().map(|(_, failure)| failure.exit);
+        let found = (check && self.proposed).then_some(Exit::WorkFound);
+        let exit = Exit::first_of(roots.chain(stopped).chain(found));
+        self.summary.next = match (exit, check) {
+            (Exit::Fine, true) if self.not_known => {
+                format!("nothing to be done; some answers are not known yet: {really}")
+            }
+            (Exit::Fine, true) => "nothing to be done".to_owned(),
+            (Exit::Fine, false) => "nothing is left to do".to_owned(),
+            (Exit::WorkFound, _) => really.to_owned(),
+            (Exit::Stopped, _) => {
+                format!("run the same command to go on; keyroll looks first: {again}")
+            }
+            _ => format!(
+                "fix what is named above, then run the same command again: keyroll looks first and goes on from where the cluster is: {again}"
+            ),
+        };
+        (exit, self.summary)
+    }
+}

@@ -1,0 +1,278 @@
+//! What each host inherits: from `all`, from groups by depth and then by name, from itself.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use indexmap::{IndexMap, IndexSet};
+use minijinja::Value;
+
+use super::raw::{Raw, RawGroup, RawHost, VarMap};
+use super::{Host, Inventory, connect};
+use crate::model::{GroupName, HostName};
+use crate::source::{Problem, Problems};
+use crate::template::{LazyVars, Vars};
+
+/// Builds the inventory, or says all that is wrong with it.
+pub(super) fn build(mut raw: Raw<'_>) -> Result<Inventory, Problems> {
+    // Below a mistake of syntax nothing was read, and all else would be its echo.
+    if raw.problems.errors() > 0 && raw.hosts.is_empty() {
+        return Err(raw.problems);
+    }
+    adopt(&mut raw);
+    let depths = depths(&mut raw)?;
+    let members = members(&raw, &depths);
+    let hosts = hosts(&mut raw, &depths, &members);
+    if raw.hosts.is_empty() {
+        let help = "add a host below `hosts:` of a group";
+        raw.problem(
+            "inventory::empty",
+            "the inventory has no hosts",
+            (0, 0).into(),
+            help,
+        );
+    }
+    if raw.problems.errors() == 0 {
+        warn(&mut raw, &members);
+    }
+    let groups = members
+        .into_iter()
+        .filter_map(|(name, hosts)| Some((GroupName::new(&name).ok()?, hosts)))
+        .collect();
+    if raw.problems.errors() > 0 {
+        return Err(raw.problems);
+    }
+    Ok(Inventory {
+        hosts,
+        groups,
+        warnings: raw.problems,
+    })
+}
+
+/// Hosts in no group but `all` belong to `ungrouped`; groups without a parent to `all`.
+fn adopt(raw: &mut Raw<'_>) {
+    let grouped: IndexSet<HostName> = raw
+        .groups
+        .iter()
+        .filter(|(name, _)| *name != "all" && *name != "ungrouped")
+        .flat_map(|(_, group)| group.hosts.iter().cloned())
+        .collect();
+    let lonely: Vec<HostName> = raw
+        .hosts
+        .keys()
+        .filter(|host| !grouped.contains(*host))
+        .cloned()
+        .collect();
+    if let Some(ungrouped) = raw.groups.get_mut("ungrouped") {
+        ungrouped.hosts.retain(|host| !grouped.contains(host));
+        ungrouped.hosts.extend(lonely);
+    }
+}
+
+type Depths = HashMap<String, usize>;
+
+/// How far each group is from `all`, by the longest way. A circle is an error.
+fn depths(raw: &mut Raw<'_>) -> Result<Depths, Problems> {
+    let mut depths: Depths = raw.groups.keys().map(|name| (name.clone(), 1)).collect();
+    depths.insert("all".to_owned(), 0);
+    for _ in 0..=raw.groups.len() {
+        if !deepen(raw, &mut depths) {
+            return Ok(depths);
+        }
+    }
+    let deepest = raw
+        .groups
+        .iter()
+        .max_by_key(|(name, _)| depths.get(*name).copied());
+    let (name, at) = deepest.map_or(("all", (0, 0).into()), |(name, group)| {
+        (name.as_str(), group.at.unwrap_or((0, 0).into()))
+    });
+    let what = format!("group `{name}` is among its own children");
+    raw.problem(
+        "inventory::circle",
+        what,
+        at,
+        "remove one of the `children` entries",
+    );
+    Err(std::mem::take(&mut raw.problems))
+}
+
+/// One round; whether anything moved.
+fn deepen(raw: &Raw<'_>, depths: &mut Depths) -> bool {
+    let mut moved = false;
+    for (name, group) in &raw.groups {
+        let depth = depths.get(name).copied().unwrap_or(1);
+        for child in group.children.keys() {
+            let below = depths.entry(child.clone()).or_insert(1);
+            if *below < depth + 1 {
+                *below = depth + 1;
+                moved = true;
+            }
+        }
+    }
+    moved
+}
+
+type Members = IndexMap<String, IndexSet<HostName>>;
+
+/// Every group with all hosts below it, in the order of the file. Deepest first, so that children are known.
+fn members(raw: &Raw<'_>, depths: &Depths) -> Members {
+    let mut order: Vec<(&String, &RawGroup)> = raw.groups.iter().collect();
+    order.sort_by_key(|(name, _)| std::cmp::Reverse(depths.get(*name).copied()));
+    let mut found: HashMap<&String, IndexSet<usize>> = HashMap::new();
+    for (name, group) in order {
+        let own = group
+            .hosts
+            .iter()
+            .filter_map(|host| raw.hosts.get_index_of(host));
+        let mut all: IndexSet<usize> = own.collect();
+        for child in group.children.keys() {
+            all.extend(found.get(child).into_iter().flatten());
+        }
+        if name == "all" {
+            all = (0..raw.hosts.len()).collect();
+        }
+        all.sort_unstable();
+        found.insert(name, all);
+    }
+    let host = |index: &usize| raw.hosts.get_index(*index).map(|(name, _)| name.clone());
+    raw.groups
+        .keys()
+        .map(|name| {
+            (
+                name.clone(),
+                found
+                    .get(name)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(host)
+                    .collect(),
+            )
+        })
+        .collect()
+}
+
+fn warn(raw: &mut Raw<'_>, members: &Members) {
+    let empty: Vec<_> = raw
+        .groups
+        .iter()
+        .filter(|(name, group)| {
+            group.at.is_some() && members.get(*name).is_none_or(IndexSet::is_empty)
+        })
+        .filter_map(|(name, group)| Some((name.clone(), group.at?)))
+        .collect();
+    for (name, at) in empty {
+        if name != "all" && name != "ungrouped" {
+            warning(
+                raw,
+                format!("group `{name}` has no hosts"),
+                at,
+                "add hosts, or remove the group",
+            );
+        }
+    }
+    let lonely: Vec<_> = members
+        .get("ungrouped")
+        .into_iter()
+        .flatten()
+        .filter_map(|host| Some((host.clone(), raw.hosts.get(host)?.at?)))
+        .collect();
+    for (host, at) in lonely {
+        let help = "put it into `server` or `agent`, or it is only part of `all`";
+        warning(raw, format!("host `{host}` is in no group"), at, help);
+    }
+}
+
+fn warning(raw: &mut Raw<'_>, what: String, at: crate::source::SourceSpan, help: &str) {
+    let problem = Problem::new("inventory::odd", what).at(&raw.source.shown, at);
+    raw.problems.push(problem.help(help).warning());
+}
+
+fn hosts(raw: &mut Raw<'_>, depths: &Depths, members: &Members) -> IndexMap<HostName, Host> {
+    let groups = groups_of_hosts(raw, depths, members);
+    let every_group: Value = members
+        .iter()
+        .map(|(name, hosts)| {
+            let hosts: Value = hosts
+                .iter()
+                .map(|host| Value::from(host.as_str()))
+                .collect();
+            (name.as_str(), hosts)
+        })
+        .collect();
+    let mut places: Vec<VarMap> = Vec::with_capacity(raw.hosts.len());
+    let mut base: HashMap<String, Vars> = HashMap::with_capacity(raw.hosts.len());
+    for ((name, host), groups) in raw.hosts.iter().zip(&groups) {
+        let merged = merged(raw, host, groups);
+        let mut vars: BTreeMap<String, Value> = merged
+            .iter()
+            .map(|(k, v)| (k.clone(), v.value.clone()))
+            .collect();
+        identify(&mut vars, name, groups);
+        vars.insert("groups".to_owned(), every_group.clone());
+        base.insert(name.to_string(), Arc::new(vars));
+        places.push(merged);
+    }
+    let hostvars = Value::from_object(LazyVars(base.clone()));
+    let mut hosts = IndexMap::with_capacity(raw.hosts.len());
+    for (name, places) in raw.hosts.keys().zip(&places) {
+        let mut vars = base
+            .get(name.as_str())
+            .map(|vars| BTreeMap::clone(vars))
+            .unwrap_or_default();
+        vars.insert("hostvars".to_owned(), hostvars.clone());
+        let vars = Arc::new(vars);
+        let connect = connect::read(places, &vars, &mut raw.problems);
+        hosts.insert(name.clone(), Host { vars, connect });
+    }
+    hosts
+}
+
+fn identify(vars: &mut BTreeMap<String, Value>, name: &HostName, groups: &[&str]) {
+    let short = name.as_str().split('.').next().unwrap_or_default();
+    let mut names: Vec<&str> = groups
+        .iter()
+        .copied()
+        .filter(|group| *group != "all")
+        .collect();
+    names.sort_unstable();
+    vars.insert("inventory_hostname".to_owned(), name.as_str().into());
+    vars.insert("inventory_hostname_short".to_owned(), short.into());
+    vars.insert(
+        "group_names".to_owned(),
+        names.into_iter().map(Value::from).collect(),
+    );
+}
+
+/// The groups of each host, weakest first, hosts by index.
+fn groups_of_hosts<'m>(raw: &Raw<'_>, depths: &Depths, members: &'m Members) -> Vec<Vec<&'m str>> {
+    let mut order: Vec<(&'m String, &'m IndexSet<HostName>)> = members.iter().collect();
+    order.sort_by_key(|(name, _)| (depths.get(*name).copied(), *name));
+    let mut groups: Vec<Vec<&str>> = vec![Vec::new(); raw.hosts.len()];
+    for (name, hosts) in order {
+        for host in hosts {
+            if let Some(list) = raw
+                .hosts
+                .get_index_of(host)
+                .and_then(|index| groups.get_mut(index))
+            {
+                list.push(name);
+            }
+        }
+    }
+    groups
+}
+
+/// The variables of a host: inventory groups, `group_vars`, the host's own, `host_vars`; later ones win.
+fn merged(raw: &Raw<'_>, host: &RawHost, groups: &[&str]) -> VarMap {
+    let groups: Vec<&RawGroup> = groups
+        .iter()
+        .filter_map(|name| raw.groups.get(*name))
+        .collect();
+    let layers = groups.iter().map(|group| &group.vars);
+    let layers = layers.chain(groups.iter().map(|group| &group.file_vars));
+    let mut vars = VarMap::new();
+    for layer in layers.chain([&host.vars, &host.file_vars]) {
+        vars.extend(layer.iter().map(|(name, var)| (name.clone(), var.clone())));
+    }
+    vars
+}

@@ -1,0 +1,147 @@
+//! `ansible_*` variables that say how a host is reached.
+
+use super::Connect;
+use super::raw::{Var, VarMap};
+use crate::source::{Problem, Problems};
+use crate::template::{Vars, is_template, render_text};
+
+/// Reads a host's connection. `places` holds the same variables as `vars`, with their places.
+pub(super) fn read(places: &VarMap, vars: &Vars, problems: &mut Problems) -> Connect {
+    let mut reader = Reader {
+        places,
+        vars,
+        problems,
+    };
+    reader.connection();
+    Connect {
+        address: reader.text(&["ansible_host", "ansible_ssh_host"]),
+        port: reader.port(),
+        user: reader.text(&["ansible_user", "ansible_ssh_user"]),
+        private_key: reader.text(&["ansible_ssh_private_key_file", "ansible_private_key_file"]),
+        args: reader.arguments(),
+        become_password: reader
+            .text(&[
+                "ansible_become_password",
+                "ansible_become_pass",
+                "ansible_sudo_pass",
+            ])
+            .map(crate::secret::Secret::new),
+    }
+}
+
+struct Reader<'a> {
+    places: &'a VarMap,
+    vars: &'a Vars,
+    problems: &'a mut Problems,
+}
+
+impl<'a> Reader<'a> {
+    fn find(&self, names: &[&str]) -> Option<(String, &'a Var)> {
+        let places = self.places;
+        names
+            .iter()
+            .find_map(|name| Some(((*name).to_owned(), places.get(*name)?)))
+    }
+
+    fn problem(&mut self, var: &Var, what: impl Into<String>, help: &str) {
+        let problem = Problem::new("inventory::connect", what).at(&var.text, var.at);
+        self.problems.push(problem.help(help));
+    }
+
+    fn text(&mut self, names: &[&str]) -> Option<String> {
+        let (name, var) = self.find(names)?;
+        let text = match var.value.as_str() {
+            Some(text) if is_template(text) => match render_text(text, self.vars) {
+                Ok(text) => text,
+                Err(error) => {
+                    self.problem(
+                        var,
+                        format!("`{name}`: {error}"),
+                        "connections are read before any host is asked",
+                    );
+                    return None;
+                }
+            },
+            Some(text) => text.to_owned(),
+            None if var.value.is_none() => return None,
+            None if matches!(var.value.kind(), minijinja::value::ValueKind::Number) => {
+                var.value.to_string()
+            }
+            None => {
+                self.problem(var, format!("`{name}` is a text"), "write a text");
+                return None;
+            }
+        };
+        if text.is_empty()
+            || text.contains(['\n', '\0'])
+            || text.starts_with('-') && name == "ansible_host"
+        {
+            self.problem(
+                var,
+                format!("`{name}` cannot be used as it is"),
+                "write one line that is not empty",
+            );
+            return None;
+        }
+        Some(text)
+    }
+
+    fn port(&mut self) -> Option<u16> {
+        let names = ["ansible_port", "ansible_ssh_port"];
+        let text = self.text(&names)?;
+        let port = text.parse().ok().filter(|port| *port > 0);
+        if port.is_none()
+            && let Some((name, var)) = self.find(&names)
+        {
+            self.problem(
+                var,
+                format!("`{name}` is a port, not `{text}`"),
+                "a port is a number from 1 to 65535",
+            );
+        }
+        port
+    }
+
+    fn arguments(&mut self) -> Vec<String> {
+        let mut arguments = Vec::new();
+        for name in ["ansible_ssh_common_args", "ansible_ssh_extra_args"] {
+            let Some((_, var)) = self.find(&[name]) else {
+                continue;
+            };
+            if var
+                .value
+                .as_str()
+                .is_some_and(|text| text.trim().is_empty())
+            {
+                continue;
+            }
+            let Some(text) = self.text(&[name]) else {
+                continue;
+            };
+            match shlex::split(&text) {
+                Some(words) => arguments.extend(words),
+                None => self.problem(
+                    var,
+                    format!("`{name}` has a quote that is not closed"),
+                    "close the quote",
+                ),
+            }
+        }
+        arguments
+    }
+
+    fn connection(&mut self) {
+        if let Some((name, var)) = self.find(&["ansible_connection"])
+            && !matches!(
+                var.value.as_str(),
+                Some("ssh" | "smart" | "paramiko" | "paramiko_ssh")
+            )
+        {
+            self.problem(
+                var,
+                format!("`{name}` can only be `ssh`"),
+                "keyroll reaches every host by ssh, also the one that it runs on",
+            );
+        }
+    }
+}

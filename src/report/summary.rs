@@ -1,0 +1,92 @@
+//! The end of a run on the screen: counts, roots, the next command, the exit number.
+
+use std::io;
+
+use super::Lines;
+use super::lines::{count, names};
+use crate::event::Summary;
+use crate::exit::Exit;
+
+/// So many roots are shown in full; the journal has all.
+const ROOTS: usize = 20;
+
+impl Lines {
+    /// Shows the last event.
+    pub(super) fn end(&mut self, exit: Exit, summary: &Summary) -> io::Result<()> {
+        self.counts(summary)?;
+        self.hosts(summary)?;
+        self.notes(summary)?;
+        self.roots(summary)?;
+        self.writer.result(&format!("next: {}", summary.next))?;
+        let meaning = Exit::TABLE
+            .iter()
+            .find(|(end, _)| *end == exit)
+            .map_or("", |(_, meaning)| meaning);
+        let words = format!("exit {}: {meaning}", exit.number());
+        let fine = matches!(exit, Exit::Fine | Exit::WorkFound);
+        let words = if fine {
+            self.paint.green(&words)
+        } else {
+            self.paint.red(&words)
+        };
+        self.writer.result(&words)
+    }
+
+    fn counts(&mut self, summary: &Summary) -> io::Result<()> {
+        let Summary {
+            satisfied,
+            changed,
+            failed,
+            skipped,
+            ..
+        } = summary;
+        let did = if self.check {
+            "would change something"
+        } else {
+            "changed something"
+        };
+        self.writer.result("")?;
+        self.writer.result(&format!(
+            "{} {did}, {satisfied} had nothing to do, {failed} failed, {skipped} skipped",
+            count(*changed, "task", "tasks")
+        ))
+    }
+
+    fn hosts(&mut self, summary: &Summary) -> io::Result<()> {
+        if summary.changed_hosts.is_empty() {
+            return Ok(());
+        }
+        let number = summary.changed_hosts.len();
+        let did = if self.check {
+            "would be changed"
+        } else {
+            "changed"
+        };
+        let hosts = names(&summary.changed_hosts);
+        self.writer.result(&format!(
+            "{} {did}: {hosts}",
+            count(number, "host", "hosts")
+        ))
+    }
+
+    fn notes(&mut self, summary: &Summary) -> io::Result<()> {
+        for note in &summary.notes {
+            self.writer.result(&format!("note: {note}"))?;
+        }
+        Ok(())
+    }
+
+    fn roots(&mut self, summary: &Summary) -> io::Result<()> {
+        for (key, failure) in summary.roots.iter().take(ROOTS) {
+            let wrong = self.paint.red("went wrong");
+            self.writer.result(&format!("{wrong}: {key}"))?;
+            self.failure(failure)?;
+        }
+        match summary.roots.len().saturating_sub(ROOTS) {
+            0 => Ok(()),
+            more => self
+                .writer
+                .result(&format!("and {more} more; the journal has all of them")),
+        }
+    }
+}

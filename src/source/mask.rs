@@ -1,0 +1,138 @@
+//! Keeps values of secret keys out of diagnostics, which show lines of the text.
+//!
+//! Works on lines and not on the tree, so that it also holds for a text that cannot be parsed.
+
+/// Whether a variable of this name holds a secret: `token`, `k3s_token`, `ansible_become_password`, …
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["token", "password", "pass", "secret"].iter().any(|word| {
+        name.strip_suffix(word)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with(['_', '-']))
+    })
+}
+
+/// The text with every value of a secret key as stars, byte for byte as long as before. Names in `open` are no
+/// secrets as long as they stand before a map or nothing: steps such as `k3s_token`.
+#[must_use]
+pub fn mask(text: &str, open: &[&str]) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut below: Option<usize> = None;
+    for line in text.split_inclusive('\n') {
+        let indent = line.len() - line.trim_start_matches([' ', '-']).len();
+        let shown = match below {
+            Some(depth) if indent > depth || line.trim().is_empty() => indent,
+            _ => {
+                let secret = secret_at(line, open);
+                below = secret.map(|_| indent);
+                secret.unwrap_or(line.len())
+            }
+        };
+        masked.push_str(line.get(..shown).unwrap_or_default());
+        masked.extend(
+            line.get(shown..)
+                .unwrap_or_default()
+                .chars()
+                .flat_map(stars),
+        );
+    }
+    masked
+}
+
+fn stars(c: char) -> impl Iterator<Item = char> {
+    let (c, count) = if c.is_whitespace() {
+        (c, 1)
+    } else {
+        ('*', c.len_utf8())
+    };
+    std::iter::repeat_n(c, count)
+}
+
+/// Where the first secret value of the line begins.
+fn secret_at(line: &str, open: &[&str]) -> Option<usize> {
+    let content = line.split(" #").next().unwrap_or(line);
+    content
+        .match_indices([':', '='])
+        .map(|(at, _)| at)
+        .find(|at| {
+            let (before, after) = content.split_at(*at);
+            let before = before.trim_end().trim_end_matches(['"', '\'']);
+            let name = before
+                .rsplit(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'))
+                .next()
+                .unwrap_or_default();
+            let value = after.get(1..).unwrap_or_default().trim_start();
+            let is_step =
+                open.contains(&name) && (value.is_empty() || value.starts_with(['{', '&', '*']));
+            is_secret_name(name) && !is_step
+        })
+        .map(|at| at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_secret_name, mask};
+
+    #[test]
+    fn a_secret_name_is_known_by_its_last_word() {
+        for name in [
+            "token",
+            "k3s_token",
+            "ansible_become_password",
+            "ansible_sudo_pass",
+            "K3S_TOKEN",
+        ] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in ["tokens", "token_file", "bypass", "user"] {
+            assert!(!is_secret_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_secret_value_is_starred_and_nothing_moves() {
+        let text = "a: 1\ntoken: \"häm mer\" # x\nb: {k3s_token: x, c: d}\n";
+        let masked = mask(text, &[]);
+        assert_eq!(masked.len(), text.len());
+        assert_eq!(
+            masked,
+            "a: 1\ntoken: ***** **** * *\nb: {k3s_token: ** ** **\n"
+        );
+    }
+
+    #[test]
+    fn a_block_below_a_secret_key_is_starred_to_its_end() {
+        let masked = mask("x:\n  token: |\n    one\n\n    two\n  b: c\n", &[]);
+        assert_eq!(masked, "x:\n  token: *\n    ***\n\n    ***\n  b: c\n");
+    }
+
+    #[test]
+    fn a_text_on_the_line_below_is_starred() {
+        assert_eq!(mask("token:\n  one\nb: c\n", &[]), "token:\n  ***\nb: c\n");
+        assert_eq!(mask("token: # why\n  one\n", &[]), "token: * ***\n  ***\n");
+    }
+
+    #[test]
+    fn a_step_of_such_a_name_stays_readable() {
+        let text = "- k3s_token: { state: staged }\n";
+        assert_eq!(mask(text, &["k3s_token"]), text);
+        let text = "- k3s_token:\n    state: staged\n";
+        assert_eq!(mask(text, &["k3s_token"]), text);
+    }
+
+    #[test]
+    fn a_variable_called_like_a_step_is_starred() {
+        assert_eq!(
+            mask("vars: {k3s_token: abc}\n", &["k3s_token"]),
+            "vars: {k3s_token: ****\n"
+        );
+    }
+
+    #[test]
+    fn an_ini_line_is_starred_too() {
+        assert_eq!(
+            mask("h1 ansible_become_password=abc port=1\n", &[]),
+            "h1 ansible_become_password=*** ******\n"
+        );
+    }
+}

@@ -1,0 +1,212 @@
+//! Requests about files.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{file, folder, perform, ran, write};
+use crate::secret::Content;
+use crate::wire::{Change, FileKind, Owner, Query, Request, Response};
+
+fn entries(folder: &Utf8Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_written_file_is_whole_has_its_mode_and_leaves_nothing_beside_it() {
+    let (_dir, folder) = folder();
+    let path = folder.join("sub dir/it's $HOME");
+    let mut first = file(&path, b"\0one\xff\n");
+    first.make_parent = true;
+    let mut second = file(&path, b"");
+    second.owner = Owner::Like(path.clone());
+    second.mode = 0o600;
+    assert_eq!(perform(vec![write(first.clone())]), [Response::Done]);
+    assert_eq!(std::fs::read(&path).unwrap(), b"\0one\xff\n");
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+        0o640
+    );
+    assert_eq!(
+        std::fs::metadata(folder.join("sub dir"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o7777,
+        0o700
+    );
+    assert_eq!(perform(vec![write(second)]), [Response::Done]);
+    assert_eq!(std::fs::read(&path).unwrap(), b"");
+    assert_eq!(entries(&folder.join("sub dir")), ["it's $HOME"]);
+}
+
+#[test]
+fn a_write_keeps_the_owner_of_the_file_it_is_like() {
+    let (_dir, folder) = folder();
+    let model = folder.join("model");
+    std::fs::write(&model, "").unwrap();
+    // Only root can give a file away; another user's file is then simply his own.
+    std::os::unix::fs::chown(&model, Some(65534), Some(65534)).ok();
+    let mut copy = file(&folder.join("copy"), b"x");
+    copy.owner = Owner::Like(model.clone());
+    assert_eq!(perform(vec![write(copy)]), [Response::Done]);
+    let ids = |name: &str| {
+        let meta = std::fs::metadata(folder.join(name)).unwrap();
+        (meta.uid(), meta.gid())
+    };
+    assert_eq!(ids("copy"), ids("model"));
+}
+
+#[test]
+fn a_write_that_cannot_end_leaves_the_old_file_and_no_temporary() {
+    let (_dir, folder) = folder();
+    std::fs::create_dir(folder.join("target")).unwrap();
+    std::fs::write(folder.join("target/kept"), "").unwrap();
+    let responses = perform(vec![write(file(&folder.join("target"), b"x"))]);
+    assert!(ran(responses.first()).status != 0);
+    assert_eq!(entries(&folder), ["target"]);
+    let missing = perform(vec![write(file(&folder.join("none/file"), b"x"))]);
+    assert!(matches!(missing.first(), Some(Response::Failed(_))));
+}
+
+#[test]
+fn a_write_replaces_a_link_and_not_what_it_leads_to() {
+    let (_dir, folder) = folder();
+    std::fs::write(folder.join("real"), "real").unwrap();
+    std::os::unix::fs::symlink("real", folder.join("link")).unwrap();
+    assert_eq!(
+        perform(vec![write(file(&folder.join("link"), b"new"))]),
+        [Response::Done]
+    );
+    assert_eq!(std::fs::read(folder.join("real")).unwrap(), b"real");
+    assert_eq!(std::fs::read(folder.join("link")).unwrap(), b"new");
+}
+
+#[test]
+fn paths_are_renamed_and_removed() {
+    let (_dir, folder) = folder();
+    std::fs::write(folder.join("-a b"), "x").unwrap();
+    std::fs::create_dir(folder.join("sub")).unwrap();
+    std::fs::create_dir(folder.join("full")).unwrap();
+    std::fs::write(folder.join("full/x"), "").unwrap();
+    let rename = |from: &str, to: &str| {
+        Request::Change(Change::Rename {
+            from: folder.join(from),
+            to: folder.join(to),
+        })
+    };
+    let remove = |name: &str| {
+        Request::Change(Change::Remove {
+            path: folder.join(name),
+        })
+    };
+    let done = perform(vec![
+        rename("-a b", "b"),
+        rename("b", "sub/c"),
+        remove("sub/c"),
+        remove("sub"),
+        remove("sub"),
+    ]);
+    assert_eq!(done, vec![Response::Done; 5]);
+    assert_eq!(entries(&folder), ["full"]);
+    assert!(matches!(
+        perform(vec![remove("full")]).first(),
+        Some(Response::Failed(_))
+    ));
+    assert!(matches!(
+        perform(vec![rename("gone", "x")]).first(),
+        Some(Response::Failed(_))
+    ));
+}
+
+#[test]
+fn files_are_read_up_to_their_limit_and_missing_ones_are_none() {
+    let (_dir, folder) = folder();
+    std::fs::write(folder.join("five"), "12345").unwrap();
+    let look = |name: &str, limit| {
+        Request::Query(Query::Read {
+            path: folder.join(name),
+            limit,
+        })
+    };
+    let responses = perform(vec![
+        look("five", 5),
+        look("five", 4),
+        look("none", 5),
+        look("", 5),
+    ]);
+    assert_eq!(
+        responses.first(),
+        Some(&Response::Content(Some(Content::from("12345"))))
+    );
+    assert_eq!(
+        ran(responses.get(1)).stderr.text(),
+        "the file is longer than 4 bytes"
+    );
+    assert_eq!(responses.get(2), Some(&Response::Content(None)));
+    assert!(matches!(responses.get(3), Some(Response::Failed(_))));
+}
+
+#[test]
+fn a_stat_tells_kind_mode_size_and_times() {
+    let (_dir, folder) = folder();
+    std::fs::write(folder.join("f"), "123").unwrap();
+    std::os::unix::fs::symlink("f", folder.join("link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.join("broken")).unwrap();
+    let look = |name: &str, follow| {
+        Request::Query(Query::Stat {
+            path: folder.join(name),
+            follow,
+        })
+    };
+    let responses = perform(vec![
+        look("f", true),
+        look("link", false),
+        look("link", true),
+        look("broken", true),
+        look("", true),
+    ]);
+    let real = std::fs::metadata(folder.join("f")).unwrap();
+    let stat = |at: usize| match responses.get(at) {
+        Some(Response::Stat(Some(stat))) => stat.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        (stat(0).kind, stat(0).size, stat(0).uid),
+        (FileKind::File, 3, real.uid())
+    );
+    assert_eq!(
+        stat(0).mtime.0,
+        real.mtime() * 1_000_000 + real.mtime_nsec() / 1000
+    );
+    assert_eq!(stat(1).kind, FileKind::Symlink("f".into()));
+    assert_eq!(stat(2).kind, FileKind::File);
+    assert_eq!(responses.get(3), Some(&Response::Stat(None)));
+    assert_eq!(stat(4).kind, FileKind::Directory);
+}
+
+#[test]
+fn a_folder_is_listed_sorted_with_hidden_and_odd_names() {
+    let (_dir, folder) = folder();
+    let names = ["-n", ".hidden", "a\nb", "z"];
+    for name in names {
+        std::fs::write(folder.join(name), "").unwrap();
+    }
+    let look = |path: Utf8PathBuf| Request::Query(Query::List { path });
+    let responses = perform(vec![
+        look(folder.clone()),
+        look(folder.join("none")),
+        look(folder.join("z")),
+    ]);
+    assert_eq!(
+        responses.first(),
+        Some(&Response::List(Some(names.map(String::from).into())))
+    );
+    assert_eq!(responses.get(1), Some(&Response::List(None)));
+    assert!(matches!(responses.get(2), Some(Response::Failed(_))));
+}

@@ -1,0 +1,359 @@
+//! Data tests of steps: a simulated fleet in some state → what a step proposes there.
+//!
+//! Each file below `tests/steps/<step>/` is a list of cases:
+//! `case` (a sentence), `fleet` (as for `-i`), `before` (what happened so far), `on` (host), `step` (as in a playbook),
+//! then what is expected: `ops` (`host verb subject`), `unmet` (names), `notes` (parts of sentences); each empty when absent.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyroll::clock::Clock;
+use keyroll::facts::{Fleet, Member, Overlay, Probe, RunOptions, Scope};
+use keyroll::model::{HostName, RunId};
+use keyroll::op::{Act, Op, Until};
+use keyroll::secret::{Content, Secret};
+use keyroll::sim::Spec;
+use keyroll::steps::{Proposal, Step, StepError};
+use keyroll::transport::sim::SimTransport;
+use keyroll::wire::{
+    Batch, Become, Change, Command, Owner, Query, Request, Response, Transport, WriteFile,
+};
+use serde::Deserialize;
+
+/// The token that every case rotates to, unless `given: false`.
+pub(crate) const NEW: &str = "0123456789abcdef0123456789abcdef";
+const GENERATED: &str = "fedcba9876543210fedcba9876543210";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    case: String,
+    fleet: String,
+    #[serde(default = "yes")]
+    given: bool,
+    #[serde(default)]
+    before: Vec<Before>,
+    on: String,
+    step: BTreeMap<String, serde_yaml::Value>,
+    #[serde(default)]
+    ops: Vec<String>,
+    #[serde(default)]
+    unmet: Vec<String>,
+    #[serde(default)]
+    notes: Vec<String>,
+    /// Part of the error's text, when the step cannot look.
+    #[serde(default)]
+    error: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// One thing that happened before: exactly one key beside `on`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Before {
+    /// Hosts, separated by commas; `servers` and `agents` stand for all.
+    #[serde(default)]
+    on: String,
+    /// A step is proposed and performed.
+    step: Option<BTreeMap<String, serde_yaml::Value>>,
+    /// A command is run.
+    run: Option<Vec<String>>,
+    /// A file's text is changed.
+    replace: Option<(String, String, String)>,
+    /// A file is written.
+    write: Option<(String, String)>,
+    /// A file's bytes are copied to another path.
+    copy: Option<(String, String)>,
+    /// A file is removed.
+    remove: Option<String>,
+    /// Virtual seconds pass.
+    sleep: Option<u64>,
+}
+
+pub(crate) struct Rig {
+    pub(crate) sim: SimTransport,
+    pub(crate) scope: Scope,
+    clock: Clock,
+    _learned: std::sync::mpsc::Receiver<Secret>,
+}
+
+impl Rig {
+    pub(crate) fn new(fleet: &str, given: bool) -> Self {
+        let spec: Spec = keyroll::sim::spec::parse(fleet).unwrap();
+        let clock = Clock::starting_at("2026-11-22T04:00:00Z".parse().unwrap(), 1);
+        let sim = SimTransport::open(&spec, clock).unwrap();
+        let inventory = spec.inventory();
+        let members = |group: &str| {
+            let hosts = inventory
+                .groups
+                .iter()
+                .find(|(name, _)| name.as_str() == group)
+                .unwrap()
+                .1;
+            let address = |host: &HostName| inventory.hosts[host].connect.address.clone().unwrap();
+            hosts
+                .iter()
+                .map(|host| Member {
+                    name: host.clone(),
+                    address: address(host),
+                })
+                .collect()
+        };
+        let fleet = Fleet {
+            servers: members("server"),
+            agents: members("agent"),
+        };
+        let options = RunOptions {
+            given: given.then(|| Secret::new(NEW)),
+            generated: Secret::new(GENERATED),
+            run: RunId("test".to_owned()),
+            expect_unmanaged: Vec::new(),
+        };
+        let (learn, learned) = std::sync::mpsc::channel();
+        let scope = Scope::new(Arc::new(sim.clone()), fleet, options, clock, learn);
+        Self {
+            sim,
+            scope,
+            clock,
+            _learned: learned,
+        }
+    }
+
+    pub(crate) async fn propose(
+        &self,
+        host: &HostName,
+        step: &Step,
+    ) -> Result<Proposal, StepError> {
+        let (vars, overlay) = (keyroll::template::Vars::default(), Overlay::default());
+        let probe = Probe::new(host, &Become::Root, &vars, &self.scope, &overlay);
+        step.propose(&probe).await
+    }
+
+    pub(crate) async fn perform(&self, op: &Op) {
+        let change = match &op.act {
+            Act::Run { command, .. } => Change::Run(command.clone()),
+            Act::WriteFile(file) => Change::WriteFile(file.clone()),
+            Act::Rename { from, to } => Change::Rename {
+                from: from.clone(),
+                to: to.clone(),
+            },
+            Act::Remove { path } => Change::Remove { path: path.clone() },
+            Act::Wait(_) => return self.clock.sleep(Duration::from_secs(60)).await,
+        };
+        self.change(&op.on, change).await;
+    }
+
+    async fn change(&self, host: &HostName, change: Change) -> Response {
+        let batch = Batch {
+            r#become: Become::Root,
+            requests: vec![Request::Change(change)],
+        };
+        let answer = self.sim.exec(host, &batch).await.unwrap().remove(0);
+        assert!(
+            !matches!(&answer, Response::Failed(_)),
+            "{host}: {answer:?}"
+        );
+        self.scope.changed(host);
+        answer
+    }
+
+    pub(crate) async fn read(&self, host: &HostName, path: &str) -> String {
+        let batch = Batch {
+            r#become: Become::Root,
+            requests: vec![Request::Query(Query::read(path))],
+        };
+        match self.sim.exec(host, &batch).await.unwrap().remove(0) {
+            Response::Content(Some(content)) => content.text().into_owned(),
+            other => panic!("{host} has no {path}: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn bring(&self, host: &HostName, step: &Step) {
+        let proposal = self.propose(host, step).await.unwrap();
+        assert!(proposal.unmet.is_empty(), "{host}: {:?}", proposal.unmet);
+        for op in &proposal.ops {
+            self.perform(op).await;
+        }
+    }
+
+    fn hosts(&self, names: &str) -> Vec<HostName> {
+        let all = |members: &[Member]| members.iter().map(|member| member.name.clone()).collect();
+        match names {
+            "servers" => all(&self.scope.fleet.servers),
+            "agents" => all(&self.scope.fleet.agents),
+            _ => names
+                .split(',')
+                .map(|name| HostName::new(name.trim()).unwrap())
+                .collect(),
+        }
+    }
+
+    async fn before(&self, before: &Before) {
+        if let Some(seconds) = before.sleep {
+            return self.clock.sleep(Duration::from_secs(seconds)).await;
+        }
+        for host in self.hosts(&before.on) {
+            if let Some(words) = &before.step {
+                self.bring(&host, &step(words)).await;
+            } else if let Some(argv) = &before.run {
+                let command = Command::new(argv.clone()).within(Duration::from_secs(300));
+                self.change(&host, Change::Run(command)).await;
+            } else if let Some(path) = &before.remove {
+                self.change(&host, Change::Remove { path: path.into() })
+                    .await;
+            } else if let Some((path, from, to)) = &before.replace {
+                let text = self.read(&host, path).await;
+                assert!(
+                    text.contains(from.as_str()),
+                    "{path} has no {from:?}: {text}"
+                );
+                self.write(&host, path, &text.replace(from, to)).await;
+            } else if let Some((from, to)) = &before.copy {
+                let text = self.read(&host, from).await;
+                self.write(&host, to, &text).await;
+            } else if let Some((path, text)) = &before.write {
+                self.write(&host, path, text).await;
+            } else {
+                panic!("nothing happened");
+            }
+        }
+    }
+
+    async fn write(&self, host: &HostName, path: &str, text: &str) {
+        let file = WriteFile {
+            path: path.into(),
+            content: Content::from(text),
+            mode: 0o600,
+            owner: Owner::Runner,
+            make_parent: true,
+        };
+        self.change(host, Change::WriteFile(file)).await;
+    }
+}
+
+pub(crate) fn step(words: &BTreeMap<String, serde_yaml::Value>) -> Step {
+    let (name, arguments) = words.iter().next().unwrap();
+    Step::arguments(name, arguments.clone())
+        .unwrap_or_else(|| panic!("no step is called {name}"))
+        .unwrap()
+}
+
+fn spell(op: &Op) -> String {
+    let act = match &op.act {
+        Act::Run { command, .. } => format!(
+            "run {}",
+            command.argv.join(" ").replace("/usr/local/bin/", "")
+        ),
+        Act::WriteFile(file) => format!("write {} {:o}", file.path, file.mode),
+        Act::Rename { from, to } => format!("rename {from} to {}", to.file_name().unwrap()),
+        Act::Remove { path } => format!("remove {path}"),
+        Act::Wait(wait) => match &wait.until {
+            Until::Restarted { unit, .. } => format!("wait restarted {unit}"),
+            Until::Accepts(knock) => format!("wait accepted as {}", knock.role.user()),
+            Until::CaughtUp { with } => format!("wait caught up with {with}"),
+        },
+    };
+    format!("{} {act}", op.on)
+}
+
+fn run_case(case: &Case) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let rig = Rig::new(&case.fleet, case.given);
+        for before in &case.before {
+            rig.before(before).await;
+        }
+        let host = HostName::new(&case.on).unwrap();
+        let changes = rig.sim.changes();
+        let proposal = match rig.propose(&host, &step(&case.step)).await {
+            Ok(proposal) => proposal,
+            Err(error) => {
+                let expected = case
+                    .error
+                    .as_ref()
+                    .is_some_and(|part| error.to_string().contains(part));
+                return if expected {
+                    Vec::new()
+                } else {
+                    vec![format!("it cannot look: {error}")]
+                };
+            }
+        };
+        let mut wrong = Vec::new();
+        if case.error.is_some() {
+            wrong.push("it could look".to_owned());
+        }
+        let ops: Vec<String> = proposal.ops.iter().map(spell).collect();
+        if ops != case.ops {
+            wrong.push(format!("ops: {ops:#?}"));
+        }
+        let mut unmet: Vec<&str> = proposal.unmet.iter().map(|unmet| unmet.name).collect();
+        unmet.dedup();
+        if unmet != case.unmet {
+            wrong.push(format!("unmet: {:#?}", proposal.unmet));
+        }
+        for note in &case.notes {
+            if !proposal
+                .notes
+                .iter()
+                .any(|said| said.contains(note.as_str()))
+            {
+                wrong.push(format!("no note has {note:?}: {:#?}", proposal.notes));
+            }
+        }
+        assert_eq!(
+            rig.sim.changes(),
+            changes,
+            "{}: looking changed something",
+            case.case
+        );
+        wrong
+    })
+}
+
+#[test]
+fn steps_propose_what_their_cases_say() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/steps");
+    let (mut count, mut wrong) = (0, Vec::new());
+    for folder in std::fs::read_dir(&root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
+        for file in std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+        {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let cases: Vec<Case> = serde_yaml::from_str(&text)
+                .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            for case in &cases {
+                count += 1;
+                let said = run_case(case);
+                if !said.is_empty() {
+                    wrong.push(format!(
+                        "{}: {}\n{}",
+                        file.strip_prefix(&root).unwrap().display(),
+                        case.case,
+                        said.join("\n")
+                    ));
+                }
+            }
+        }
+    }
+    assert!(count >= 20, "only {count} cases were found");
+    assert!(
+        wrong.is_empty(),
+        "{} of {count} cases:\n\n{}",
+        wrong.len(),
+        wrong.join("\n\n")
+    );
+}
