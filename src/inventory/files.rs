@@ -6,7 +6,6 @@ use super::raw::{Raw, VarMap};
 use super::yaml::read_vars;
 use crate::model::HostName;
 use crate::source::{Problem, Problems, read_file, tree};
-use crate::steps::Step;
 
 const ENDINGS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
 
@@ -74,7 +73,7 @@ fn wanted(path: &Path) -> bool {
 }
 
 fn one(path: &Path, problems: &mut Problems) -> VarMap {
-    let source = match read_file("variables file", path, Step::NAMES) {
+    let source = match read_file("variables file", path, &[]) {
         Ok(source) => source,
         Err(problem) => {
             problems.push(problem);

@@ -28,7 +28,7 @@ pub struct Playbook {
 }
 
 /// Hosts, order and tasks; the unit of batching and of `needs`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Play {
     /// `name`, or the host pattern when it has none. Unique in a playbook.
     pub name: String,
@@ -57,6 +57,18 @@ pub struct Play {
     pub tasks: Vec<Task>,
     /// Where things stand in the text.
     pub places: Places,
+}
+
+impl std::fmt::Debug for Play {
+    // Variables may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Play")
+            .field("name", &self.name)
+            .field("hosts", &self.hosts)
+            .field("needs", &self.needs)
+            .field("tasks", &self.tasks)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where a play's references stand, for mistakes of meaning.

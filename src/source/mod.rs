@@ -7,6 +7,7 @@ mod fit;
 mod mask;
 mod near;
 mod node;
+mod offsets;
 mod problem;
 mod read;
 mod render;

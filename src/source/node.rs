@@ -38,6 +38,16 @@ pub struct Entry {
 }
 
 impl Node {
+    /// A value that stands for something written otherwise at this place.
+    #[must_use]
+    pub fn new(at: SourceSpan, kind: Kind) -> Self {
+        Self {
+            at,
+            kind,
+            weight: 1,
+        }
+    }
+
     /// Its text, when it is a scalar that is not null.
     #[must_use]
     pub fn text(&self) -> Option<&str> {

@@ -1,4 +1,9 @@
 //! Playbooks and inventories, good and bad, as files: what a person is told of each stands beside it.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test ends at the first surprise"
+)]
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,7 +12,10 @@ use std::path::{Path, PathBuf};
 use keyroll::inventory::{self, Inventory};
 use keyroll::plan::{Request, build, draw};
 use keyroll::playbook;
-use keyroll::source::{Look, Problems};
+use keyroll::source::{Look, Problems, Source, tree};
+use keyroll::steps::Step;
+use proptest::prelude::*;
+use serde::Deserialize as _;
 
 const FLEET: &str = "tests/books/fleet.yml";
 
@@ -18,7 +26,9 @@ fn cases(folder: &str) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = entries
         .map(|entry| entry.expect("an entry").path())
         .collect();
-    paths.retain(|path| path.is_file() && path.extension().is_some_and(|e| e != "snap"));
+    paths.retain(|path| {
+        path.is_file() && path.extension().is_some_and(|e| e != "snap" && e != "new")
+    });
     paths.sort();
     paths
 }
@@ -49,7 +59,7 @@ fn check(folder: &str, told: impl Fn(&str) -> String) -> usize {
             .into_string()
             .expect("a name");
         assert!(
-            !name.ends_with(".snap") || names.contains(&name),
+            Path::new(&name).extension().is_none_or(|e| e != "snap") || names.contains(&name),
             "{name} has no case"
         );
     }
@@ -156,5 +166,158 @@ fn no_expectation_shows_a_secret() {
                 snapshot.display()
             );
         }
+    }
+}
+
+#[test]
+fn variables_beside_the_inventory_are_stronger_than_those_in_it() {
+    let inventory =
+        inventory::read("tests/books/inventories/beside/hosts.yml").expect("an inventory");
+    let told = |host: &str, name: &str| {
+        let host = keyroll::model::HostName::new(host).expect("a name");
+        inventory.hosts[&host]
+            .vars
+            .get(name)
+            .map(ToString::to_string)
+    };
+    assert_eq!(told("s1", "from").as_deref(), Some("host_vars"));
+    assert_eq!(told("s2", "from").as_deref(), Some("the host itself"));
+    assert_eq!(told("s3", "from").as_deref(), Some("group_vars of server"));
+    assert_eq!(told("a1", "from").as_deref(), Some("group_vars of all"));
+    assert_eq!(told("a1", "second").as_deref(), Some("b"));
+    assert_eq!(told("a1", "hidden"), None);
+    let secrets: Vec<String> = inventory
+        .secrets()
+        .iter()
+        .map(|s| s.expose().to_owned())
+        .collect();
+    assert_eq!(secrets, ["K10abc::server:swordfish", "swordfish"]);
+}
+
+#[test]
+fn a_mistake_beside_the_inventory_names_its_own_file() {
+    let problems =
+        inventory::read("tests/books/inventories/beside-bad/hosts.yml").expect_err("mistakes");
+    let places: Vec<_> = problems
+        .iter()
+        .filter_map(keyroll::source::Problem::position)
+        .collect();
+    let file = |name: &str| format!("tests/books/inventories/beside-bad/group_vars/{name}");
+    assert_eq!(
+        places,
+        [
+            (file("agent.yml").as_str(), 1, 1),
+            (file("server.yml").as_str(), 2, 4)
+        ]
+    );
+}
+
+#[test]
+fn what_is_no_file_is_told_by_name() {
+    let told = |problems: Problems| problems.to_string();
+    assert!(
+        told(playbook::read("no/such.yml").expect_err("missing"))
+            .contains("`no/such.yml` cannot be read")
+    );
+    assert!(
+        told(playbook::read("tests").expect_err("a directory")).contains("`tests` is a directory")
+    );
+    assert!(
+        told(inventory::read("tests").expect_err("a directory")).contains("`tests` is a directory")
+    );
+    assert!(
+        told(inventory::read("no-such").expect_err("missing")).contains("`no-such` cannot be read")
+    );
+    let problems = playbook::read("@rotate-tokn").expect_err("no such playbook");
+    assert!(
+        problems
+            .render(Look::default())
+            .contains("did you mean `@rotate-token`?")
+    );
+}
+
+#[test]
+fn every_text_means_here_what_it_means_to_serde_yaml() {
+    for folder in ["playbooks/good", "inventories/good"] {
+        for path in cases(folder) {
+            if path.extension().is_some_and(|e| e == "ini") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("a text");
+            let source = Source::new("x.yml", text.as_str(), &[]);
+            let root = tree(&source, &mut Problems::default()).expect("a tree");
+            let ours = serde_json::Value::deserialize(&*root).expect("a value");
+            let theirs: serde_json::Value = serde_yaml::from_str(&text).expect("a value");
+            assert_eq!(ours, theirs, "{}", path.display());
+        }
+    }
+}
+
+/// A text with some characters replaced, removed or put in.
+fn mangled(text: &str, changes: &[(usize, Option<char>, bool)]) -> String {
+    let mut chars: Vec<char> = text.chars().collect();
+    for (at, new, insert) in changes {
+        let at = at % (chars.len() + 1);
+        match (new, insert) {
+            (Some(new), true) => chars.insert(at, *new),
+            (Some(new), false) if at < chars.len() => chars[at] = *new,
+            _ if at < chars.len() => drop(chars.remove(at)),
+            _ => {}
+        }
+    }
+    chars.into_iter().collect()
+}
+
+fn changes() -> impl Strategy<Value = Vec<(usize, Option<char>, bool)>> {
+    let chars = proptest::sample::select(
+        " :-[]{}&*!|>?\"'\t\n\r#%@,=<~äx0\u{1b}\u{2028}"
+            .chars()
+            .collect::<Vec<_>>(),
+    );
+    proptest::collection::vec(
+        (any::<usize>(), proptest::option::of(chars), any::<bool>()),
+        1..6,
+    )
+}
+
+fn every_problem_can_be_drawn(problems: &Problems) {
+    for problem in problems.iter() {
+        assert!(problem.position().is_some(), "{problem} has no place");
+        let drawn = problem.render(Look::default());
+        assert!(!drawn.contains("Failed to read"), "{drawn}");
+        assert!(!drawn.contains('\u{1b}'), "{drawn}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_mangled_playbook_is_read_or_refused_with_places(changes in changes()) {
+        let text = mangled(include_str!("../../playbooks/rotate-token.yml"), &changes);
+        match playbook::parse(&Source::new("x.yml", text, Step::NAMES)) {
+            Ok(book) => every_problem_can_be_drawn(&playbook::lint(&book, &fleet())),
+            Err(problems) => every_problem_can_be_drawn(&problems),
+        }
+    }
+
+    #[test]
+    fn a_mangled_inventory_is_read_or_refused_with_places(changes in changes(), ini in any::<bool>()) {
+        let (name, text) = if ini {
+            ("x.ini", include_str!("../books/inventories/good/plain.ini"))
+        } else {
+            ("x.yml", include_str!("../books/inventories/good/precedence.yml"))
+        };
+        match inventory::parse(&Source::new(name, mangled(text, &changes), &[])) {
+            Ok(inventory) => every_problem_can_be_drawn(&inventory.warnings),
+            Err(problems) => every_problem_can_be_drawn(&problems),
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_as_long_as_the_text(changes in changes()) {
+        let text = mangled(include_str!("../books/inventories/good/plain.ini"), &changes);
+        let source = Source::new("x.ini", text, &[]);
+        prop_assert_eq!(source.shown.inner().len(), source.text.len());
     }
 }

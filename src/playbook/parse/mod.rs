@@ -1,5 +1,6 @@
 //! A tree of YAML becomes a playbook, or all that is wrong with it.
 
+mod command;
 mod health;
 mod play;
 mod serial;

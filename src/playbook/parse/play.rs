@@ -103,6 +103,17 @@ fn hosts(node: &Node, play: &mut Play, reader: &mut Reader<'_>) {
     if patterns.is_empty() && node.items().is_some() {
         reader.wrong(node, "hosts", "a group, a host or a pattern");
     }
+    for (text, at) in &patterns {
+        if crate::template::is_template(text) {
+            let what = "`hosts` cannot be an expression yet";
+            reader.problem(
+                "playbook::hosts",
+                what,
+                *at,
+                "write the pattern, and narrow it by `--limit`",
+            );
+        }
+    }
     let texts: Vec<String> = patterns.into_iter().map(|(text, _)| text).collect();
     play.hosts = texts.join(",");
 }

@@ -1,6 +1,6 @@
 //! Tasks: keywords and exactly one step.
 
-use super::Reader;
+use super::{Reader, command};
 use crate::playbook::Task;
 use crate::playbook::keywords::{IN_TASK, MODULES_LATER, TASK, TASK_LATER};
 use crate::source::{Entry, Node, nearest};
@@ -193,7 +193,11 @@ fn arguments(entry: &Entry, reader: &mut Reader<'_>) -> Option<(Step, String)> {
         Some(state) => format!("{}: {state}", entry.key),
         None => entry.key.clone(),
     };
-    match Step::arguments(&entry.key, &*entry.value)? {
+    let written = match entry.key.as_str() {
+        "command" => command::written_out(&entry.value),
+        _ => entry.value.clone(),
+    };
+    match Step::arguments(&entry.key, &*written)? {
         Ok(step) => {
             conditions(entry, &step, reader);
             Some((step, name))
