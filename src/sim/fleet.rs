@@ -8,6 +8,7 @@ mod cluster;
 mod command;
 mod disk;
 mod due;
+mod furnish;
 mod host;
 mod k3s;
 mod life;

@@ -26,6 +26,8 @@ pub mod kube;
 
 pub mod kubectl;
 
+pub mod etcd;
+
 pub mod fault;
 
 pub mod fleet;

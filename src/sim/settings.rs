@@ -219,6 +219,12 @@ impl Settings {
         format!("{}/{below}", self.data_dir())
     }
 
+    /// The node's name, given the host's.
+    #[must_use]
+    pub fn node_name<'a>(&'a self, host: &'a str) -> &'a str {
+        self.value_or("node-name", "K3S_NODE_NAME").unwrap_or(host)
+    }
+
     /// The port of the supervisor.
     #[must_use]
     pub fn port(&self) -> u16 {

@@ -2,6 +2,7 @@
 
 mod error;
 mod parse;
+mod shape;
 
 use camino::Utf8PathBuf;
 use indexmap::{IndexMap, IndexSet};
@@ -12,6 +13,7 @@ use crate::model::{GroupName, HostName};
 
 pub use error::SpecError;
 pub use parse::parse;
+pub use shape::{Shape, Surface};
 
 /// What keeps the simulated cluster's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub struct Spec {
     pub faults: Vec<(HostName, Fault)>,
     /// Whether requests without a model are assumed to succeed.
     pub unknown_ok: bool,
+    /// How it differs from what the installer leaves.
+    pub shape: Shape,
 }
 
 impl Spec {

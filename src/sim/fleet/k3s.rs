@@ -6,13 +6,14 @@ use super::cluster::{Silence, status};
 use super::perform::{Reply, Trouble, ran};
 use super::{Fleet, Life};
 use crate::sim::bootstrap::Replica;
+use crate::sim::etcd;
 use crate::sim::fault::Fault;
 use crate::sim::kube;
 use crate::sim::kubectl::{self, Call, Ended, Kubectl, Target, Verb};
 use crate::sim::parse::Kubeconfig;
 use crate::sim::server::Backend;
 use crate::sim::token::Token;
-use crate::sim::world::{Answer, Asked, Files as _, Level, Line};
+use crate::sim::world::{Answer, Asked, Files as _};
 use crate::wire::Command;
 
 const KUBECTL: Duration = Duration::from_millis(400);
@@ -69,7 +70,7 @@ impl Fleet {
         };
         match target {
             Target::Admin => Ok(self.admin_raw(at, path)),
-            Target::Url(door) if door.server == ETCD => Ok(self.etcd(at, path)),
+            Target::Url(door) if door.server == etcd::URL => Ok(self.etcd(at, path)),
             Target::Url(door) => self.knock(at, &door, path, body.as_deref()),
         }
     }
@@ -235,39 +236,22 @@ impl Fleet {
             return kubectl::refused("127.0.0.1:2381");
         }
         let quorum = self.has_quorum();
-        match path {
-            "/health" if quorum && !host.has(Fault::EtcdIll) => {
-                Ended::fine("{\"health\":\"true\",\"reason\":\"\"}")
-            }
-            "/health" => {
-                let body = "{\"health\":\"false\",\"reason\":\"RAFT NO LEADER\"}";
-                Ended::bad(1, format!("Error from server (ServiceUnavailable): {body}"))
-            }
-            "/metrics" => Ended::fine(format!(
-                "# TYPE etcd_debugging_mvcc_current_revision gauge\netcd_debugging_mvcc_current_revision {}\n# TYPE etcd_server_has_leader gauge\netcd_server_has_leader {}\n# TYPE etcd_server_id gauge\netcd_server_id{{server_id=\"{}\"}} 1\n# TYPE etcd_server_is_leader gauge\netcd_server_is_leader {}\n# TYPE etcd_server_is_learner gauge\netcd_server_is_learner {}\n",
-                self.revision(),
-                u8::from(quorum),
-                kube::uid(host.name.as_str())
-                    .replace('-', "")
-                    .get(..16)
-                    .unwrap_or_default(),
-                u8::from(quorum && self.leader() == Some(at)),
-                u8::from(host.has(Fault::EtcdLearner)),
-            )),
-            _ => Ended::bad(
-                1,
-                "Error from server (NotFound): the server could not find the requested resource",
-            ),
-        }
+        let id = kube::uid(host.name.as_str()).replace('-', "");
+        let member = etcd::Member {
+            id: id.get(..16).unwrap_or_default().to_owned(),
+            revision: self.revision(),
+            has_leader: quorum,
+            is_leader: quorum && self.leader() == Some(at),
+            is_learner: host.has(Fault::EtcdLearner),
+            is_healthy: !host.has(Fault::EtcdIll),
+        };
+        kubectl::words(&member.answer(path))
     }
 
     /// Authenticates with `server/token`, so that it fails between a rotate and the restart.
     fn snapshot(&mut self, at: usize, name: &str) -> Ended {
         let now = self.now;
-        let fatal = |text: &str| {
-            let text = format!("Error: see server log for details: {text}");
-            Ended::bad(1, Line::new(now, Level::Fatal, text).logged())
-        };
+        let fatal = |why: &str| Ended::bad(1, etcd::unsaved(why, now));
         let Some(Life::Up(server)) = self.hosts.get(at).map(|host| &host.life) else {
             return fatal("connection refused");
         };
@@ -297,22 +281,13 @@ impl Fleet {
         if host.has(Fault::SnapshotFails) || host.disk.write(&path, b"snapshot", 0o600).is_err() {
             return fatal("failed to save snapshot: no space left on device");
         }
-        let mut lines = Vec::new();
-        for (flag, _) in &settings.flags {
-            let text = format!("Unknown flag --{flag} found in config.yaml, skipping");
-            lines.push(Line::new(now, Level::Warning, text).logged());
-        }
-        let text = format!("Snapshot {file} saved.");
-        lines.push(Line::new(now, Level::Info, text).logged());
         Ended {
             status: 0,
             stdout: String::new(),
-            stderr: lines.join("\n") + "\n",
+            stderr: etcd::saved(&settings, &file, host.time(now)),
         }
     }
 }
-
-const ETCD: &str = "http://127.0.0.1:2381";
 
 fn said(answer: Result<Answer, Silence>, address: &str) -> Ended {
     match answer {

@@ -230,7 +230,7 @@ impl Fleet {
             return;
         };
         let pki = &mut PaperPki { seed: self.seed };
-        let name = host.name.as_str().to_owned();
+        let name = agent.settings.node_name(host.name.as_str()).to_owned();
         let time = host.time(now);
         let (joining, lines) = agent.attempt(&mut host.disk, pki, &reply, &name, time);
         for line in lines {
@@ -264,7 +264,7 @@ impl Fleet {
                 let settings = server.settings.clone();
                 let pki = &mut PaperPki { seed: self.seed };
                 let time = host.time(now);
-                let node = (server.ca(), host.name.as_str());
+                let node = (server.ca(), settings.node_name(host.name.as_str()));
                 agent::keep(&mut host.disk, pki, &settings, node, time);
                 host.life = Life::Up(server);
                 settings
@@ -300,7 +300,8 @@ fn register(host: &mut Host, settings: &Settings, now: HostTime) {
         (Kind::Server, Backend::Etcd) => &["control-plane", "etcd"],
         (Kind::Server, _) => &["control-plane"],
     };
-    let (name, address, skew) = (host.name.as_str(), &host.address, host.skew);
+    let name = settings.node_name(host.name.as_str());
+    let (address, skew) = (&host.address, host.skew);
     let node = host.node.get_or_insert_with(|| Node {
         name: name.to_owned(),
         address: address.clone(),

@@ -6,3 +6,4 @@ mod looks;
 mod rotate;
 mod scene;
 mod servers;
+mod shapes;

@@ -1,10 +1,10 @@
 //! Reads a `sim:` string.
 
-use super::{Datastore, Spec, SpecError};
+use super::{Datastore, Shape, Spec, SpecError, Surface};
 use crate::model::HostName;
 use crate::sim::fault::Fault;
 
-const SHAPE: &str = "write `sim:SERVERS+AGENTS`, such as `sim:3+8`, and parameters after `?`: datastore=sqlite|etcd|external, state=FILE, fault=HOST:NAME, seed=N, unknown=ok";
+const SHAPE: &str = "write `sim:SERVERS+AGENTS`, such as `sim:3+8`, and parameters after `?`: datastore=sqlite|etcd|external, state=FILE, fault=HOST:NAME, seed=N, unknown=ok, surface=config|drop-in|env|argument|token-file|nothing, topology=split, agent-token=separate, disable-agent=yes, data-dir=PATH, unit=NAME, port=N";
 const MOST: usize = 100_000;
 
 struct Reader<'a> {
@@ -60,6 +60,30 @@ impl Reader<'_> {
             "fault" => {
                 let fault = self.fault(spec, value)?;
                 spec.faults.push(fault);
+            }
+            _ => return self.shape(spec, key, value),
+        }
+        Ok(())
+    }
+
+    fn shape(&self, spec: &mut Spec, key: &str, value: &str) -> Result<(), SpecError> {
+        let shape = &mut spec.shape;
+        let wrong = || self.wrong(value, format!("`{key}` cannot be `{value}`"), SHAPE);
+        match key {
+            "topology" if value == "split" && spec.servers > 1 => {
+                (shape.split, spec.datastore) = (true, Datastore::Etcd);
+            }
+            "agent-token" if value == "separate" => shape.agent_token = true,
+            "disable-agent" if value == "yes" => shape.disable_agent = true,
+            "data-dir" if value.starts_with('/') => value.clone_into(&mut shape.data_dir),
+            "unit" if HostName::new(value).is_ok() => value.clone_into(&mut shape.unit),
+            "port" => shape.port = value.parse().map_err(|_| wrong())?,
+            "surface" => {
+                let found = Surface::NAMES.iter().find(|(_, name)| *name == value);
+                shape.surface = found.ok_or_else(wrong)?.0;
+            }
+            "topology" | "agent-token" | "disable-agent" | "data-dir" | "unit" => {
+                return Err(wrong());
             }
             _ => {
                 let what = format!("there is no parameter `{key}`");
@@ -146,6 +170,7 @@ pub fn parse(text: &str) -> Result<Spec, SpecError> {
         state: None,
         faults: Vec::new(),
         unknown_ok: false,
+        shape: Shape::default(),
     };
     for part in parameters.into_iter().flat_map(|all| all.split('&')) {
         reader.set(&mut spec, part)?;

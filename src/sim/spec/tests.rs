@@ -46,6 +46,10 @@ fn each_mistake_is_pointed_at() {
         ("sim:3+8?datastore=sqlite", "sqlite"),
         ("sim:3+8?state=", "state="),
         ("sim:3+8?", ""),
+        ("sim:3+8?surface=moon", "moon"),
+        ("sim:1+8?topology=split", "split"),
+        ("sim:3+8?port=x", "x"),
+        ("sim:3+8?data-dir=x", "x"),
     ] {
         assert_eq!(wrong(text).1, part, "{text}");
     }

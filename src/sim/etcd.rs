@@ -1,0 +1,76 @@
+//! What an etcd member tells on its plain-text port, and what a snapshot prints.
+
+use super::settings::Settings;
+use super::world::{Answer, Level, Line};
+use crate::model::HostTime;
+
+/// The URL of the port, as seen from the member's own host.
+pub const URL: &str = "http://127.0.0.1:2381";
+
+/// A member as its metrics show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// 16 hex digits.
+    pub id: String,
+    /// Grows with every write.
+    pub revision: i64,
+    /// Whether the cluster has a leader.
+    pub has_leader: bool,
+    /// Whether it is this one.
+    pub is_leader: bool,
+    /// Whether it has no vote.
+    pub is_learner: bool,
+    /// Whether it says that it is healthy.
+    pub is_healthy: bool,
+}
+
+impl Member {
+    /// Answers `/health` and `/metrics`.
+    #[must_use]
+    pub fn answer(&self, path: &str) -> Answer {
+        match path {
+            "/health" if self.has_leader && self.is_healthy => {
+                Answer::said(200, "{\"health\":\"true\",\"reason\":\"\"}")
+            }
+            "/health" => Answer::said(503, "{\"health\":\"false\",\"reason\":\"RAFT NO LEADER\"}"),
+            "/metrics" => Answer::said(200, self.metrics()),
+            _ => Answer::said(404, "404 page not found\n"),
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let gauge = |name: &str, labels: &str, value: i64| {
+            format!("# TYPE {name} gauge\n{name}{labels} {value}\n")
+        };
+        let id = format!("{{server_id=\"{}\"}}", self.id);
+        [
+            gauge("etcd_debugging_mvcc_current_revision", "", self.revision),
+            gauge("etcd_server_has_leader", "", self.has_leader.into()),
+            gauge("etcd_server_id", &id, 1),
+            gauge("etcd_server_is_leader", "", self.is_leader.into()),
+            gauge("etcd_server_is_learner", "", self.is_learner.into()),
+        ]
+        .concat()
+    }
+}
+
+/// What `k3s etcd-snapshot save` prints when it has saved `file`.
+#[must_use]
+pub fn saved(settings: &Settings, file: &str, now: HostTime) -> String {
+    let skipped = settings.flags.iter().map(|(flag, _)| {
+        let text = format!("Unknown flag --{flag} found in config.yaml, skipping");
+        Line::new(now, Level::Warning, text)
+    });
+    let done = Line::new(now, Level::Info, format!("Snapshot {file} saved."));
+    skipped
+        .chain([done])
+        .flat_map(|line| [line.logged(), "\n".to_owned()])
+        .collect()
+}
+
+/// What it prints when it fails.
+#[must_use]
+pub fn unsaved(why: &str, now: HostTime) -> String {
+    let text = format!("Error: see server log for details: {why}");
+    Line::new(now, Level::Fatal, text).logged()
+}

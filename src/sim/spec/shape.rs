@@ -1,0 +1,63 @@
+//! How a fleet differs from what the installer leaves.
+
+/// Where servers have their token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surface {
+    /// `token:` in `config.yaml`.
+    Config,
+    /// `token:` in `config.yaml.d/50-token.yaml`.
+    DropIn,
+    /// `K3S_TOKEN` in the unit's environment file.
+    Env,
+    /// `--token` in the unit's text.
+    Argument,
+    /// `token-file:` in `config.yaml`.
+    File,
+    /// Nowhere: `server/token` is all there is.
+    Nothing,
+}
+
+impl Surface {
+    /// Every surface and its name in a `sim:` string.
+    pub const NAMES: [(Self, &'static str); 6] = [
+        (Self::Config, "config"),
+        (Self::DropIn, "drop-in"),
+        (Self::Env, "env"),
+        (Self::Argument, "argument"),
+        (Self::File, "token-file"),
+        (Self::Nothing, "nothing"),
+    ];
+}
+
+/// What may differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    /// Where servers have their token.
+    pub surface: Surface,
+    /// Whether the first server is etcd alone and the others have none.
+    pub split: bool,
+    /// Whether agents have a token of their own.
+    pub agent_token: bool,
+    /// Whether servers run no kubelet, so that they have no node.
+    pub disable_agent: bool,
+    /// The data directory of all hosts.
+    pub data_dir: String,
+    /// The servers' unit without its suffix; agents add `-agent`.
+    pub unit: String,
+    /// The supervisor's port.
+    pub port: u16,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self {
+            surface: Surface::Config,
+            split: false,
+            agent_token: false,
+            disable_agent: false,
+            data_dir: "/var/lib/rancher/k3s".to_owned(),
+            unit: "k3s".to_owned(),
+            port: 6443,
+        }
+    }
+}
