@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use keyroll::transport::script::{Nonce, render};
 use keyroll::transport::ssh::SshTransport;
 use keyroll::wire::{Become, Change, Command, Query, Request, Response, Transport, TransportError};
 
@@ -85,6 +86,29 @@ async fn files_are_written_looked_at_and_removed() {
     ];
     assert_eq!(answers, expected);
     transport.close().await;
+}
+
+#[tokio::test]
+async fn a_script_that_was_cut_on_its_way_has_run_nothing() {
+    let sshd = sshd!("a_script_that_was_cut_on_its_way_has_run_nothing");
+    let mark = sshd.path("mark");
+    let touch = batch(vec![change(Command::new([
+        "touch",
+        mark.to_str().unwrap(),
+    ]))]);
+    let text = render(&touch, &Nonce::from_bytes([7; 16])).text;
+    for cut in [
+        1,
+        text.len() / 2,
+        text.len() - 40,
+        text.len() - 2,
+        text.len() - 1,
+    ] {
+        sshd.feed(&text[..cut]).await;
+        assert!(!mark.exists(), "cut at {cut} of {}", text.len());
+    }
+    sshd.feed(&text).await;
+    assert!(mark.exists());
 }
 
 #[tokio::test]

@@ -99,13 +99,20 @@ async fn sudo_with_a_password(lab: &Lab) {
     right.close().await;
 
     let wrong = transport(lab, "asker", Some("wrong"));
-    for _ in 0..2 {
-        let error = ask(&wrong, 2, &as_root(sh("id -u"))).await.unwrap_err();
+    let look = as_root(sh("id -u"));
+    for answer in join_all((0..4).map(|_| ask(&wrong, 2, &look))).await {
+        let error = answer.unwrap_err();
         assert!(
             matches!(&error, TransportError::Denied { why, .. } if why.contains("password is wrong")),
             "{error}"
         );
     }
+    let ops = transport(lab, "ops", None);
+    let tries = as_root(sh(
+        "journalctl -q | grep -c 'authentication failure.*user=asker'",
+    ));
+    assert_eq!(ask(&ops, 2, &tries).await.unwrap(), "1\n");
+    ops.close().await;
     let mut look = as_root(sh("id -un"));
     look.r#become = Become::Login;
     assert_eq!(ask(&wrong, 2, &look).await.unwrap(), "asker\n");

@@ -157,6 +157,30 @@ impl Sshd {
         SshTransport::new([(host(), self.connect())], self.options()).unwrap()
     }
 
+    /// Sends bytes to a `sh` on the host, without the transport.
+    pub(crate) async fn feed(&self, input: &[u8]) {
+        let connect = self.connect();
+        let mut ssh = Process::new("ssh")
+            .args(["-F", "/dev/null", "-o", "BatchMode=yes", "-p"])
+            .arg(self.port.to_string())
+            .args(&connect.args)
+            .arg("-i")
+            .arg(self.path("user"))
+            .args(["-l", &self.user, "127.0.0.1", "sh"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut stdin = ssh.stdin.take().unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stdin, input)
+            .await
+            .unwrap();
+        drop(stdin);
+        ssh.wait().await.unwrap();
+    }
+
     /// Processes of this user whose command line holds this word.
     pub(crate) fn pids(word: &str) -> Vec<u32> {
         let cmdline = |entry: &std::fs::DirEntry| {

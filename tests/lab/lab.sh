@@ -111,7 +111,7 @@ make_users() {
   done
   printf 'asker:%s\n' "$(cat "$LAB/keys/asker.password")" | chroot "$IMAGE" chpasswd
   printf '%s\n' 'ops ALL=(ALL) NOPASSWD:ALL' 'asker ALL=(ALL) ALL' 'teller ALL=(ALL) NOPASSWD:ALL' \
-    'Defaults:teller requiretty' 'Defaults:asker !lecture' >"$IMAGE/etc/sudoers.d/lab"
+    'Defaults:teller requiretty' 'Defaults:asker use_pty' >"$IMAGE/etc/sudoers.d/lab"
   rm -f "$IMAGE/etc/sudoers.d/ops"
   chmod 440 "$IMAGE/etc/sudoers.d/lab"
 }
@@ -138,8 +138,10 @@ make_network() {
   ip -n "$CONTROLLER" link set br0 up
   ip netns exec "$CONTROLLER" sysctl -qw net.ipv4.neigh.default.gc_thresh1=2048 net.ipv4.neigh.default.gc_thresh3=8192 2>/dev/null
   # Each systemd takes a few inotify instances, and the default allows about 25 of them.
-  cat /proc/sys/fs/inotify/max_user_instances >"$RUN/inotify.was"
-  echo 65536 >/proc/sys/fs/inotify/max_user_instances
+  local instances=/proc/sys/fs/inotify/max_user_instances
+  [ "$(cat "$instances")" -ge 65536 ] && return
+  cat "$instances" >"$RUN/inotify.was"
+  echo 65536 >"$instances"
 }
 
 # Disk, keys and network card of host number $1.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use openssh::ChildStdin;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{MutexGuard, Semaphore};
 use tokio::time::timeout;
 
 use super::SshOptions;
@@ -45,6 +45,7 @@ pub(super) async fn exec(
         let master = link.master(options, pace, broken).await?;
         let words = words(link, &batch.r#become, master.uid)?;
         let argv = argv(&batch.r#become, words.as_ref());
+        let turn = turn(link, words.as_ref()).await?;
         let talk = match session::open_patiently(&master, &argv, options).await {
             Ok(talk) => talk,
             Err(Closed::Busy(why)) => return Err(link.not_started(&why)),
@@ -57,6 +58,7 @@ pub(super) async fn exec(
             Some(words) => rise(link, talk, words).await?,
             None => talk,
         };
+        drop(turn);
         return exchange(link, talk, &letter, options.slack).await;
     }
     Err(link.not_started("no session could be opened, even on a new connection"))
@@ -75,9 +77,6 @@ fn words(link: &Link, r#become: &Become, uid: u32) -> Result<Option<Words>, Tran
             ));
         }
         Become::Root | Become::User(_) => {}
-    }
-    if link.wrong_password.get().is_some() {
-        return Err(wrong_password(link));
     }
     Ok(Some(Words {
         prompt: format!("keyroll-{}", session::nonce(link)?.as_str()),
@@ -98,6 +97,23 @@ fn argv(r#become: &Become, words: Option<&Words>) -> Vec<String> {
     argv
 }
 
+/// Until sudo has once said yes, one batch at a time asks it: a wrong password is offered once, not eight times.
+///
+/// To be held before the session opens, since a sudo that asks makes others of the same user wait.
+async fn turn<'a>(
+    link: &'a Link,
+    words: Option<&Words>,
+) -> Result<Option<MutexGuard<'a, ()>>, TransportError> {
+    if words.is_none() || link.risen.get().is_some() {
+        return Ok(None);
+    }
+    let turn = link.turn.lock().await;
+    if link.wrong_password.get().is_some() {
+        return Err(wrong_password(link));
+    }
+    Ok(Some(turn))
+}
+
 /// Becomes the other user, or says why not. Nothing of the script was sent yet.
 async fn rise(link: &Link, mut talk: Talk, words: &Words) -> Result<Talk, TransportError> {
     let password: Option<&Secret> = link.connect.become_password.as_ref();
@@ -106,7 +122,10 @@ async fn rise(link: &Link, mut talk: Talk, words: &Words) -> Result<Talk, Transp
     };
     let handshake = sudo::talk(stdin, &mut talk.out, &mut talk.err, words, password);
     let refusal = match timeout(SUDO, handshake).await {
-        Ok(Ok(())) => return Ok(talk),
+        Ok(Ok(())) => {
+            link.risen.set(()).ok();
+            return Ok(talk);
+        }
         Ok(Err(refusal)) => refusal,
         Err(_) => Refusal::Silence,
     };
@@ -166,7 +185,8 @@ async fn exchange(
     let mut sent = false;
     let limit = letter.script.deadline.saturating_add(slack);
     let work = async {
-        tokio::join!(
+        // A stream that is too long ends the work at once.
+        tokio::try_join!(
             send(stdin, &letter.script.text, &mut sent),
             out.until(trailer.as_bytes()),
             err.until(trailer.as_bytes()),
@@ -194,21 +214,25 @@ async fn exchange(
             "log in by hand and try `sh`",
         ));
     }
+    let why = if out.is_full() || err.is_full() {
+        "it said more than 64 MiB".to_owned()
+    } else if in_time {
+        "the connection closed, or the shell there was killed".to_owned()
+    } else {
+        format!("no end came within {} s", limit.as_secs())
+    };
     Err(TransportError::Unknown {
         host: link.host.clone(),
         done: heard.responses,
-        why: if in_time {
-            "the connection closed, or the shell there was killed".to_owned()
-        } else {
-            format!("no end came within {} s", limit.as_secs())
-        },
+        why,
     })
 }
 
 /// Sends all of the script and closes the input. `sent` stays false when the last byte was not taken.
-async fn send(stdin: Option<ChildStdin>, text: &[u8], sent: &mut bool) {
-    let Some(mut stdin) = stdin else {
-        return;
-    };
-    *sent = stdin.write_all(text).await.is_ok() && stdin.flush().await.is_ok();
+async fn send(stdin: Option<ChildStdin>, text: &[u8], sent: &mut bool) -> std::io::Result<()> {
+    if let Some(mut stdin) = stdin {
+        // What the answers say counts more than why the input was not taken.
+        *sent = stdin.write_all(text).await.is_ok() && stdin.flush().await.is_ok();
+    }
+    Ok(())
 }

@@ -7,6 +7,9 @@ use zeroize::Zeroizing;
 
 use crate::transport::script::find;
 
+/// A stream that says more than this is not listened to any longer: it would fill our memory.
+const MOST: usize = 64 << 20;
+
 /// How a wait for a word ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Came {
@@ -37,6 +40,11 @@ impl<R: AsyncRead + Unpin> Hearing<R> {
         &self.heard
     }
 
+    /// Whether the stream said more than we keep.
+    pub(super) fn is_full(&self) -> bool {
+        self.heard.len() >= MOST
+    }
+
     /// Reads until `word` comes; a second call looks for the next one. May be dropped and called again.
     pub(super) async fn until(&mut self, word: &[u8]) -> io::Result<Came> {
         loop {
@@ -48,6 +56,9 @@ impl<R: AsyncRead + Unpin> Hearing<R> {
             // A word may have come in half.
             let tail = self.heard.len().saturating_sub(word.len());
             self.searched = self.searched.max(tail);
+            if self.is_full() {
+                return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+            }
             self.heard.reserve(16 << 10);
             if self.stream.read_buf(&mut *self.heard).await? == 0 {
                 return Ok(Came::End);
@@ -69,7 +80,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_word_is_found_across_reads_and_each_only_once() {
-        let stream = tokio_test_chunks(&[b"aaGO-", b"1GO-1b"]);
+        let stream = in_chunks(&[b"aaGO-", b"1GO-1b"]);
         let mut hearing = Hearing::new(stream);
         assert_eq!(hearing.until(b"GO-1").await.unwrap(), Came::Word);
         assert_eq!(hearing.until(b"GO-1").await.unwrap(), Came::Word);
@@ -77,7 +88,14 @@ mod tests {
         assert_eq!(hearing.heard(), b"aaGO-1GO-1b");
     }
 
-    fn tokio_test_chunks(chunks: &[&'static [u8]]) -> impl AsyncRead + Unpin {
+    #[tokio::test]
+    async fn a_stream_without_end_is_left() {
+        let mut hearing = Hearing::new(tokio::io::repeat(b'y'));
+        assert!(hearing.until(b"GO").await.is_err());
+        assert!(hearing.is_full());
+    }
+
+    fn in_chunks(chunks: &[&'static [u8]]) -> impl AsyncRead + Unpin {
         let [first, second] = chunks else {
             panic!("two chunks");
         };

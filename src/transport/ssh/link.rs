@@ -36,8 +36,12 @@ pub(super) struct Link {
     pub(super) host: HostName,
     pub(super) connect: Connect,
     pub(super) sessions: Semaphore,
-    /// Why sudo's password must not be offered again.
+    /// Set when sudo has refused the password, which is then not offered again.
     pub(super) wrong_password: OnceLock<()>,
+    /// Set when sudo has said yes.
+    pub(super) risen: OnceLock<()>,
+    /// Held while sudo is asked for the first time.
+    pub(super) turn: Mutex<()>,
     /// Held while connecting, so that batches that come together share one connection.
     master: Mutex<State>,
 }
@@ -55,6 +59,8 @@ impl Link {
             connect,
             sessions: Semaphore::new(SESSIONS),
             wrong_password: OnceLock::new(),
+            risen: OnceLock::new(),
+            turn: Mutex::default(),
             master: Mutex::default(),
         }
     }
