@@ -11,7 +11,10 @@ const NEW: &str = "canary0123456789abcdef0123456789";
 
 fn keyroll(state: &Path) -> Command {
     let mut command = Command::cargo_bin("keyroll").unwrap();
-    command.env_clear().env("PATH", "/usr/bin:/bin").env("KEYROLL_STATE_DIR", state);
+    command
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("KEYROLL_STATE_DIR", state);
     command.timeout(Duration::from_secs(120));
     command
 }
@@ -47,7 +50,10 @@ fn screen(output: &Output) -> String {
         output.status.code().unwrap_or(-1)
     );
     let line = |line: &str| match line.strip_prefix("run 20") {
-        Some(rest) => format!("run <RUN>{}\n", rest.split_once(':').map_or("", |(_, rest)| rest)),
+        Some(rest) => format!(
+            "run <RUN>{}\n",
+            rest.split_once(':').map_or("", |(_, rest)| rest)
+        ),
         None => format!("{line}\n"),
     };
     told.lines().map(line).collect()
@@ -56,13 +62,19 @@ fn screen(output: &Output) -> String {
 #[test]
 fn a_rotation_as_people_see_it() {
     let state = state();
-    insta::assert_snapshot!(screen(&run(&state, &["run", "@rotate-token", "-i", "sim:1+2"])));
+    insta::assert_snapshot!(screen(&run(
+        &state,
+        &["run", "@rotate-token", "-i", "sim:1+2"]
+    )));
 }
 
 #[test]
 fn a_dry_run_as_people_see_it() {
     let state = state();
-    insta::assert_snapshot!(screen(&run(&state, &["run", "@rotate-token", "-i", "sim:1+2", "--check"])));
+    insta::assert_snapshot!(screen(&run(
+        &state,
+        &["run", "@rotate-token", "-i", "sim:1+2", "--check"]
+    )));
     assert!(!journals(&state).contains("op_started"));
 }
 
@@ -75,15 +87,44 @@ fn every_way_to_end_has_its_number() {
         (&["--help"], 0),
         (&["run", "@rotate-token", "-i", "sim:1+1"], 0),
         (&["lint", "@rotate-token", "-i", "sim:1+1"], 0),
-        (&["graph", "@rotate-token", "-i", "sim:1+1", "--format", "dot"], 0),
-        (&["run", "@rotate-token", "-i", "sim:1+1", "--list-tasks"], 0),
+        (
+            &["graph", "@rotate-token", "-i", "sim:1+1", "--format", "dot"],
+            0,
+        ),
+        (
+            &["run", "@rotate-token", "-i", "sim:1+1", "--list-tasks"],
+            0,
+        ),
         (&["run"], 2),
         (&["run", "@rotate-token", "-i", "sim:0"], 2),
-        (&["run", "@rotate-token", "-i", "sim:1+0", "-e", "token=x"], 2),
-        (&["run", "@rotate-token", "-i", "sim:1+0", "--new-token-from", "exec:false"], 2),
+        (
+            &["run", "@rotate-token", "-i", "sim:1+0", "-e", "token=x"],
+            2,
+        ),
+        (
+            &[
+                "run",
+                "@rotate-token",
+                "-i",
+                "sim:1+0",
+                "--new-token-from",
+                "exec:false",
+            ],
+            2,
+        ),
         (&["run", &missing, "-i", "sim:1+0"], 3),
         (&["run", "@rotate-token", "-i", &missing], 3),
-        (&["run", "@rotate-token", "-i", "sim:1+0", "--state-dir", blocked], 6),
+        (
+            &[
+                "run",
+                "@rotate-token",
+                "-i",
+                "sim:1+0",
+                "--state-dir",
+                blocked,
+            ],
+            6,
+        ),
         (&["run", "@rotate-token", "-i", "sim:1+1", "--check"], 10),
     ];
     for (args, number) in table {
@@ -96,16 +137,42 @@ fn with_a_given_token_a_second_run_finds_nothing_to_do_and_no_output_holds_the_t
     let state = state();
     let token = state.path().join("token");
     std::fs::write(&token, format!("{NEW}\n")).unwrap();
-    let fleet = format!("sim:3+2?state={}", state.path().join("fleet.json").display());
+    let fleet = format!(
+        "sim:3+2?state={}",
+        state.path().join("fleet.json").display()
+    );
     let from = format!("file:{}", token.display());
-    let args = ["run", "@rotate-token", "-i", &fleet, "--new-token-from", &from, "-v"];
+    let args = [
+        "run",
+        "@rotate-token",
+        "-i",
+        &fleet,
+        "--new-token-from",
+        &from,
+        "-v",
+    ];
     let first = run(&state, &args);
     assert_eq!(first.status.code(), Some(0), "{}", screen(&first));
     let second = run(&state, &args);
     let seen = screen(&second);
     assert_eq!(second.status.code(), Some(0), "{seen}");
-    assert!(seen.contains("0 tasks changed something") || seen.contains("1 task changed something"), "{seen}");
-    let json = run(&state, &["run", "@rotate-token", "-i", &fleet, "--new-token-from", &from, "--json", "--check"]);
+    assert!(
+        seen.contains("0 tasks changed something") || seen.contains("1 task changed something"),
+        "{seen}"
+    );
+    let json = run(
+        &state,
+        &[
+            "run",
+            "@rotate-token",
+            "-i",
+            &fleet,
+            "--new-token-from",
+            &from,
+            "--json",
+            "--check",
+        ],
+    );
     let all = screen(&first) + &seen + &screen(&json) + &journals(&state);
     assert!(!all.contains(NEW));
     assert!(all.contains("run_ended"));
@@ -114,7 +181,10 @@ fn with_a_given_token_a_second_run_finds_nothing_to_do_and_no_output_holds_the_t
 #[test]
 fn each_line_of_json_is_an_event_in_order() {
     let state = state();
-    let output = run(&state, &["run", "@rotate-token", "-i", "sim:1+0", "--json", "--check"]);
+    let output = run(
+        &state,
+        &["run", "@rotate-token", "-i", "sim:1+0", "--json", "--check"],
+    );
     let text = String::from_utf8(output.stdout).unwrap();
     for (number, line) in text.lines().enumerate() {
         let event: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -128,7 +198,10 @@ fn each_line_of_json_is_an_event_in_order() {
 fn the_first_signal_ends_the_run_with_130_and_says_what_the_next_does() {
     let state = state();
     let binary = assert_cmd::cargo::cargo_bin("keyroll");
-    #[expect(clippy::disallowed_methods, reason = "a signal goes to a process that runs")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a signal goes to a process that runs"
+    )]
     let child = std::process::Command::new(binary)
         .env_clear()
         .env("KEYROLL_STATE_DIR", state.path())
@@ -139,16 +212,31 @@ fn the_first_signal_ends_the_run_with_130_and_says_what_the_next_does() {
         .unwrap();
     let started = std::time::Instant::now();
     while !state.path().join("runs").exists() || !journals(&state).contains("op_started") {
-        assert!(started.elapsed() < Duration::from_secs(60), "it never began");
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "it never began"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
-    Command::new("kill").args(["-INT", &child.id().to_string()]).assert().success();
+    Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .assert()
+        .success();
     let output = child.wait_with_output().unwrap();
     let seen = screen(&output);
     assert_eq!(output.status.code(), Some(130), "{seen}");
-    assert!(seen.contains("Ctrl-C again ends after the operations under way"), "{seen}");
+    assert!(
+        seen.contains("Ctrl-C again ends after the operations under way"),
+        "{seen}"
+    );
     assert!(seen.contains("run the same command to go on"), "{seen}");
-    assert!(journals(&state).lines().last().unwrap().contains("run_ended"));
+    assert!(
+        journals(&state)
+            .lines()
+            .last()
+            .unwrap()
+            .contains("run_ended")
+    );
 }
 
 #[test]
@@ -156,6 +244,10 @@ fn no_colour_in_a_pipe_unless_it_is_forced() {
     let state = state();
     let args = ["run", "@rotate-token", "-i", "sim:1+0", "--check"];
     assert!(!screen(&run(&state, &args)).contains('\u{1b}'));
-    let forced = keyroll(state.path()).env("CLICOLOR_FORCE", "1").args(args).output().unwrap();
+    let forced = keyroll(state.path())
+        .env("CLICOLOR_FORCE", "1")
+        .args(args)
+        .output()
+        .unwrap();
     assert!(screen(&forced).contains('\u{1b}'));
 }

@@ -25,13 +25,14 @@
 # LAB_PAR: how many boot at once (default: 8).
 set -uo pipefail
 
-LAB=${LAB:-${TMPDIR:-/tmp}/keyroll-lab}
+COMMON=${TMPDIR:-/tmp}/keyroll-lab
+LAB=${LAB:-$COMMON}
 PAR=${LAB_PAR:-8}
 IMAGE=$LAB/rootfs
 RUN=$LAB/run
 # Names that the whole machine shares end in this; the default lab has none.
 TAG=
-[ "$LAB" = "${TMPDIR:-/tmp}/keyroll-lab" ] || TAG=-$(printf '%s' "$LAB" | md5sum | cut -c1-4)
+[ "$LAB" = "$COMMON" ] || TAG=-$(printf '%s' "$LAB" | md5sum | cut -c1-4)
 CONTROLLER=labctl$TAG
 CONTROLLER_IP=10.77.255.254/16
 HERE=$(cd "$(dirname "$0")" && pwd)
@@ -87,7 +88,10 @@ make_image() {
   is_current && return
   [ -z "$(names)" ] || { echo "lab: the image is not current; it is left as it is until the lab is down" >&2; return; }
   mkdir -p "$LAB/keys" "$LAB/shared"
-  if [ ! -x "$IMAGE/usr/sbin/sshd" ]; then
+  if [ ! -x "$IMAGE/usr/sbin/sshd" ] && [ -n "$TAG" ] && [ -f "$COMMON/rootfs.stamp" ]; then
+    rm -rf "$IMAGE"
+    cp -a "$COMMON/rootfs" "$IMAGE.part" && mv "$IMAGE.part" "$IMAGE" || die "cannot copy the image of $COMMON"
+  elif [ ! -x "$IMAGE/usr/sbin/sshd" ]; then
     debootstrap --variant=minbase \
       --include=systemd,systemd-sysv,dbus,openssh-server,sudo,python3,iproute2,procps bookworm "$IMAGE" || die "debootstrap failed"
   fi
