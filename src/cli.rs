@@ -23,6 +23,14 @@ Examples:
   keyroll lint book.yml -i hosts.yml
 ";
 
+const RUN_EXAMPLES: &str = "\
+Examples:
+  keyroll run @rotate-token -i sim:3+8
+  keyroll run @rotate-token -i hosts.yml --check
+  keyroll run @rotate-token -i hosts.yml --new-token-from exec:'pass show k3s' --expect-unmanaged 'spot-*'
+  keyroll run book.yml -i hosts.ini -l agent -f 10 -u admin -K
+";
+
 /// Rotates the join token of a live K3s cluster over SSH, and proves that the old one is dead.
 #[derive(Debug, Parser)]
 #[command(name = "keyroll", version, about, before_help = EXAMPLES, max_term_width = 100)]
@@ -77,6 +85,7 @@ impl Surroundings {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Performs a playbook, or with --check says what it would do.
+    #[command(before_help = RUN_EXAMPLES)]
     Run(Box<Run>),
     /// Draws the plan of a playbook.
     Graph(Graph),
@@ -147,7 +156,7 @@ pub struct Run {
     /// Hosts at once.
     #[arg(short, long, value_name = "NUMBER", default_value = "50")]
     pub forks: NonZeroUsize,
-    /// Where the new token comes from: env:NAME, file:PATH, stdin or exec:COMMAND. Made anew when not given.
+    /// Where the new token comes from: `env:NAME`, `file:PATH`, `stdin` or `exec:COMMAND`. Made anew when not given.
     #[arg(long, value_name = "SOURCE")]
     pub new_token_from: Option<Unshown<NewTokenFrom>>,
     /// Nodes that exist and are not in the inventory on purpose, such as autoscaled ones; with `*`.

@@ -1,15 +1,12 @@
 //! `when`: whether a task applies to a host.
 
-use crate::template::Vars;
+use crate::template::{TemplateError, Vars, evaluate};
 
-/// Whether all expressions are true with these variables; the text of the first that cannot be evaluated.
+/// Whether all expressions are true with these variables; what is wrong with the first that cannot be evaluated.
 pub(super) fn holds(expressions: &[String], vars: &Vars) -> Result<bool, String> {
-    let mut environment = minijinja::Environment::new();
-    environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     for expression in expressions {
-        let told = |error: minijinja::Error| format!("`when: {expression}`: {error:#}");
-        let compiled = environment.compile_expression(expression).map_err(told)?;
-        if !compiled.eval(vars.as_ref()).map_err(told)?.is_true() {
+        let told = |error: TemplateError| format!("`when` {error}");
+        if !evaluate(expression, vars).map_err(told)? {
             return Ok(false);
         }
     }

@@ -102,7 +102,8 @@ impl Visit<'_> {
         }
     }
 
-    async fn look(&mut self) -> Result<Result<Proposal, StepError>, Failure> {
+    /// `again` is the look after all was performed: what it has to say was said by the first.
+    async fn look(&mut self, again: bool) -> Result<Result<Proposal, StepError>, Failure> {
         "looking".clone_into(&mut self.doing);
         let at = self.at;
         let probe = Probe::new(
@@ -115,7 +116,7 @@ impl Visit<'_> {
         let proposal = at.task.step.propose(&probe).await;
         if let Ok(proposal) = &proposal {
             for text in &proposal.notes {
-                if self.noted.insert(text.clone()) {
+                if !again && self.noted.insert(text.clone()) {
                     let (key, host, text) = (at.key.clone(), at.host.clone(), text.clone());
                     self.shared
                         .bus
@@ -129,7 +130,7 @@ impl Visit<'_> {
 
     /// A dry run: says what would be done, and what cannot be known before it is done.
     async fn check(&mut self) -> Result<Done, Failure> {
-        let proposal = match self.look().await? {
+        let proposal = match self.look(false).await? {
             Err(StepError::Fact(error @ FactError::Unreadable { .. }))
                 if !self.at.overlay.is_empty() =>
             {
@@ -175,7 +176,7 @@ impl Visit<'_> {
         let (mut performed, mut touched, mut unknowns) = (false, false, 0);
         loop {
             let proposal = self
-                .look()
+                .look(performed)
                 .await?
                 .map_err(|error| failure::of_step(&error))?;
             if !proposal.unmet.is_empty() {

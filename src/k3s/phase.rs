@@ -7,7 +7,7 @@ mod judge;
 
 pub use judge::judge;
 
-use crate::model::{HostName, HostTime};
+use crate::model::{HostName, HostTime, RunId};
 use crate::secret::Secret;
 
 /// What was seen of one server.
@@ -27,8 +27,48 @@ pub struct ServerView {
     pub kept: Option<Secret>,
     /// The secret in the file that waits beside the surface.
     pub staged: Option<Secret>,
+    /// The run and the token's tag in `server/.keyroll/proven`, left by a green proof.
+    pub proven: Option<Proven>,
     /// When its process started, on its own clock.
     pub started: Option<HostTime>,
+}
+
+/// What a green proof leaves on every server: which run proved which token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven {
+    /// The run.
+    pub run: RunId,
+    /// [`token::tag`](super::token::tag) of the token.
+    pub tag: String,
+}
+
+impl Proven {
+    /// Reads `<run> <tag>`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (run, tag) = text.trim().split_once(' ')?;
+        Some(Self {
+            run: RunId(run.to_owned()),
+            tag: tag.to_owned(),
+        })
+    }
+
+    /// As a line of text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{} {}\n", self.run, self.tag)
+    }
+}
+
+/// What the operator wants of a rotation.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// The token that was given.
+    pub given: Option<&'a Secret>,
+    /// The token that was made for this run.
+    pub generated: &'a Secret,
+    /// This run.
+    pub run: &'a RunId,
 }
 
 /// What a server's running process accepts as the server token.

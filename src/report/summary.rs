@@ -1,11 +1,13 @@
 //! The end of a run on the screen: counts, roots, the next command, the exit number.
 
+use std::collections::HashMap;
 use std::io;
 
 use super::Lines;
 use super::lines::{count, names};
-use crate::event::Summary;
+use crate::event::{Failure, Summary};
 use crate::exit::Exit;
+use crate::model::TaskKey;
 
 /// So many roots are shown in full; the journal has all.
 const ROOTS: usize = 20;
@@ -76,13 +78,30 @@ impl Lines {
         Ok(())
     }
 
+    /// Tasks that failed with the same words are one trouble: it is told once, with their number.
     fn roots(&mut self, summary: &Summary) -> io::Result<()> {
-        for (key, failure) in summary.roots.iter().take(ROOTS) {
+        let mut groups: Vec<(&TaskKey, &Failure, usize)> = Vec::new();
+        let mut places: HashMap<&[String], usize> = HashMap::new();
+        for (key, failure) in &summary.roots {
+            let place = *places.entry(&failure.what).or_insert(groups.len());
+            match groups.get_mut(place) {
+                Some((_, _, more)) => *more += 1,
+                None => groups.push((key, failure, 0)),
+            }
+        }
+        for (key, failure, more) in groups.iter().take(ROOTS) {
             let wrong = self.paint.red("went wrong");
-            self.writer.result(&format!("{wrong}: {key}"))?;
+            let same = match more {
+                0 => String::new(),
+                more => format!(
+                    " (and {}, for the same reason)",
+                    count(*more, "more task", "more tasks")
+                ),
+            };
+            self.writer.result(&format!("{wrong}: {key}{same}"))?;
             self.failure(failure)?;
         }
-        match summary.roots.len().saturating_sub(ROOTS) {
+        match groups.len().saturating_sub(ROOTS) {
             0 => Ok(()),
             more => self
                 .writer

@@ -8,6 +8,10 @@ use crate::model::HostTime;
 pub const URL: &str = "http://127.0.0.1:2381";
 
 /// A member as its metrics show it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one gauge or answer of etcd"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// 16 hex digits.

@@ -46,6 +46,7 @@ pub struct Fleet {
     /// Requests that were assumed to succeed (`unknown=ok`), each once.
     assumed: BTreeSet<String>,
     unknown_ok: bool,
+    most_down: usize,
     #[serde(skip)]
     by_name: HashMap<HostName, usize>,
     #[serde(skip)]
@@ -124,6 +125,12 @@ impl Fleet {
     #[must_use]
     pub fn changes(&self) -> usize {
         self.hosts.iter().map(|host| host.changes).sum()
+    }
+
+    /// The largest number of servers that were down at one time since the fleet was raised.
+    #[must_use]
+    pub fn most_servers_down(&self) -> usize {
+        self.most_down
     }
 
     /// Requests that had no model and were assumed to succeed.

@@ -98,16 +98,29 @@ impl Call {
         match words.as_slice() {
             ["--version" | "-v"] => Some(Self::Version),
             ["kubectl", rest @ ..] => Kubectl::parse(rest).map(Self::Kubectl),
-            ["etcd-snapshot", "save", "--name", name] => Some(Self::SaveSnapshot {
-                name: (*name).to_owned(),
-            }),
-            ["etcd-snapshot", "save", name] => Some(Self::SaveSnapshot {
-                name: name.strip_prefix("--name=")?.to_owned(),
-            }),
+            ["etcd-snapshot", "save", rest @ ..] => snapshot(rest),
             ["server" | "agent", ..] => Some(Self::Serve(args.to_vec())),
             _ => None,
         }
     }
+}
+
+/// The name of a snapshot; the data directory is known from the configuration as well.
+fn snapshot(words: &[&str]) -> Option<Call> {
+    let mut name = None;
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        let (flag, value) = match word.split_once('=') {
+            Some((flag, value)) => (flag, value),
+            None => (*word, *rest.next()?),
+        };
+        match flag {
+            "--name" => name = Some(value.to_owned()),
+            "--data-dir" | "-d" | "--etcd-snapshot-dir" => {}
+            _ => return None,
+        }
+    }
+    Some(Call::SaveSnapshot { name: name? })
 }
 
 impl Kubectl {
@@ -225,8 +238,27 @@ mod tests {
     }
 
     #[test]
+    fn a_snapshot_is_named_with_or_without_a_data_directory() {
+        let name = "a".to_owned();
+        let wanted = Some(Call::SaveSnapshot { name });
+        for line in [
+            "--name a",
+            "--name=a",
+            "--name a --data-dir=/data",
+            "-d /data --name=a",
+        ] {
+            assert_eq!(
+                call(&format!("etcd-snapshot save {line}")),
+                wanted,
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_not_modelled_is_not_guessed() {
         assert_eq!(call("kubectl delete node x"), None);
+        assert_eq!(call("etcd-snapshot save --s3 --name a"), None);
         assert_eq!(call("certificate rotate-ca"), None);
     }
 

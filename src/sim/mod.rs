@@ -2,7 +2,8 @@
 //!
 //! The core (`server`, `agent`, `kubectl`, `kube`) is handed files, a datastore and certificates by the traits in
 //! `world`, so that two front ends share it: `fleet`, a whole fleet in memory behind `transport::sim`, and a real
-//! process on lab hosts. Every rule honours what was measured on real K3s.
+//! process on lab hosts. Both start a server in two strides: ask the peer of `server::join_of`, then run
+//! `server::Starting`; while it runs, `Server::answer` takes requests and `bootstrap::Replica` keeps a member's copy. Every rule honours what was measured on real K3s.
 
 pub mod world;
 

@@ -38,7 +38,7 @@ impl Problem {
     pub fn new(code: &'static str, what: impl Into<String>) -> Self {
         Self {
             code,
-            what: what.into().replace(|c: char| c.is_control(), " "),
+            what: harmless(what),
             label: None,
             help: None,
             severity: Severity::Error,
@@ -56,14 +56,14 @@ impl Problem {
     /// The same with a word at the caret.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = Some(label.into());
+        self.label = Some(harmless(label));
         self
     }
 
     /// The same with advice.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(harmless(help));
         self
     }
 
@@ -90,6 +90,11 @@ impl Problem {
             |(text, at)| (text.name().to_owned(), at.offset()),
         )
     }
+}
+
+/// Texts of files are quoted in messages: without the controls that a terminal would obey.
+fn harmless(text: impl Into<String>) -> String {
+    text.into().replace(char::is_control, " ")
 }
 
 impl fmt::Display for Problem {
@@ -244,6 +249,18 @@ mod tests {
             .map(|p| p.1)
             .collect();
         assert_eq!(lines, [1, 2]);
+    }
+
+    #[test]
+    fn a_message_holds_no_controls() {
+        let problem = Problem::new("test::code", "a\u{1b}[31m")
+            .help("b\u{7}")
+            .label("c\r");
+        assert_eq!(problem.what, "a [31m");
+        assert_eq!(
+            (problem.help.as_deref(), problem.label.as_deref()),
+            (Some("b "), Some("c "))
+        );
     }
 
     #[test]

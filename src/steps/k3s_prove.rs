@@ -10,8 +10,11 @@ use super::unmanaged::unmanaged_nodes;
 use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
 use crate::k3s::install::Kind;
-use crate::k3s::phase::Standing;
+use crate::k3s::phase::{Proven, Standing};
+use crate::k3s::token;
 use crate::op::{Act, Op};
+use crate::secret::Content;
+use crate::wire::{Owner, WriteFile};
 
 /// `k3s_prove`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -84,16 +87,30 @@ async fn forget(
         ));
         return Ok(());
     }
+    let mark = Proven {
+        run: probe.options().run.clone(),
+        tag: token::tag(&standing.new),
+    };
     for seen in keepers {
-        let folder = seen.install.data("server/.keyroll");
-        let (file, why) = (seen.kept_path(), "forget the old token: it is proven dead");
-        proposal
-            .ops
-            .push(Op::root(&seen.host, why, Act::Remove { path: file }));
+        let file = WriteFile {
+            path: seen.proven_path(),
+            content: Content::new(mark.text()),
+            mode: 0o600,
+            owner: Owner::Runner,
+            make_parent: true,
+        };
+        let forget = Act::Remove {
+            path: seen.kept_path(),
+        };
         proposal.ops.push(Op::root(
             &seen.host,
-            "remove its folder",
-            Act::Remove { path: folder },
+            "leave word of the proof",
+            Act::WriteFile(file),
+        ));
+        proposal.ops.push(Op::root(
+            &seen.host,
+            "forget the old token: it is proven dead",
+            forget,
         ));
     }
     Ok(())

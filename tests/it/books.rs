@@ -1,10 +1,4 @@
 //! Playbooks and inventories, good and bad, as files: what a person is told of each stands beside it.
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

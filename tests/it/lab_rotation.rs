@@ -68,6 +68,9 @@ async fn is_rotated(cluster: &Cluster) {
 fn expected(cluster: &Cluster, before: Configs) -> Configs {
     let rotated = before.into_iter().map(|(name, (text, mode, group))| {
         let held = text.contains(&cluster.old);
+        // Plain YAML gets quotes, so that no token is ever read as a number.
+        let plain = format!("token: {}", cluster.old);
+        let text = text.replace(&plain, &format!("token: \"{}\"", cluster.new));
         let text = text.replace(&cluster.old, &cluster.new);
         (name, (text, if held { mode & 0o600 } else { mode }, group))
     });
@@ -155,20 +158,15 @@ async fn an_agent_that_never_comes_back_fails_its_task_although_its_node_is_read
         return;
     };
     cluster.tune("h3", "STANDIN_START_MS=900000").await;
+    let before = cluster.digest().await.remove("h4 units");
     let run = cluster.run(&cluster.book(), &[]).await;
     let nodes = cluster.nodes().await;
     assert_eq!(run.status, 4, "{}", run.text);
     let ready = nodes.lines().find(|line| line.starts_with("h3 ")).unwrap();
     assert!(ready.contains(" Ready "), "{nodes}");
     has_next_step(&run, "h3");
-    let later = cluster
-        .on("h4", &["journalctl", "-u", "k3s-agent", "-o", "cat"], "")
-        .await;
-    let later = String::from_utf8(later.stdout).unwrap();
-    assert!(
-        !later.contains("Stopping"),
-        "h4 was restarted after the failure: {later}"
-    );
+    let units = cluster.digest().await.remove("h4 units");
+    assert_eq!(units, before, "h4 was restarted after the failure");
     assert!(run.text.contains("skipped"), "{}", run.text);
 }
 

@@ -1,15 +1,28 @@
 //! All integration tests, one binary.
 
+#[cfg(test)]
 mod architecture;
+#[cfg(test)]
 mod books;
+#[cfg(test)]
 mod cli;
+#[cfg(test)]
 mod engine;
+#[cfg(test)]
 mod lab_canary;
+#[cfg(test)]
 mod lab_fleet;
+#[cfg(test)]
 mod lab_rotation;
+#[cfg(test)]
 mod plan;
+#[cfg(test)]
 mod ssh;
+#[cfg(test)]
 mod ssh_hosts;
+#[cfg(test)]
 mod ssh_lab;
+#[cfg(test)]
 mod ssh_rig;
+#[cfg(test)]
 mod steps;

@@ -1,10 +1,4 @@
 //! Plans: what waits for what, and how large the graph becomes.
-#![expect(
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::collections::{HashMap, HashSet};
 
 use keyroll::inventory::{self, Inventory};

@@ -1,10 +1,5 @@
 //! The transport over a real sshd on loopback, which runs as the current user.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot prepare itself fails"
-)]
-
 use std::time::Duration;
 
 use futures::future::join_all;

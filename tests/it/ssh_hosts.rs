@@ -1,10 +1,5 @@
 //! Lab hosts for tests: raised through `tests/lab/lab.sh`, one test at a time, and taken down again.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a lab that does not do as told fails the test"
-)]
-
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,11 +1,5 @@
 //! The transport on lab hosts with real systemd, sshd and sudo; faults included. `tests/lab/lab.sh` raises them.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a lab that does not do as told fails the test"
-)]
-
 use std::time::Duration;
 
 use futures::future::join_all;

@@ -1,11 +1,5 @@
 //! What the tests over real ssh share: an sshd of our own on loopback, and requests in few words.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot prepare itself fails"
-)]
-
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -16,6 +16,7 @@ use keyroll::op::{Act, Op, Until};
 use keyroll::secret::{Content, Secret};
 use keyroll::sim::Spec;
 use keyroll::steps::{Proposal, Step, StepError};
+use keyroll::template::Vars;
 use keyroll::transport::sim::SimTransport;
 use keyroll::wire::{
     Batch, Become, Change, Command, Owner, Query, Request, Response, Transport, WriteFile,
@@ -29,13 +30,16 @@ const GENERATED: &str = "fedcba9876543210fedcba9876543210";
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
-    case: String,
+    #[serde(rename = "case")]
+    sentence: String,
     fleet: String,
     #[serde(default = "yes")]
     given: bool,
     #[serde(default)]
     before: Vec<Before>,
     on: String,
+    #[serde(default)]
+    vars: BTreeMap<String, minijinja::Value>,
     step: BTreeMap<String, serde_yaml::Value>,
     #[serde(default)]
     ops: Vec<String>,
@@ -128,9 +132,10 @@ impl Rig {
         &self,
         host: &HostName,
         step: &Step,
+        vars: &Vars,
     ) -> Result<Proposal, StepError> {
-        let (vars, overlay) = (keyroll::template::Vars::default(), Overlay::default());
-        let probe = Probe::new(host, &Become::Root, &vars, &self.scope, &overlay);
+        let overlay = Overlay::default();
+        let probe = Probe::new(host, &Become::Root, vars, &self.scope, &overlay);
         step.propose(&probe).await
     }
 
@@ -143,7 +148,7 @@ impl Rig {
                 to: to.clone(),
             },
             Act::Remove { path } => Change::Remove { path: path.clone() },
-            Act::Wait(_) => return self.clock.sleep(Duration::from_secs(60)).await,
+            Act::Wait(_) => return self.clock.sleep(Duration::from_mins(1)).await,
         };
         self.change(&op.on, change).await;
     }
@@ -174,7 +179,7 @@ impl Rig {
     }
 
     pub(crate) async fn bring(&self, host: &HostName, step: &Step) {
-        let proposal = self.propose(host, step).await.unwrap();
+        let proposal = self.propose(host, step, &Vars::default()).await.unwrap();
         assert!(proposal.unmet.is_empty(), "{host}: {:?}", proposal.unmet);
         for op in &proposal.ops {
             self.perform(op).await;
@@ -201,7 +206,7 @@ impl Rig {
             if let Some(words) = &before.step {
                 self.bring(&host, &step(words)).await;
             } else if let Some(argv) = &before.run {
-                let command = Command::new(argv.clone()).within(Duration::from_secs(300));
+                let command = Command::new(argv.clone()).within(Duration::from_mins(5));
                 self.change(&host, Change::Run(command)).await;
             } else if let Some(path) = &before.remove {
                 self.change(&host, Change::Remove { path: path.into() })
@@ -274,7 +279,10 @@ fn run_case(case: &Case) -> Vec<String> {
         }
         let host = HostName::new(&case.on).unwrap();
         let changes = rig.sim.changes();
-        let proposal = match rig.propose(&host, &step(&case.step)).await {
+        let proposal = match rig
+            .propose(&host, &step(&case.step), &Vars::new(case.vars.clone()))
+            .await
+        {
             Ok(proposal) => proposal,
             Err(error) => {
                 let expected = case
@@ -314,7 +322,7 @@ fn run_case(case: &Case) -> Vec<String> {
             rig.sim.changes(),
             changes,
             "{}: looking changed something",
-            case.case
+            case.sentence
         );
         wrong
     })
@@ -342,7 +350,7 @@ fn steps_propose_what_their_cases_say() {
                     wrong.push(format!(
                         "{}: {}\n{}",
                         file.strip_prefix(&root).unwrap().display(),
-                        case.case,
+                        case.sentence,
                         said.join("\n")
                     ));
                 }

@@ -1,31 +1,28 @@
 //! From what every server holds to OLD, NEW and each server's case.
 
-use super::{Memory, Phase, ServerView, Standing, Torn};
+use super::{Memory, Phase, ServerView, Standing, Torn, Wish};
+use crate::k3s::token;
 use crate::model::HostName;
 use crate::secret::Secret;
 
 /// Two clocks that differ by less than this cannot order two starts.
 const CLEARLY_LATER: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Says where a rotation stands. An unfinished one keeps its own NEW, whatever was `given`.
+/// Says where a rotation stands. An unfinished one keeps its own NEW, whatever was given.
 ///
 /// # Errors
 /// When the servers contradict each other in a way that has no one right continuation.
-pub fn judge(
-    servers: &[ServerView],
-    given: Option<&Secret>,
-    generated: &Secret,
-) -> Result<Standing, Torn> {
+pub fn judge(servers: &[ServerView], wish: Wish<'_>) -> Result<Standing, Torn> {
     let kept = kept(servers)?;
     let (datastore, rotator) = datastore(servers, kept)?;
-    let (old, new) = old_and_new(servers, datastore, kept, given, generated)?;
+    let (old, new) = old_and_new(servers, datastore, kept, wish)?;
     let phases = servers
         .iter()
         .map(|server| (server.host.clone(), phase(server, datastore, &new)))
         .collect();
     foreign(servers, old.as_ref(), &new)?;
     Ok(Standing {
-        given_passed_over: given.is_some_and(|given| *given != new),
+        given_passed_over: wish.given.is_some_and(|given| *given != new),
         old,
         datastore: datastore.clone(),
         new,
@@ -157,8 +154,7 @@ fn old_and_new(
     servers: &[ServerView],
     datastore: &Secret,
     kept: Option<&Secret>,
-    given: Option<&Secret>,
-    generated: &Secret,
+    wish: Wish<'_>,
 ) -> Result<(Option<Secret>, Secret), Torn> {
     let other_memory = servers
         .iter()
@@ -181,18 +177,28 @@ fn old_and_new(
             .filter(|s| *s != datastore),
     );
     match ahead.as_slice() {
-        // A token made for this run can only be there because this run put it there.
-        [] if given == Some(datastore) || generated == datastore => Ok((None, datastore.clone())),
+        [] if wish.given == Some(datastore) || is_finished(servers, datastore, wish) => {
+            Ok((None, datastore.clone()))
+        }
         [] => {
             let found = staged.first().filter(|_| staged.len() == 1).copied();
-            let new = given.or(found).unwrap_or(generated);
+            let new = wish.given.or(found).unwrap_or(wish.generated);
             Ok((Some(datastore.clone()), new.clone()))
         }
-        [one] if kept == Some(datastore) || given == Some(*one) => {
+        [one] if kept == Some(datastore) || wish.given == Some(*one) => {
             Ok((Some(datastore.clone()), (*one).clone()))
         }
         _ => Err(surface_differs(servers, datastore)),
     }
+}
+
+/// Whether this very run has rotated to this token and proven it: then its generated token is not the next one.
+fn is_finished(servers: &[ServerView], datastore: &Secret, wish: Wish<'_>) -> bool {
+    let tag = token::tag(datastore);
+    servers
+        .iter()
+        .filter_map(|server| server.proven.as_ref())
+        .any(|proven| proven.run == *wish.run && proven.tag == tag)
 }
 
 fn surface_differs(servers: &[ServerView], datastore: &Secret) -> Torn {

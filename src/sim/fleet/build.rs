@@ -35,6 +35,7 @@ pub(super) fn raise(spec: &Spec, now: HostTime) -> Fleet {
         drawn: 0,
         assumed: BTreeSet::new(),
         unknown_ok: spec.unknown_ok,
+        most_down: 0,
         by_name: HashMap::new(),
         by_address: HashMap::new(),
         servers: Vec::new(),
@@ -74,6 +75,7 @@ fn settle(fleet: &mut Fleet, spec: &Spec) {
             host.disk.etc_read_only = host.has(Fault::ReadOnlyEtc);
         }
     }
+    fleet.most_down = 0;
     for host in &mut fleet.hosts {
         host.settled = true;
         host.changes = 0;

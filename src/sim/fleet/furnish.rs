@@ -6,6 +6,7 @@ use crate::sim::spec::{Datastore, Spec, Surface};
 use crate::sim::token;
 use crate::sim::world::Files as _;
 
+const DATA: &str = "/var/lib/rancher/k3s";
 const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 const DROP_IN: &str = "/etc/rancher/k3s/config.yaml.d/50-token.yaml";
 const TOKEN_FILE: &str = "/etc/rancher/k3s/token";
@@ -65,20 +66,21 @@ fn roles(spec: &Spec, at: usize) -> String {
 /// The lines for what differs from the installer's.
 fn others(spec: &Spec) -> String {
     let shape = &spec.shape;
-    let mut text = String::new();
-    if shape.data_dir != "/var/lib/rancher/k3s" {
-        text += &format!("data-dir: {}\n", shape.data_dir);
-    }
-    if shape.port != 6443 {
-        text += &format!("https-listen-port: {}\n", shape.port);
-    }
-    if shape.agent_token {
-        text += &format!("agent-token: \"{}\"\n", agent_secret(spec));
-    }
-    if shape.disable_agent {
-        text += "disable-agent: true\n";
-    }
-    text
+    let secret = agent_secret(spec);
+    let lines = [
+        (
+            shape.data_dir != DATA,
+            format!("data-dir: {}\n", shape.data_dir),
+        ),
+        (
+            shape.port != 6443,
+            format!("https-listen-port: {}\n", shape.port),
+        ),
+        (shape.agent_token, format!("agent-token: \"{secret}\"\n")),
+        (shape.disable_agent, "disable-agent: true\n".to_owned()),
+    ];
+    let wanted = lines.into_iter().filter(|(wanted, _)| *wanted);
+    wanted.map(|(_, line)| line).collect()
 }
 
 fn agent_secret(spec: &Spec) -> String {
@@ -134,7 +136,7 @@ pub(super) fn agent(fleet: &mut Fleet, spec: &Spec, at: usize, secret: &str) {
         return;
     };
     host.disk.now = host.time(now);
-    if spec.shape.data_dir != "/var/lib/rancher/k3s" {
+    if spec.shape.data_dir != DATA {
         let text = format!("data-dir: {}\n", spec.shape.data_dir);
         put(host, CONFIG, &text, 0o600);
     }
@@ -160,12 +162,13 @@ pub(super) fn foreign(host: &mut Host) {
     let text = host.disk.text(&path).unwrap_or_default();
     let foreign = token::sha256(b"foreign");
     let line = format!("K3S_TOKEN='{}'", foreign.get(..32).unwrap_or_default());
-    let lines = text
-        .lines()
-        .map(|known| match known.starts_with("K3S_TOKEN=") {
-            true => line.as_str(),
-            false => known,
-        });
+    let lines = text.lines().map(|known| {
+        if known.starts_with("K3S_TOKEN=") {
+            line.as_str()
+        } else {
+            known
+        }
+    });
     let text: String = lines.flat_map(|line| [line, "\n"]).collect();
     put(host, &path, &text, 0o600);
 }

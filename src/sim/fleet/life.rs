@@ -61,6 +61,9 @@ impl Fleet {
         let failed = matches!(state, State::Failed | State::AutoRestart);
         let result = if failed { "exit-code" } else { "success" };
         result.clone_into(&mut host.unit.result);
+        let down = self.servers.iter().filter_map(|at| self.hosts.get(*at));
+        let down = down.filter(|host| host.serving().is_none()).count();
+        self.most_down = self.most_down.max(down);
     }
 
     fn killed(&mut self, at: usize) {

@@ -86,7 +86,8 @@ impl Fleet {
         let Some(host) = found else {
             return unreachable("the simulated fleet has no such host");
         };
-        if host.away || host.has(Fault::Unreachable) {
+        let boots = host.time(self.now) < host.booted;
+        if boots || host.away || host.has(Fault::Unreachable) {
             return unreachable("connect: connection timed out");
         }
         host.connections += 1;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::{Phase, Standing};
+use crate::k3s::token;
 use crate::model::HostName;
 use crate::op::{Act, Op, Until, Wait};
 use crate::secret::Secret;
@@ -76,9 +77,7 @@ pub async fn proof_of_server(
         }
     }
     if standing.old.is_none() {
-        proposal
-            .notes
-            .push("the old token was not probed, since nothing keeps it any more".to_owned());
+        proposal.notes.push(unprobed(seen, standing));
     }
     match standing.phase(host) {
         Some(Phase::New) if seen.started_after_change() => {}
@@ -144,6 +143,17 @@ pub async fn proof_of_agent(
         proposal.unmet.push(red("changed-since-start", what, host));
     }
     Ok(proposal)
+}
+
+fn unprobed(seen: &Seen, standing: &Standing) -> String {
+    let tag = token::tag(&standing.new);
+    match seen.proven().filter(|proven| proven.tag == tag) {
+        Some(proven) => format!(
+            "the old token is kept no more: run {} proved it dead",
+            proven.run
+        ),
+        None => "the old token was not probed, since nothing keeps it".to_owned(),
+    }
 }
 
 /// A supervisor that is busy (429) or starting (503) is asked again for a while.

@@ -7,7 +7,7 @@ use crate::facts::{FactError, Fleet, Knocked, Node, NodeName, Nodes, Overlay, Pr
 use crate::k3s::install::{Datastore, Kind};
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::order::{self, Joiner};
-use crate::k3s::phase::{Memory, Phase, ServerView, Standing, Torn, judge};
+use crate::k3s::phase::{Memory, Phase, ServerView, Standing, Torn, Wish, judge};
 use crate::model::HostName;
 use crate::secret::Secret;
 use crate::steps::{StepError, Unmet};
@@ -65,7 +65,14 @@ impl Cluster {
         let servers = servers.await;
         let views: Vec<ServerView> = servers.iter().map(ServerSeen::view).collect();
         let options = probe.options();
-        let standing = judge(&views, options.given.as_ref(), &options.generated);
+        let standing = judge(
+            &views,
+            Wish {
+                given: options.given.as_ref(),
+                generated: &options.generated,
+                run: &options.run,
+            },
+        );
         Self {
             servers,
             blind,
@@ -209,6 +216,7 @@ impl ServerSeen {
             memory: self.memory.clone(),
             kept: self.seen.kept(),
             staged: self.seen.staged(),
+            proven: self.seen.proven(),
             started: self.seen.unit.started,
         }
     }

@@ -16,6 +16,7 @@ pub use passwd::Passwd;
 use crate::facts::{Binary, Contents, FactError, Paths, Probe, UnitState, Units};
 use crate::k3s::install::{CONFIG, DATA_DIR, Fault, Install, Kind, Known, Wanted};
 use crate::k3s::knock::Door;
+use crate::k3s::phase::Proven;
 use crate::k3s::surface::{Place, Surface};
 use crate::k3s::token::Token;
 use crate::model::{HostName, HostTime};
@@ -153,6 +154,18 @@ impl Seen {
     #[must_use]
     pub fn kept(&self) -> Option<Secret> {
         self.token_in(&self.kept_path()).map(|token| token.secret)
+    }
+
+    /// What a green proof left here.
+    #[must_use]
+    pub fn proven(&self) -> Option<Proven> {
+        Proven::parse(&self.file(&self.proven_path())?.text())
+    }
+
+    /// Where a green proof leaves its mark.
+    #[must_use]
+    pub fn proven_path(&self) -> Utf8PathBuf {
+        self.install.data("server/.keyroll/proven")
     }
 
     /// Where OLD is kept.
@@ -361,6 +374,7 @@ fn usual_places() -> Wanted {
         "server/token",
         "server/cred/passwd",
         "server/.keyroll/old",
+        "server/.keyroll/proven",
         "server/tls/server-ca.crt",
         "agent/server-ca.crt",
     ];
@@ -391,9 +405,14 @@ fn usual_places() -> Wanted {
 fn files_of(install: &Install, known: &Known) -> Wanted {
     let staged = install.surfaces.iter().map(Surface::staged);
     let data = match install.kind {
-        Kind::Server => ["server/token", "server/cred/passwd", "server/.keyroll/old"]
-            .map(|path| install.data(path))
-            .to_vec(),
+        Kind::Server => [
+            "server/token",
+            "server/cred/passwd",
+            "server/.keyroll/old",
+            "server/.keyroll/proven",
+        ]
+        .map(|path| install.data(path))
+        .to_vec(),
         Kind::Agent => Vec::new(),
     };
     let mut wanted = Wanted {

@@ -295,9 +295,9 @@ pub(super) fn plan(plays: Vec<PlannedPlay>) -> Plan {
             }
             let gate = graph.add_node(Node::Gate { play: p, batch: b });
             let ends: HashSet<NodeIndex> = last.values().copied().collect();
-            ends.into_iter().for_each(|end| {
+            for end in ends {
                 graph.add_edge(end, gate, ());
-            });
+            }
             before = Some(gate);
         }
     }

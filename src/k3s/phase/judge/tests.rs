@@ -1,5 +1,6 @@
 use super::*;
-use crate::model::HostTime;
+use crate::k3s::phase::Proven;
+use crate::model::{HostTime, RunId};
 use proptest::prelude::*;
 
 const O: &str = "old-secret";
@@ -19,12 +20,19 @@ fn view(name: &str, [surface, memory, disk, kept, staged]: [&str; 5]) -> ServerV
         memory: secret(memory).map_or(Memory::Silent("down".to_owned()), Memory::Holds),
         kept: secret(kept),
         staged: secret(staged),
+        proven: None,
         started: Some(HostTime(0)),
     }
 }
 
 fn stand(servers: &[ServerView], given: &str) -> Result<Standing, Torn> {
-    judge(servers, secret(given).as_ref(), &Secret::new("generated"))
+    let given = secret(given);
+    let wish = Wish {
+        given: given.as_ref(),
+        generated: &Secret::new("generated"),
+        run: &RunId("now".to_owned()),
+    };
+    judge(servers, wish)
 }
 
 fn phases(standing: &Standing) -> Vec<Phase> {
@@ -166,6 +174,21 @@ fn a_server_without_a_configured_token_is_flipped_by_its_own_file() {
         (phases(&standing), standing.rotator.unwrap().as_str()),
         (vec![Phase::Flipped; 2], "a")
     );
+}
+
+#[test]
+fn a_rotation_that_this_run_has_proven_is_not_followed_by_another() {
+    let mut servers = [view("a", [N, N, N, "", ""])];
+    let proof = |run: &str| {
+        Some(Proven {
+            run: RunId(run.to_owned()),
+            tag: token::tag(&Secret::new(N)),
+        })
+    };
+    servers[0].proven = proof("now");
+    assert_eq!(stand(&servers, "").unwrap().new.expose(), N);
+    servers[0].proven = proof("before");
+    assert_eq!(stand(&servers, "").unwrap().new.expose(), "generated");
 }
 
 #[test]

@@ -267,7 +267,10 @@ fn reboot_mid_rotation() {
     let before = scene.property("server-2", "InvocationID");
     scene.pass(10);
     scene.rotate("server-1");
-    scene.pass(90);
+    scene.pass(4);
+    assert!(reach(&mut scene, "server-2").is_err());
+    scene.pass(86);
+    assert!(reach(&mut scene, "server-2").is_ok());
     assert_ne!(scene.property("server-2", "InvocationID"), before);
     assert!(
         scene

@@ -197,6 +197,7 @@ fn the_right_order_brings_all_servers_to_new() {
         );
         assert_eq!(scene.property(host, "NRestarts"), "0");
     }
+    assert_eq!(scene.fleet.most_servers_down(), 1);
 }
 
 const AGENT_SECRET: &str = "agentsecret1agentsecret1agentsec";
