@@ -120,6 +120,30 @@ impl Way {
         }
     }
 
+    /// Says which hosts are trusted more than by default.
+    pub(super) async fn warn(&self) {
+        let Self::Ssh(ssh) = self else { return };
+        let lax = ssh.lax_host_keys().await;
+        let names = lax
+            .iter()
+            .take(8)
+            .map(|(host, setting)| format!("{host} ({setting})"));
+        let names: Vec<String> = names.collect();
+        if !names.is_empty() {
+            let more = lax.len().saturating_sub(names.len());
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            let line = format!(
+                "your StrictHostKeyChecking lets unknown host keys in: {}{more}",
+                names.join(", ")
+            );
+            Writer::standard().talk(&line).ok();
+        }
+    }
+
     /// Ends connections, or keeps the simulated fleet.
     pub(super) async fn close(&self) -> Result<(), Trouble> {
         match self {

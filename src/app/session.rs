@@ -79,6 +79,7 @@ impl Session<'_> {
         stop: watch::Receiver<StopLevel>,
     ) -> Result<Ended, Trouble> {
         let _lock = self.lock()?;
+        way.warn().await;
         let journal = Journal::create(&self.state, &self.options.run)?;
         let (learn, learned) = mpsc::channel();
         self.teach(&learn);
