@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use super::disk::Disk;
 use super::launch::Place;
 use super::{admin, now, snapshot};
+use crate::sim::etcd;
 use crate::sim::kube::{self, Node};
 use crate::sim::server::{Backend, Server};
 use crate::sim::world::{Answer, Asked};
@@ -89,29 +90,18 @@ impl Desk {
 
     /// Answers on etcd's port for health and metrics.
     pub(super) fn etcd(&self, path: &str) -> Answer {
-        let shared = &self.place.shared;
+        let (shared, name) = (&self.place.shared, &self.place.name);
         let quorum = shared.has_quorum();
-        let leads = quorum && shared.leader().as_ref() == Some(&self.place.name);
-        match path {
-            "/health" if quorum => Answer::said(200, "{\"health\":\"true\",\"reason\":\"\"}"),
-            "/health" => Answer::said(503, "{\"health\":\"false\",\"reason\":\"RAFT NO LEADER\"}"),
-            "/metrics" => Answer::said(200, self.metrics(quorum, leads)),
-            _ => Answer::said(404, "404 page not found\n"),
-        }
-    }
-
-    fn metrics(&self, quorum: bool, leads: bool) -> String {
-        let gauges = [
-            (
-                "etcd_debugging_mvcc_current_revision",
-                self.place.shared.revision(self.writes.get()),
-            ),
-            ("etcd_server_has_leader", i64::from(quorum)),
-            ("etcd_server_is_leader", i64::from(leads)),
-            ("etcd_server_is_learner", 0),
-        ];
-        let gauges = gauges.map(|(name, value)| format!("# TYPE {name} gauge\n{name} {value}\n"));
-        gauges.concat()
+        let id = kube::uid(name).replace('-', "");
+        let member = etcd::Member {
+            id: id.get(..16).unwrap_or_default().to_owned(),
+            revision: shared.revision(self.writes.get()),
+            has_leader: quorum,
+            is_leader: quorum && shared.leader().as_ref() == Some(name),
+            is_learner: false,
+            is_healthy: true,
+        };
+        member.answer(path)
     }
 }
 

@@ -95,8 +95,9 @@ async fn exchange(
 pub(super) fn address(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split('/').next().unwrap_or_default();
-    match authority.contains(':') {
-        true => authority.to_owned(),
-        false => format!("{authority}:443"),
+    if authority.contains(':') {
+        authority.to_owned()
+    } else {
+        format!("{authority}:443")
     }
 }

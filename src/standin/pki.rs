@@ -30,8 +30,8 @@ fn ca_params() -> CertificateParams {
     params
 }
 
-fn other(error: impl ToString) -> io::Error {
-    io::Error::other(error.to_string())
+fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::other(error)
 }
 
 impl SharedPki<'_> {

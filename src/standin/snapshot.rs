@@ -6,17 +6,17 @@ use super::client::{self, Door};
 use super::disk::Disk;
 use super::now;
 use crate::sim::bootstrap;
+use crate::sim::etcd;
 use crate::sim::kubectl::Ended;
 use crate::sim::settings::{Launch, Settings};
 use crate::sim::token::Token;
-use crate::sim::world::{Answer, Files as _, Level, Line};
+use crate::sim::world::{Answer, Files as _};
 
 /// Where a server takes orders for snapshots; the name follows.
 pub(super) const PATH: &str = "/db/snapshot?name=";
 
 fn fatal(text: &str) -> Ended {
-    let text = format!("Error: see server log for details: {text}");
-    Ended::bad(1, Line::new(now(), Level::Fatal, text).logged())
+    Ended::bad(1, etcd::unsaved(text, now()))
 }
 
 /// Orders a snapshot from this host's server.
@@ -37,7 +37,11 @@ pub(super) async fn save(name: &str) -> Ended {
     };
     let path = format!("{PATH}{name}");
     match client::ask(&door, Method::POST, &path, Vec::new()).await {
-        Ok(Answer::Said { status: 200, body }) => saved(&settings, &body),
+        Ok(Answer::Said { status: 200, body }) => Ended {
+            status: 0,
+            stdout: String::new(),
+            stderr: etcd::saved(&settings, &body, now()),
+        },
         Ok(Answer::Said { status: 401, .. }) => fatal("not authorized"),
         Ok(Answer::Said { body, .. }) => {
             let said: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
@@ -46,22 +50,6 @@ pub(super) async fn save(name: &str) -> Ended {
         }
         Ok(Answer::Dropped) => fatal("EOF"),
         Err(error) => fatal(&error.to_string()),
-    }
-}
-
-fn saved(settings: &Settings, file: &str) -> Ended {
-    let flags = settings.flags.iter();
-    let unknown = flags.map(|(flag, _)| {
-        let text = format!("Unknown flag --{flag} found in config.yaml, skipping");
-        Line::new(now(), Level::Warning, text)
-    });
-    let text = format!("Snapshot {file} saved.");
-    let last = Line::new(now(), Level::Info, text);
-    let lines = unknown.chain([last]).map(|line| line.logged() + "\n");
-    Ended {
-        status: 0,
-        stdout: String::new(),
-        stderr: lines.collect(),
     }
 }
 

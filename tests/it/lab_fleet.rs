@@ -1,10 +1,5 @@
 //! A K3s cluster on lab hosts, the real `keyroll`, and ways to look at both from outside.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a cluster that cannot be raised fails the test"
-)]
-
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -55,6 +50,7 @@ pub(crate) struct Cluster {
     pub(crate) new: String,
     /// Everything that keyroll keeps, and its temporary folder and home.
     pub(crate) own: TempDir,
+    real: Option<String>,
     lab: Arc<Lab>,
     _turn: MutexGuard<'static, ()>,
 }
@@ -66,10 +62,20 @@ pub(crate) struct Ended {
 }
 
 impl Cluster {
-    /// Installs K3s on lab hosts; `None` (and says why) where that is not possible.
+    /// Installs K3s on lab hosts: the real one where `K3S_BIN` names its folder, else the stand-in.
+    /// `None` (and says why) where that is not possible.
     pub(crate) async fn install(test: &str, size: Size) -> Option<Self> {
+        Self::with(test, size, real_k3s()).await
+    }
+
+    /// The same with the stand-in, whose faults can be chosen.
+    pub(crate) async fn install_standin(test: &str, size: Size) -> Option<Self> {
+        Self::with(test, size, None).await
+    }
+
+    async fn with(test: &str, size: Size, real: Option<String>) -> Option<Self> {
         let standin = option_env!("CARGO_BIN_EXE_k3s-standin");
-        if standin.is_none() {
+        if standin.is_none() && real.is_none() {
             cannot(test, "it was built without --features standin");
             return None;
         }
@@ -80,14 +86,15 @@ impl Cluster {
             old: drawn("old"),
             new: drawn("new"),
             own: tempfile::Builder::new().prefix("ke").tempdir().unwrap(),
+            real,
             lab,
             _turn: turn,
         };
-        cluster.furnish(standin.unwrap()).await;
+        cluster.furnish().await;
         Some(cluster)
     }
 
-    async fn furnish(&self, standin: &str) {
+    async fn furnish(&self) {
         for folder in ["tmp", "home", "state"] {
             std::fs::create_dir(self.own.path().join(folder)).unwrap();
         }
@@ -99,47 +106,40 @@ impl Cluster {
             "etcd"
         };
         let (servers, agents) = (self.size.servers.to_string(), self.size.agents.to_string());
-        let done = self
-            .script(&["install", &servers, &agents, store], standin)
-            .await;
+        let done = self.script(&["install", &servers, &agents, store]).await;
         let said = String::from_utf8_lossy(&done.stderr).into_owned();
         assert!(done.status.success(), "{said}");
-        let inventory = self.script(&["inventory"], standin).await;
+        let inventory = self.script(&["inventory"]).await;
         std::fs::write(self.file("lab.yml"), inventory.stdout).unwrap();
-        std::fs::write(self.file("quick.yml"), self.quick()).unwrap();
+        let book = match self.real {
+            Some(_) => std::fs::read_to_string(BUILT_IN).unwrap(),
+            None => quick(),
+        };
+        std::fs::write(self.file("book.yml"), book).unwrap();
     }
 
-    async fn script(&self, args: &[&str], standin: &str) -> Output {
+    async fn script(&self, args: &[&str]) -> Output {
         let mut script = Process::new(INSTALL);
         script
             .args(args)
             .env("LAB", self.lab.file(""))
-            .env("STANDIN", standin)
             .env("LEASE_MS", "1000")
+            .env_remove("K3S_BIN")
             .kill_on_drop(true);
+        if let Some(standin) = option_env!("CARGO_BIN_EXE_k3s-standin") {
+            script.env("STANDIN", standin);
+        }
+        if let Some(real) = &self.real {
+            script.env("K3S_BIN", real);
+        }
         let done = tokio::time::timeout(Duration::from_mins(5), script.output()).await;
         done.unwrap().unwrap()
     }
 
     /// Gives the stand-in on one host more variables, which count from its next start.
     pub(crate) async fn tune(&self, host: &str, variable: &str) {
-        let done = self.script(&["tune", host, variable], "").await;
+        let done = self.script(&["tune", host, variable]).await;
         assert!(done.status.success());
-    }
-
-    /// The built-in playbook with short deadlines: leases are renewed each second here.
-    fn quick(&self) -> String {
-        let book = std::fs::read_to_string(BUILT_IN).unwrap();
-        let quick = book
-            .replace("settle: 30s", "settle: 4s")
-            .replace("timeout: 5m", "timeout: 40s")
-            .replace("k3s_restart: {}", "k3s_restart: { timeout: 20 }");
-        assert!(
-            quick.contains("settle: 4s")
-                && quick.contains("timeout: 40s")
-                && quick.contains("timeout: 20")
-        );
-        quick
     }
 
     /// A file of this test's own.
@@ -196,13 +196,13 @@ impl Cluster {
     /// Runs it to its end.
     pub(crate) async fn run(&self, book: &str, more: &[&str]) -> Ended {
         let mut keyroll = self.keyroll(book, more);
-        let done = tokio::time::timeout(Duration::from_mins(8), keyroll.output()).await;
+        let done = tokio::time::timeout(Duration::from_mins(20), keyroll.output()).await;
         Ended::of(&done.unwrap().unwrap())
     }
 
-    /// The playbook with short deadlines.
+    /// The built-in playbook, with short deadlines where the stand-in is.
     pub(crate) fn book(&self) -> String {
-        self.file("quick.yml").display().to_string()
+        self.file("book.yml").display().to_string()
     }
 
     /// Where a host's disk is seen from here.
@@ -325,6 +325,29 @@ fn digest(path: &Path, host: &str, all: &mut BTreeMap<String, String>) {
             digest(&entry.unwrap().path(), host, all);
         }
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are started by cargo, not by the command line"
+)]
+fn real_k3s() -> Option<String> {
+    std::env::var("K3S_BIN").ok()
+}
+
+/// The built-in playbook with short deadlines: leases are renewed each second here.
+fn quick() -> String {
+    let book = std::fs::read_to_string(BUILT_IN).unwrap();
+    let quick = book
+        .replace("settle: 30s", "settle: 4s, interval: 1s")
+        .replace("timeout: 5m", "timeout: 40s")
+        .replace("k3s_restart: {}", "k3s_restart: { timeout: 20 }");
+    assert!(
+        quick.contains("settle: 4s, interval: 1s")
+            && quick.contains("timeout: 40s")
+            && quick.contains("timeout: 20")
+    );
+    quick
 }
 
 /// A token that is nobody else's.
