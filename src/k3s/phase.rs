@@ -5,7 +5,7 @@
 
 mod judge;
 
-pub use judge::judge;
+pub use judge::{judge, names};
 
 use crate::model::{HostName, HostTime, RunId};
 use crate::secret::Secret;

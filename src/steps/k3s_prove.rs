@@ -87,6 +87,10 @@ async fn forget(
         ));
         return Ok(());
     }
+    let (servers, agents) = (cluster.servers.len(), probe.fleet().agents.len());
+    proposal.notes.push(format!(
+        "proven: the new token is accepted and the old one refused by each of {servers} servers; {agents} agents run with a token that is accepted"
+    ));
     let mark = Proven {
         run: probe.options().run.clone(),
         tag: token::tag(&standing.new),

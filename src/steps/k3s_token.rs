@@ -74,7 +74,7 @@ impl K3sToken {
         match (self.state, seen.install.kind) {
             (State::Staged, Kind::Server) => staged::propose(probe, &seen).await,
             (State::Rotated, Kind::Server) => rotated::propose(probe).await,
-            (State::RolledBack, Kind::Server) => rolled_back::propose(probe, &seen).await,
+            (State::RolledBack, Kind::Server) => rolled_back::propose(probe).await,
             (State::Active, Kind::Server) => active::on_server(probe, &seen).await,
             (State::Active, Kind::Agent) => active::on_agent(probe, &seen).await,
             (State::Proven, Kind::Server) => proven::on_server(probe, &seen).await,

@@ -133,3 +133,18 @@ fn every_path_that_the_page_names_exists() {
         );
     }
 }
+
+#[test]
+fn the_readme_lists_every_exit_number_and_every_step() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for (exit, meaning) in keyroll::exit::Exit::TABLE {
+        let row = format!("| {} | {meaning} |", exit.number());
+        assert!(readme.contains(&row), "README.md has no row {row:?}");
+    }
+    for step in keyroll::steps::Step::NAMES {
+        let named = readme
+            .lines()
+            .any(|line| line.starts_with("### ") && line.contains(&format!("`{step}`")));
+        assert!(named, "README.md has no heading for {step}");
+    }
+}

@@ -65,6 +65,8 @@ struct Before {
     on: String,
     /// A step is proposed and performed.
     step: Option<BTreeMap<String, serde_yaml::Value>>,
+    /// So many of the step's operations, and then it is cut.
+    cut: Option<usize>,
     /// A command is run.
     run: Option<Vec<String>>,
     /// A file's text is changed.
@@ -178,10 +180,10 @@ impl Rig {
         }
     }
 
-    pub(crate) async fn bring(&self, host: &HostName, step: &Step) {
+    pub(crate) async fn bring(&self, host: &HostName, step: &Step, cut: usize) {
         let proposal = self.propose(host, step, &Vars::default()).await.unwrap();
         assert!(proposal.unmet.is_empty(), "{host}: {:?}", proposal.unmet);
-        for op in &proposal.ops {
+        for op in proposal.ops.iter().take(cut) {
             self.perform(op).await;
         }
     }
@@ -204,7 +206,8 @@ impl Rig {
         }
         for host in self.hosts(&before.on) {
             if let Some(words) = &before.step {
-                self.bring(&host, &step(words)).await;
+                self.bring(&host, &step(words), before.cut.unwrap_or(usize::MAX))
+                    .await;
             } else if let Some(argv) = &before.run {
                 let command = Command::new(argv.clone()).within(Duration::from_mins(5));
                 self.change(&host, Change::Run(command)).await;

@@ -58,12 +58,10 @@ fn datastore<'a>(
     servers: &'a [ServerView],
     kept: Option<&Secret>,
 ) -> Result<(&'a Secret, Option<HostName>), Torn> {
-    let differs = |s: &&ServerView| {
-        s.on_disk.is_some()
-            && s.memory.secret().is_some()
-            && s.on_disk.as_ref() != s.memory.secret()
-    };
-    let moved: Vec<&ServerView> = servers.iter().filter(differs).collect();
+    let moved: Vec<&ServerView> = servers
+        .iter()
+        .filter(|server| is_moved(server, kept))
+        .collect();
     // A server without a configured token is flipped by writing server/token; its passwd tells it from the rotator.
     let rotators: Vec<&ServerView> = moved
         .iter()
@@ -88,6 +86,19 @@ fn datastore<'a>(
                 "restart no server; roll one of the two back with a PUT of the token in its memory"
                     .to_owned(),
         }),
+    }
+}
+
+/// Whether its files hold another token than its process. A process that does not answer has no say; then the files
+/// count when they are past the token that was kept.
+fn is_moved(server: &ServerView, kept: Option<&Secret>) -> bool {
+    let Some(on_disk) = &server.on_disk else {
+        return false;
+    };
+    match &server.memory {
+        Memory::Holds(held) => held != on_disk,
+        Memory::Silent(_) => kept.is_some_and(|kept| kept != on_disk),
+        Memory::Foreign => false,
     }
 }
 
@@ -254,7 +265,8 @@ fn phase(server: &ServerView, datastore: &Secret, new: &Secret) -> Phase {
 }
 
 /// `a, b and c`.
-pub(crate) fn names<'a>(hosts: impl Iterator<Item = &'a HostName>) -> String {
+#[must_use]
+pub fn names<'a>(hosts: impl Iterator<Item = &'a HostName>) -> String {
     let hosts: Vec<String> = hosts.map(ToString::to_string).collect();
     match hosts.as_slice() {
         [] => "no host".to_owned(),

@@ -1,10 +1,11 @@
-//! The datastore is encrypted with NEW: one PUT, on one server, once.
+//! The datastore is encrypted with NEW: one PUT, on one server, once; then what waits is renamed on every server.
 //!
 //! It is proposed only when every server of the inventory, and every server that the cluster knows, was looked at
 //! just now, is well, holds OLD in memory and has NEW waiting.
 
 use std::time::Duration;
 
+use super::active::flip;
 use super::{leaves, not_answering, put};
 use crate::facts::{EtcdMember, Probe};
 use crate::k3s::install::Datastore;
@@ -49,11 +50,15 @@ pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
         "re-encrypt the datastore with the new token",
         act,
     )];
+    // At once and without another look: a server that reboots between the two is dead until it is rescued.
     ops.extend(
-        members(&cluster)
-            .filter(|server| server.seen.host != rotator.seen.host)
-            .map(|s| catch_up(s, &rotator.seen.host)),
+        cluster
+            .servers
+            .iter()
+            .flat_map(|server| flip(&server.seen, &standing.new)),
     );
+    let others = members(&cluster).filter(|server| server.seen.host != rotator.seen.host);
+    ops.extend(others.map(|server| catch_up(server, &rotator.seen.host)));
     Ok(Proposal {
         ops,
         unmet,
@@ -74,7 +79,7 @@ fn catch_up(server: &ServerSeen, rotator: &HostName) -> Op {
         until: Until::CaughtUp {
             with: rotator.clone(),
         },
-        timeout: Duration::from_mins(1),
+        timeout: Duration::from_secs(20),
         interval: Duration::from_secs(1),
     };
     Op::root(

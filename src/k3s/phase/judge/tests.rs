@@ -219,6 +219,21 @@ fn contradictions_are_refused_by_name() {
 }
 
 #[test]
+fn a_rotator_that_is_away_still_tells_what_it_did() {
+    let servers = [
+        view("a", [N, "", N, O, ""]),
+        view("b", [N, O, O, O, ""]),
+        view("c", [O, O, O, O, N]),
+    ];
+    let standing = stand(&servers, "").unwrap();
+    assert_eq!(
+        phases(&standing),
+        [Phase::Silent, Phase::Flipped, Phase::Rotated]
+    );
+    assert_eq!(standing.rotator.unwrap().as_str(), "a");
+}
+
+#[test]
 fn one_silent_server_does_not_hide_the_others() {
     let standing = stand(
         &[view("a", [N, N, N, O, ""]), view("b", [N, "", O, O, ""])],
