@@ -23,6 +23,10 @@ snap:
 lab hosts="8":
     tests/lab/lab.sh up {{hosts}}
 
+# Rotations on lab hosts (root); K3S_BIN=DIR takes a real k3s
+e2e:
+    KEYROLL_LAB=required cargo test --features standin --test it lab_
+
 # Licences, advisories, duplicates.
 deny:
     cargo deny check

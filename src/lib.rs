@@ -20,6 +20,8 @@ pub mod report;
 pub mod secret;
 pub mod sim;
 pub mod source;
+#[cfg(feature = "standin")]
+pub mod standin;
 pub mod steps;
 pub mod template;
 pub mod transport;

@@ -11,6 +11,12 @@ mod cuts;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod lab_canary;
+#[cfg(test)]
+mod lab_fleet;
+#[cfg(test)]
+mod lab_rotation;
+#[cfg(test)]
 mod plan;
 #[cfg(test)]
 mod ssh;

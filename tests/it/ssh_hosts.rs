@@ -21,7 +21,12 @@ pub(crate) struct Lab {
 impl Lab {
     /// Raises hosts h1…hN; `None` (and says why) where that is not possible.
     pub(crate) async fn raise(test: &str, hosts: usize) -> Option<Self> {
-        let folder = std::env::temp_dir().join("keyroll-lab");
+        Self::raise_in("keyroll-lab", test, hosts).await
+    }
+
+    /// The same in another folder of the machine's temporary one: labs in different folders do not meet.
+    pub(crate) async fn raise_in(name: &str, test: &str, hosts: usize) -> Option<Self> {
+        let folder = std::env::temp_dir().join(name);
         if let Some(why) = obstacle(&folder).await {
             cannot(test, &why);
             return None;
@@ -89,7 +94,8 @@ async fn obstacle(folder: &Path) -> Option<String> {
         return Some("lab hosts need root".to_owned());
     }
     // Making an image loads packages, which a plain `cargo test` should not do.
-    if !required() && !folder.join("rootfs/usr/sbin/sshd").exists() {
+    let has_image = |folder: &Path| folder.join("rootfs/usr/sbin/sshd").exists();
+    if !required() && !has_image(folder) && !has_image(&std::env::temp_dir().join("keyroll-lab")) {
         return Some("there is no lab image; `tests/lab/lab.sh rootfs` makes one".to_owned());
     }
     None

@@ -21,20 +21,25 @@
 #   plain  no sudo                          teller sudo without a password, but only on a terminal (requiretty)
 # $LAB/shared is /lab in every host. Needs root and Debian's systemd-container, debootstrap, openssh-client, iproute2, gcc.
 #
-# LAB: where all of it lives (default: /tmp/keyroll-lab). LAB_PAR: how many boot at once (default: 8).
+# LAB: where all of it lives (default: /tmp/keyroll-lab); labs in different folders do not meet.
+# LAB_PAR: how many boot at once (default: 8).
 set -uo pipefail
 
-LAB=${LAB:-${TMPDIR:-/tmp}/keyroll-lab}
+COMMON=${TMPDIR:-/tmp}/keyroll-lab
+LAB=${LAB:-$COMMON}
 PAR=${LAB_PAR:-8}
 IMAGE=$LAB/rootfs
 RUN=$LAB/run
-CONTROLLER=labctl
+# Names that the whole machine shares end in this; the default lab has none.
+TAG=
+[ "$LAB" = "$COMMON" ] || TAG=-$(printf '%s' "$LAB" | md5sum | cut -c1-4)
+CONTROLLER=labctl$TAG
 CONTROLLER_IP=10.77.255.254/16
 HERE=$(cd "$(dirname "$0")" && pwd)
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
-  GROUPS_OF_HOSTS=(/sys/fs/cgroup/keyroll-lab)
+  GROUPS_OF_HOSTS=("/sys/fs/cgroup/keyroll-lab$TAG")
 else
-  GROUPS_OF_HOSTS=(/sys/fs/cgroup/unified/keyroll-lab /sys/fs/cgroup/systemd/keyroll-lab)
+  GROUPS_OF_HOSTS=("/sys/fs/cgroup/unified/keyroll-lab$TAG" "/sys/fs/cgroup/systemd/keyroll-lab$TAG")
 fi
 
 die() { printf 'lab: %s\n' "$*" >&2; exit 1; }
@@ -83,7 +88,10 @@ make_image() {
   is_current && return
   [ -z "$(names)" ] || { echo "lab: the image is not current; it is left as it is until the lab is down" >&2; return; }
   mkdir -p "$LAB/keys" "$LAB/shared"
-  if [ ! -x "$IMAGE/usr/sbin/sshd" ]; then
+  if [ ! -x "$IMAGE/usr/sbin/sshd" ] && [ -n "$TAG" ] && [ -f "$COMMON/rootfs.stamp" ]; then
+    rm -rf "$IMAGE"
+    cp -a "$COMMON/rootfs" "$IMAGE.part" && mv "$IMAGE.part" "$IMAGE" || die "cannot copy the image of $COMMON"
+  elif [ ! -x "$IMAGE/usr/sbin/sshd" ]; then
     debootstrap --variant=minbase \
       --include=systemd,systemd-sysv,dbus,openssh-server,sudo,python3,iproute2,procps bookworm "$IMAGE" || die "debootstrap failed"
   fi
@@ -155,11 +163,11 @@ prepare() {
   fi
   mountpoint -q "$dir/root" ||
     mount -t overlay "lab-$host" -o "lowerdir=$IMAGE,upperdir=$dir/up,workdir=$dir/work" "$dir/root" || die "cannot mount the disk of $host"
-  [ -e "/run/netns/$host" ] && return
-  ip netns add "$host"
-  ip -n "$CONTROLLER" link add "v$number" type veth peer name eth0 netns "$host"
+  [ -e "/run/netns/$host$TAG" ] && return
+  ip netns add "$host$TAG"
+  ip -n "$CONTROLLER" link add "v$number" type veth peer name eth0 netns "$host$TAG"
   ip -n "$CONTROLLER" link set "v$number" master br0 up
-  printf 'link set lo up\naddr add %s/16 dev eth0\nlink set eth0 up\n' "$(address "$number")" | ip -n "$host" -batch -
+  printf 'link set lo up\naddr add %s/16 dev eth0\nlink set eth0 up\n' "$(address "$number")" | ip -n "$host$TAG" -batch -
 }
 
 # nspawn makes its groups below those of its caller, so the caller moves into groups of the host first.
@@ -171,7 +179,8 @@ boot() {
     export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
     # shellcheck disable=SC2016 # expanded by the inner shell
     exec setsid sh -c 'echo $$ >"$1"; shift; exec "$@"' sh "$dir/pid" systemd-nspawn -q --boot --register=no --keep-unit \
-      --console=pipe -M "$host" -D "$dir/root" --bind="$LAB/shared:/lab" --network-namespace-path="/run/netns/$host" \
+      --console=pipe -M "$host$TAG" --hostname="$host" -D "$dir/root" --bind="$LAB/shared:/lab" \
+      --network-namespace-path="/run/netns/$host$TAG" \
       --link-journal=no --resolv-conf=off --timezone=off
   ) </dev/null >"$dir/console.log" 2>&1 &
 }
@@ -252,14 +261,16 @@ down() {
   for host in $(names); do
     await_end "$host"
     umount "$RUN/$host/root" 2>/dev/null || umount -l "$RUN/$host/root" 2>/dev/null
-    ip netns del "$host" 2>/dev/null
+    ip netns del "$host$TAG" 2>/dev/null
     rm -rf --one-file-system "${RUN:?}/$host"
-    rmdir "/run/systemd/nspawn/propagate/$host" 2>/dev/null
+    rmdir "/run/systemd/nspawn/propagate/$host$TAG" 2>/dev/null
   done
   end_wan
   ip netns del "$CONTROLLER" 2>/dev/null
   rmdir "${GROUPS_OF_HOSTS[@]}" 2>/dev/null
-  [ -f "$RUN/inotify.was" ] && cat "$RUN/inotify.was" >/proc/sys/fs/inotify/max_user_instances
+  # Another lab may still need what it raised the limit for.
+  [ -f "$RUN/inotify.was" ] && [ -z "$(find /run/netns -name 'labctl*' 2>/dev/null)" ] &&
+    cat "$RUN/inotify.was" >/proc/sys/fs/inotify/max_user_instances
   rm -rf --one-file-system "${RUN:?}"
   echo "down after $(($(now_ms) - started)) ms"
 }

@@ -1,0 +1,122 @@
+//! What a server answers: the model's words, and beside them the little of an apiserver that is needed.
+
+use std::cell::{Cell, RefCell};
+
+use super::disk::Disk;
+use super::launch::Place;
+use super::{admin, now, snapshot};
+use crate::sim::etcd;
+use crate::sim::kube::{self, Node};
+use crate::sim::server::{Backend, Server};
+use crate::sim::world::{Answer, Asked};
+
+/// A server's memory, at which all its connections ask.
+pub(super) struct Desk {
+    /// The model's server.
+    pub(super) server: RefCell<Server>,
+    /// Where it is.
+    pub(super) place: Place,
+    /// Whether its start is over.
+    pub(super) ready: Cell<bool>,
+    /// Writes to the datastore that this member has seen.
+    pub(super) writes: Cell<u64>,
+}
+
+const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+
+impl Desk {
+    /// Answers on the supervisor's port.
+    pub(super) fn answer(&self, asked: Asked<'_>) -> Answer {
+        if !self.ready.get() {
+            return status(503, "runtime core not ready", "ServiceUnavailable");
+        }
+        match asked.path {
+            "/api/v1/nodes" | LEASES | "/readyz" | "/livez" | "/healthz" => self.api(asked),
+            path if path.starts_with(snapshot::PATH) => self.snapshot(asked),
+            _ => self.supervisor(asked),
+        }
+    }
+
+    fn supervisor(&self, asked: Asked<'_>) -> Answer {
+        let mut server = self.server.borrow_mut();
+        let needs = matches!(server.backend, Backend::Etcd | Backend::Remote);
+        if asked.method == "PUT" && needs && !self.place.shared.has_quorum() {
+            return timed_out();
+        }
+        let answer = self
+            .place
+            .shared
+            .with(|store| server.answer(asked, &mut Disk, store, now()));
+        answer.unwrap_or_else(|error| status(500, &error.to_string(), "InternalError"))
+    }
+
+    fn api(&self, asked: Asked<'_>) -> Answer {
+        let shared = &self.place.shared;
+        let serves = !self.server.borrow().settings.is_set("disable-apiserver");
+        if !serves || !admin::is_admin(asked.basic, shared) {
+            return status(401, "Unauthorized", "Unauthorized");
+        }
+        if !shared.has_quorum() {
+            return timed_out();
+        }
+        let nodes = shared.nodes();
+        let nodes: Vec<&Node> = nodes.iter().collect();
+        Answer::said(
+            200,
+            match asked.path {
+                "/api/v1/nodes" => kube::nodes_json(&nodes, now()),
+                LEASES => kube::leases_json(&nodes, now()),
+                _ => "ok".to_owned(),
+            },
+        )
+    }
+
+    fn snapshot(&self, asked: Asked<'_>) -> Answer {
+        let knock = Asked {
+            method: "GET",
+            path: "/v1-k3s/token",
+            ..asked
+        };
+        match self.supervisor(knock) {
+            Answer::Said { status: 405, .. } => {}
+            refused => return refused,
+        }
+        let server = self.server.borrow();
+        if server.backend != Backend::Etcd {
+            return status(400, "etcd datastore disabled", "BadRequest");
+        }
+        snapshot::write(&server.settings, &self.place.name, asked.path)
+    }
+
+    /// Answers on etcd's port for health and metrics.
+    pub(super) fn etcd(&self, path: &str) -> Answer {
+        let (shared, name) = (&self.place.shared, &self.place.name);
+        let quorum = shared.has_quorum();
+        let id = kube::uid(name).replace('-', "");
+        let member = etcd::Member {
+            id: id.get(..16).unwrap_or_default().to_owned(),
+            revision: shared.revision(self.writes.get()),
+            has_leader: quorum,
+            is_leader: quorum && shared.leader().as_ref() == Some(name),
+            is_learner: false,
+            is_healthy: true,
+        };
+        member.answer(path)
+    }
+}
+
+fn timed_out() -> Answer {
+    status(
+        500,
+        "Internal error occurred: etcdserver: request timed out",
+        "InternalError",
+    )
+}
+
+fn status(code: u16, message: &str, reason: &str) -> Answer {
+    let body = serde_json::json!({
+        "kind": "Status", "metadata": {}, "status": "Failure",
+        "message": message, "reason": reason, "code": code,
+    });
+    Answer::said(code, format!("{body:#}"))
+}

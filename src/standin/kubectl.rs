@@ -1,0 +1,93 @@
+//! `k3s kubectl …`: asks a real server, and says what kubectl would say.
+
+use std::io;
+
+use hyper::Method;
+
+use super::admin;
+use super::client::{self, Door, address};
+use super::disk::Disk;
+use crate::sim::kubectl::{self, Ended, Kubectl, Target, Verb};
+use crate::sim::parse::{self, Kubeconfig};
+use crate::sim::world::Files as _;
+
+/// Runs a kubectl command.
+pub(super) async fn run(call: &Kubectl) -> Ended {
+    let text = call.kubeconfig.as_deref().and_then(|path| Disk.text(path));
+    let door = match call.target(&text.unwrap_or_default()) {
+        Ok(Target::Url(door)) => door,
+        Ok(Target::Admin) => match admin_door() {
+            Ok(door) => door,
+            Err(ended) => return ended,
+        },
+        Err(ended) => return ended,
+    };
+    let (method, path, body) = match request(&call.verb) {
+        Ok(request) => request,
+        Err(ended) => return ended,
+    };
+    knock(&door, method, path, body).await
+}
+
+/// What a server's admin kubeconfig says; elsewhere kubectl has no server to ask.
+///
+/// # Errors
+/// kubectl's words.
+pub(super) fn admin_door() -> Result<Kubeconfig, Ended> {
+    let text = Disk.text(admin::KUBECONFIG);
+    let door = text.as_deref().and_then(parse::kubeconfig);
+    door.ok_or_else(|| kubectl::refused("localhost:8080"))
+}
+
+fn request(verb: &Verb) -> Result<(Method, &str, Vec<u8>), Ended> {
+    let leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+    match verb {
+        Verb::Nodes => Ok((Method::GET, "/api/v1/nodes", Vec::new())),
+        Verb::Leases => Ok((Method::GET, leases, Vec::new())),
+        Verb::GetRaw(path) => Ok((Method::GET, path, Vec::new())),
+        Verb::ReplaceRaw { path, file } => {
+            let from = if file == "-" { "/dev/stdin" } else { file };
+            let body = Disk.read(from).ok_or_else(|| {
+                Ended::bad(1, format!("error: the path \"{file}\" does not exist"))
+            })?;
+            Ok((Method::PUT, path, body))
+        }
+    }
+}
+
+/// Sends one request and puts the answer into kubectl's words.
+pub(super) async fn knock(door: &Kubeconfig, method: Method, path: &str, body: Vec<u8>) -> Ended {
+    let ca = match door.ca.as_deref().map(|path| (path, Disk.text(path))) {
+        Some((path, None)) => {
+            let text = format!(
+                "error: unable to read certificate-authority {path} for k due to open {path}: no such file or directory"
+            );
+            return Ended::bad(1, text);
+        }
+        Some((_, Some(text))) => text,
+        None => String::new(),
+    };
+    let basic = door.basic.as_ref();
+    let to = Door {
+        url: &door.server,
+        ca: &ca,
+        basic: basic.map(|(user, word)| (user.as_str(), word.as_str())),
+    };
+    match client::ask(&to, method, path, body).await {
+        Ok(answer) => kubectl::words(&answer),
+        Err(error) => silence(&error, &address(&door.server)),
+    }
+}
+
+fn silence(error: &io::Error, address: &str) -> Ended {
+    let text = match error.kind() {
+        io::ErrorKind::ConnectionRefused => return kubectl::refused(address),
+        io::ErrorKind::TimedOut => format!("dial tcp {address}: i/o timeout"),
+        io::ErrorKind::UnexpectedEof => "EOF".to_owned(),
+        io::ErrorKind::InvalidData => {
+            format!("tls: failed to verify certificate: x509: {error}")
+        }
+        _ => error.to_string(),
+    };
+    Ended::bad(1, format!("Unable to connect to the server: {text}"))
+}

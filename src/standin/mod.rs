@@ -1,0 +1,72 @@
+//! A real process that behaves as `k3s` does, for hosts without one: the second front end of the model in `sim`.
+//!
+//! What K3s would do is decided there. Here are files, sockets and certificates, and a directory that all hosts of
+//! a cluster share in place of a datastore. Compiled with the feature `standin` alone.
+
+mod admin;
+mod agent;
+mod answer;
+mod balancer;
+mod client;
+mod disk;
+mod kubectl;
+mod kubelet;
+mod launch;
+mod listen;
+mod notify;
+mod pki;
+mod server;
+mod shared;
+mod snapshot;
+mod table;
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use crate::model::HostTime;
+use crate::sim::kubectl::{Call, Ended, VERSION};
+use crate::sim::world::Line;
+
+/// Does what `k3s ARGS…` does.
+#[must_use]
+pub fn run(args: Vec<String>, env: BTreeMap<String, String>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let Ok(runtime) = runtime else {
+        return ExitCode::FAILURE;
+    };
+    let tasks = tokio::task::LocalSet::new();
+    let ended = tasks.block_on(&runtime, perform(args, env));
+    // A process whose output nobody reads ends all the same.
+    std::io::stdout().write_all(ended.stdout.as_bytes()).ok();
+    std::io::stderr().write_all(ended.stderr.as_bytes()).ok();
+    ExitCode::from(u8::try_from(ended.status).unwrap_or(1))
+}
+
+async fn perform(args: Vec<String>, env: BTreeMap<String, String>) -> Ended {
+    if let Some(ended) = table::get_nodes(&args).await {
+        return ended;
+    }
+    match Call::parse(&args) {
+        Some(Call::Version) => Ended::fine(VERSION),
+        Some(Call::Kubectl(call)) => kubectl::run(&call).await,
+        Some(Call::SaveSnapshot { name }) => snapshot::save(&name).await,
+        Some(Call::Serve(args)) => launch::serve(args, env).await,
+        None => Ended::bad(2, format!("the stand-in has no `k3s {}`", args.join(" "))),
+    }
+}
+
+/// The host's clock.
+fn now() -> HostTime {
+    HostTime(jiff::Timestamp::now().as_microsecond())
+}
+
+/// Writes lines as K3s logs them.
+fn log(lines: &[Line]) {
+    for line in lines {
+        // A log that cannot be written is lost.
+        writeln!(std::io::stderr(), "{}", line.logged()).ok();
+    }
+}

@@ -1,0 +1,65 @@
+//! `k3s etcd-snapshot save`: authenticates with `server/token`, so that it fails between a rotate and a restart.
+
+use hyper::Method;
+
+use super::client::{self, Door};
+use super::disk::Disk;
+use super::now;
+use crate::sim::bootstrap;
+use crate::sim::etcd;
+use crate::sim::kubectl::Ended;
+use crate::sim::settings::{Launch, Settings};
+use crate::sim::token::Token;
+use crate::sim::world::{Answer, Files as _};
+
+/// Where a server takes orders for snapshots; the name follows.
+pub(super) const PATH: &str = "/db/snapshot?name=";
+
+fn fatal(text: &str) -> Ended {
+    Ended::bad(1, etcd::unsaved(text, now()))
+}
+
+/// Orders a snapshot from this host's server.
+pub(super) async fn save(name: &str) -> Ended {
+    let launch = Launch {
+        args: vec!["server".to_owned()],
+        ..Launch::default()
+    };
+    let Ok(settings) = Settings::resolve(&Disk, &launch) else {
+        return fatal("the configuration cannot be read");
+    };
+    let read = |below: &str| Disk.text(&settings.path(below)).unwrap_or_default();
+    let secret = Token::secret_of(&read("server/token"));
+    let door = Door {
+        url: &format!("https://127.0.0.1:{}", settings.port()),
+        ca: &read(bootstrap::CA),
+        basic: Some(("server", &secret)),
+    };
+    let path = format!("{PATH}{name}");
+    match client::ask(&door, Method::POST, &path, Vec::new()).await {
+        Ok(Answer::Said { status: 200, body }) => Ended {
+            status: 0,
+            stdout: String::new(),
+            stderr: etcd::saved(&settings, &body, now()),
+        },
+        Ok(Answer::Said { status: 401, .. }) => fatal("not authorized"),
+        Ok(Answer::Said { body, .. }) => {
+            let said: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+            let message = said.get("message").and_then(serde_json::Value::as_str);
+            fatal(message.unwrap_or(&body))
+        }
+        Ok(Answer::Dropped) => fatal("EOF"),
+        Err(error) => fatal(&error.to_string()),
+    }
+}
+
+/// Writes a snapshot on the server; the answer is its name.
+pub(super) fn write(settings: &Settings, node: &str, path: &str) -> Answer {
+    let name = path.strip_prefix(PATH).unwrap_or_default();
+    let file = format!("{name}-{node}-{}", now().0 / 1_000_000);
+    let path = settings.path(&format!("server/db/snapshots/{file}"));
+    match Disk.write(&path, b"snapshot", 0o600) {
+        Ok(()) => Answer::said(200, file),
+        Err(error) => Answer::said(500, format!("failed to save snapshot: {error}")),
+    }
+}
