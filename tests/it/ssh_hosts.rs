@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::process::Command as Process;
 
-use crate::ssh_rig::{cannot, required};
+use crate::ssh_rig::{cannot, required, unwanted};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/lab.sh");
 
@@ -81,6 +81,9 @@ impl Drop for Lab {
 
 /// Why there can be no lab here.
 async fn obstacle(folder: &Path) -> Option<String> {
+    if unwanted() {
+        return Some("KEYROLL_LAB is off".to_owned());
+    }
     let programs = [
         "/usr/bin/systemd-nspawn",
         "/usr/sbin/debootstrap",

@@ -24,12 +24,22 @@ pub(crate) fn cannot(test: &str, why: &str) {
     assert!(!required(), "{line}");
 }
 
+/// Whether nothing may be left out.
+pub(crate) fn required() -> bool {
+    wish().as_deref() == Some("required")
+}
+
+/// Whether no lab is wanted.
+pub(crate) fn unwanted() -> bool {
+    wish().as_deref() == Some("off")
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "tests are started by cargo, not by the command line"
 )]
-pub(crate) fn required() -> bool {
-    std::env::var("KEYROLL_LAB").is_ok_and(|value| value == "required")
+fn wish() -> Option<String> {
+    std::env::var("KEYROLL_LAB").ok()
 }
 
 /// An sshd that runs as the current user, and ends with this value.

@@ -89,8 +89,9 @@ make_image() {
   [ -z "$(names)" ] || { echo "lab: the image is not current; it is left as it is until the lab is down" >&2; return; }
   mkdir -p "$LAB/keys" "$LAB/shared"
   if [ ! -x "$IMAGE/usr/sbin/sshd" ] && [ -n "$TAG" ] && [ -f "$COMMON/rootfs.stamp" ]; then
-    rm -rf "$IMAGE"
-    cp -a "$COMMON/rootfs" "$IMAGE.part" && mv "$IMAGE.part" "$IMAGE" || die "cannot copy the image of $COMMON"
+    rm -rf "$IMAGE" "$IMAGE.part"
+    cp -a "$COMMON/rootfs" "$IMAGE.part" || die "cannot copy the image of $COMMON"
+    mv "$IMAGE.part" "$IMAGE"
   elif [ ! -x "$IMAGE/usr/sbin/sshd" ]; then
     debootstrap --variant=minbase \
       --include=systemd,systemd-sysv,dbus,openssh-server,sudo,python3,iproute2,procps bookworm "$IMAGE" || die "debootstrap failed"
