@@ -21,6 +21,9 @@ pub struct Op {
     pub why: String,
     /// What.
     pub act: Act,
+    /// Whether systemd reads its unit files right after, in the same script: between the two it would restart with the
+    /// old text.
+    pub reload: bool,
 }
 
 impl Op {
@@ -31,7 +34,15 @@ impl Op {
             r#become: Become::Root,
             why: why.into(),
             act,
+            reload: false,
         }
+    }
+
+    /// The same, and systemd reads its unit files right after.
+    #[must_use]
+    pub fn reloading(mut self, reload: bool) -> Self {
+        self.reload = reload;
+        self
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Shared, failure, wait};
 use crate::event::Failure;
 use crate::op::{Act, Op};
-use crate::wire::{Batch, Change, Request, Response, TransportError};
+use crate::wire::{Batch, Change, Command, Request, Response, TransportError};
 
 /// How long a change of a file may take.
 const FILE: Duration = Duration::from_secs(30);
@@ -30,6 +30,7 @@ pub(super) enum Performed {
 pub(super) fn deadline(op: &Op) -> Duration {
     match &op.act {
         Act::Run { command, .. } => command.timeout + GRACE,
+        Act::WriteFile(_) | Act::Rename { .. } | Act::Remove { .. } if op.reload => FILE * 2,
         Act::WriteFile(_) | Act::Rename { .. } | Act::Remove { .. } => FILE,
         Act::Wait(wait) => wait.timeout,
     }
@@ -49,15 +50,24 @@ pub(super) async fn perform(shared: &Shared, op: &Op) -> Performed {
     };
     let batch = Batch {
         r#become: op.r#become.clone(),
-        requests: vec![Request::Change(change)],
+        requests: [change]
+            .into_iter()
+            .chain(reload(op))
+            .map(Request::Change)
+            .collect(),
     };
     let answer = send(shared, op, &batch).await;
     shared.scope.changed(&op.on);
     match answer {
-        Ok(responses) => judge(op, responses.first()),
+        Ok(responses) => judge(op, responses.last()),
         Err(error @ TransportError::Unknown { .. }) => Performed::Unknown(error.to_string()),
         Err(error) => Performed::Failed(failure::of_transport(&error)),
     }
+}
+
+fn reload(op: &Op) -> Option<Change> {
+    let command = Command::new(["systemctl", "daemon-reload"]).within(Duration::from_mins(1));
+    op.reload.then_some(Change::Run(command))
 }
 
 /// Sends a change; sends it again only when nothing of it was started.

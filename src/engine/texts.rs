@@ -186,6 +186,7 @@ fn redact_op(op: &mut Op, by: &Redactor) {
         r#become,
         why,
         act,
+        reload: _,
     } = op;
     by.redact(why);
     match r#become {

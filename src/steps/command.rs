@@ -41,6 +41,7 @@ impl Command {
                 command: wire::Command::new(argv),
                 leaves: Vec::new(),
             },
+            reload: false,
         };
         Ok(Proposal {
             ops: vec![op],

@@ -116,18 +116,6 @@ fn mode_of(seen: &Seen, edit: &Edit<'_>) -> u32 {
     if mode == 0 { 0o600 } else { mode }
 }
 
-/// What a flip also needs when the surface is unit text: systemd would restart with the old text until it reads the new.
-fn reload(seen: &Seen, edits: &[Edit<'_>]) -> Option<Op> {
-    let unit_text = edits.iter().any(|edit| edit.surface.place.is_unit_text());
-    let command =
-        Command::new(["systemctl", "daemon-reload"]).within(std::time::Duration::from_mins(1));
-    let act = Act::Run {
-        command,
-        leaves: Vec::new(),
-    };
-    unit_text.then(|| Op::root(&seen.host, "let systemd read the changed unit", act))
-}
-
 /// The one request that re-encrypts the datastore. Its body travels on a descriptor, the credentials on stdin.
 fn put(door: &Door, authority: &Secret, new: &Secret) -> Command {
     let body = serde_json::json!({ "newToken": new.expose() }).to_string();

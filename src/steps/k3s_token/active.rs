@@ -1,6 +1,6 @@
 //! The surface holds NEW: what waits beside it is renamed over it.
 
-use super::{mode_of, reload, stage};
+use super::{mode_of, stage};
 use crate::facts::Probe;
 use crate::k3s::install::Kind;
 use crate::op::{Act, Op};
@@ -39,13 +39,12 @@ pub(super) fn flip(seen: &Seen, secret: &Secret) -> Vec<Op> {
         if seen.file(&from) != Some(&edit.content) {
             ops.push(stage(seen, edit, &format!("write {to} anew beside it")));
         }
-        ops.push(Op::root(
-            &seen.host,
+        let (why, reload) = (
             format!("let {to} name the right token"),
-            Act::Rename { from, to },
-        ));
+            edit.surface.place.is_unit_text(),
+        );
+        ops.push(Op::root(&seen.host, why, Act::Rename { from, to }).reloading(reload));
     }
-    ops.extend(reload(seen, &edits));
     let flipped: Vec<_> = edits.iter().map(|edit| edit.surface.staged()).collect();
     let leftovers = seen
         .install
@@ -76,8 +75,7 @@ pub(super) async fn on_agent(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal,
         ))),
         AgentStanding::Old => {
             let edits = seen.edits(&standing.new);
-            let mut ops: Vec<Op> = edits.iter().map(|edit| write(seen, edit)).collect();
-            ops.extend(reload(seen, &edits));
+            let ops = edits.iter().map(|edit| write(seen, edit)).collect();
             Ok(Proposal {
                 ops,
                 unmet: cluster
@@ -106,5 +104,5 @@ fn write(seen: &Seen, edit: &crate::steps::look::Edit<'_>) -> Op {
         make_parent: false,
         path,
     };
-    Op::root(&seen.host, why, Act::WriteFile(file))
+    Op::root(&seen.host, why, Act::WriteFile(file)).reloading(edit.surface.place.is_unit_text())
 }
