@@ -10,14 +10,12 @@ use rig::{Cut, Rig};
 /// Fleets that each way of cutting is tried on.
 const SMALL: [&str; 2] = ["sim:1+1", "sim:2+1?datastore=external"];
 
-/// Fleets that differ in what a rotation does to them; all of them take minutes.
-const OTHERS: [&str; 6] = [
+/// Fleets that differ in what a rotation does to them; all of them take minutes, so that `tests/run` runs them apart.
+const OTHERS: [&str; 4] = [
     "sim:3+2",
     "sim:3+1?topology=split",
-    "sim:1+1?surface=token-file",
     "sim:2+0?surface=nothing",
     "sim:1+1?surface=argument",
-    "sim:2+1?agent-token=separate&surface=env",
 ];
 
 /// Cuts a rotation of a fleet at each of its changes in one way; what went wrong.

@@ -66,22 +66,7 @@ pub async fn proof_of_server(
             return Ok(proposal);
         }
     }
-    for (role, answer) in [Role::Server, Role::Node].into_iter().zip(heard) {
-        match answer {
-            Heard::Rejected => {}
-            Heard::NotYet(_) => proposal
-                .ops
-                .extend(first.clone().map(|knock| wait(host, knock))),
-            answer => {
-                let what = format!(
-                    "{host} does not refuse the old token as `{}`: {}",
-                    role.user(),
-                    said(&answer)
-                );
-                proposal.unmet.push(red("old-not-dead", what, host));
-            }
-        }
-    }
+    old_is_dead(host, first.as_ref(), heard, &mut proposal);
     if standing.old.is_none() && !is_proven_by_this_run(probe, seen, standing) {
         proposal.notes.push(unprobed(seen, standing));
     }
@@ -106,6 +91,30 @@ fn is_proven_by_this_run(probe: &Probe<'_>, seen: &Seen, standing: &Standing) ->
     let tag = token::tag(&standing.new);
     seen.proven()
         .is_some_and(|proven| proven.run == probe.options().run && proven.tag == tag)
+}
+
+fn old_is_dead(
+    host: &HostName,
+    first: Option<&Knock>,
+    heard: impl Iterator<Item = Heard>,
+    proposal: &mut Proposal,
+) {
+    for (role, answer) in [Role::Server, Role::Node].into_iter().zip(heard) {
+        match answer {
+            Heard::Rejected => {}
+            Heard::NotYet(_) => proposal
+                .ops
+                .extend(first.map(|knock| wait(host, knock.clone()))),
+            answer => {
+                let what = format!(
+                    "{host} does not refuse the old token as `{}`: {}",
+                    role.user(),
+                    said(&answer)
+                );
+                proposal.unmet.push(red("old-not-dead", what, host));
+            }
+        }
+    }
 }
 
 /// An agent's proof: its own configured secret is accepted without its certificate, by a process that was started

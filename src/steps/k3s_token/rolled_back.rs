@@ -9,7 +9,8 @@ use crate::facts::Probe;
 use crate::k3s::phase::{Phase, Standing, names};
 use crate::model::HostName;
 use crate::op::{Act, Op};
-use crate::steps::look::{Blind, Cluster};
+use crate::secret::Secret;
+use crate::steps::look::{Blind, Cluster, ServerSeen};
 use crate::steps::{Proposal, StepError, Unmet};
 
 pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
@@ -21,44 +22,33 @@ pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
     let Some(old) = &standing.old else {
         return Ok(Proposal::default());
     };
-    let refusals: Vec<Unmet> = too_late(standing)
-        .into_iter()
-        .chain(not_known(&cluster, standing))
-        .collect();
+    let back = cluster
+        .servers
+        .iter()
+        .flat_map(|server| flip(&server.seen, old))
+        .collect::<Vec<Op>>();
+    let hidden = not_known(&cluster, standing);
+    if back.is_empty() && !standing.is_rotated() {
+        let notes = hidden.into_iter().map(|unmet| unmet.what).collect();
+        return Ok(Proposal {
+            notes,
+            ..Proposal::default()
+        });
+    }
+    let refusals: Vec<Unmet> = too_late(standing).into_iter().chain(hidden).collect();
     if !refusals.is_empty() {
         return Ok(Proposal::refuse(refusals));
     }
-    let mut ops = Vec::new();
-    if standing.is_rotated() {
-        let Some(rotator) = standing
-            .rotator
-            .as_ref()
-            .and_then(|host| cluster.server(host))
-        else {
-            return Ok(Proposal::refuse(vec![no_rotator()]));
-        };
-        let path = rotator.seen.rotated_path();
-        ops.push(Op::root(
-            &rotator.seen.host,
-            "take the word back that the datastore has the new token",
-            Act::Remove { path },
-        ));
-        let act = Act::Run {
-            command: put(&rotator.seen.door(), old, old),
-            leaves: leaves(&rotator.seen, old),
-        };
-        ops.push(Op::root(
-            &rotator.seen.host,
-            "re-encrypt the datastore with the old token again",
-            act,
-        ));
-    }
-    ops.extend(
-        cluster
-            .servers
-            .iter()
-            .flat_map(|server| flip(&server.seen, old)),
-    );
+    let rotator = standing
+        .rotator
+        .as_ref()
+        .and_then(|host| cluster.server(host));
+    let mut ops = match (standing.is_rotated(), rotator) {
+        (false, _) => Vec::new(),
+        (true, Some(rotator)) => put_back(rotator, old),
+        (true, None) => return Ok(Proposal::refuse(vec![no_rotator()])),
+    };
+    ops.extend(back);
     // A server that is away must not keep the others from being saved.
     let away = |(host, why): &(HostName, Blind)| {
         format!(
@@ -71,6 +61,27 @@ pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
         notes,
         ..Proposal::default()
     })
+}
+
+fn put_back(rotator: &ServerSeen, old: &Secret) -> Vec<Op> {
+    let host = &rotator.seen.host;
+    let path = rotator.seen.rotated_path();
+    let act = Act::Run {
+        command: put(&rotator.seen.door(), old, old),
+        leaves: leaves(&rotator.seen, old),
+    };
+    vec![
+        Op::root(
+            host,
+            "take the word back that the datastore has the new token",
+            Act::Remove { path },
+        ),
+        Op::root(
+            host,
+            "re-encrypt the datastore with the old token again",
+            act,
+        ),
+    ]
 }
 
 /// The rotator alone can be rolled back, and it alone shows that a rotate was done: while a server is away that might

@@ -50,11 +50,19 @@ impl Cut {
     }
 }
 
+/// Which hosts cannot be reached any more.
+#[derive(Debug, PartialEq, Eq)]
+enum Gone {
+    Nobody,
+    Everybody,
+    One(HostName),
+}
+
 #[derive(Debug)]
 struct State {
     cut: Cut,
     seen: usize,
-    gone: Option<Option<HostName>>,
+    gone: Gone,
     rebooted: bool,
     dangers: Vec<String>,
     log: Vec<String>,
@@ -77,11 +85,11 @@ fn token_in(text: &str) -> Option<String> {
 
 impl Wire {
     fn gone(&self, host: &HostName) -> bool {
-        let state = self.state.lock().unwrap();
-        state
-            .gone
-            .as_ref()
-            .is_some_and(|gone| gone.as_ref().is_none_or(|gone| gone == host))
+        match &self.state.lock().unwrap().gone {
+            Gone::Nobody => false,
+            Gone::Everybody => true,
+            Gone::One(gone) => gone == host,
+        }
     }
 
     /// What no change may do: restart a server whose surface is not the datastore's token, or a second one.
@@ -176,8 +184,8 @@ impl Transport for Wire {
                 state.seen += 1;
                 if state.cut.at() == now {
                     match state.cut {
-                        Cut::AllGone(_) | Cut::AllGoneAfter(_) => state.gone = Some(None),
-                        Cut::HostGone(_) => state.gone = Some(Some(host.clone())),
+                        Cut::AllGone(_) | Cut::AllGoneAfter(_) => state.gone = Gone::Everybody,
+                        Cut::HostGone(_) => state.gone = Gone::One(host.clone()),
                         _ => {}
                     }
                     state.cut
@@ -260,7 +268,7 @@ impl Rig {
         let state = State {
             cut: Cut::Never,
             seen: 0,
-            gone: None,
+            gone: Gone::Nobody,
             rebooted: false,
             dangers: Vec::new(),
             log: Vec::new(),
@@ -316,10 +324,11 @@ impl Inner {
     }
 
     /// One run, as a new process.
+    #[expect(clippy::too_many_lines, reason = "one run, from its parts to its end")]
     pub(super) async fn run(&mut self, number: usize, cut: Cut, check: bool) -> Ended {
         {
             let mut state = self.wire.state.lock().unwrap();
-            (state.cut, state.seen, state.gone) = (cut, 0, None);
+            (state.cut, state.seen, state.gone) = (cut, 0, Gone::Nobody);
         }
         let (learn, learned) = mpsc::channel();
         let run = RunId(format!("run-{number}"));
@@ -427,10 +436,14 @@ impl Inner {
     }
 
     /// Runs again a minute later, uncut, unless the first run ended well; what is wrong afterwards.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "what must hold after a cut, point by point"
+    )]
     pub(super) async fn go_on(&mut self, first: &Ended) -> Vec<String> {
         let number = if first.exit == Exit::Fine { 1 } else { 2 };
         let mut wrong = Vec::new();
-        self.clock.sleep(std::time::Duration::from_secs(60)).await;
+        self.clock.sleep(std::time::Duration::from_mins(1)).await;
         let trapped = self.trapped();
         let before = self.wire.sim.with(|fleet| fleet.changes());
         let look = self.run(3, Cut::Never, true).await;
