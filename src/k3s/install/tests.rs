@@ -1,4 +1,5 @@
 use super::*;
+use crate::k3s::surface::Place;
 use crate::secret::Secret;
 
 struct Host {
