@@ -6,7 +6,7 @@ mod fleet;
 use serde::Deserialize;
 
 use super::k3s_restart::stale_pin;
-use super::look::{AgentStanding, Blind, Cluster, Freshness, Seen, ServerSeen};
+use super::look::{AgentStanding, Cluster, Seen, ServerSeen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::{FactError, FreeSpace, Journal, K3sVersion, Probe};
 use crate::k3s::install::Kind;
@@ -24,12 +24,9 @@ pub struct K3sPreflight {}
 
 impl K3sPreflight {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
-        let seen = match Seen::look(probe, probe.host(), Freshness::Now).await {
+        let seen = match Seen::own(probe).await? {
             Ok(seen) => seen,
-            Err(Blind::Unasked(error)) => return Err(error.into()),
-            Err(Blind::Faulty(fault)) => {
-                return Ok(Proposal::refuse(vec![Unmet::of_fault(&fault)]));
-            }
+            Err(unmet) => return Ok(Proposal::refuse(unmet)),
         };
         let cluster = Cluster::around(probe).await;
         let mut proposal = Proposal::refuse(of_host(probe, &seen).await?);

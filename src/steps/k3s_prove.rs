@@ -5,7 +5,7 @@ use futures::future::join_all;
 use serde::Deserialize;
 
 use super::k3s_token::{proof_of_agent, proof_of_server};
-use super::look::{AgentStanding, Blind, Cluster, Freshness, Seen};
+use super::look::{AgentStanding, Cluster, Seen};
 use super::unmanaged::unmanaged_nodes;
 use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
@@ -35,12 +35,9 @@ pub const EXPOSED: &str = "whoever had the old server token could read the clust
 
 impl K3sProve {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
-        let seen = match Seen::look(probe, probe.host(), Freshness::Now).await {
+        let seen = match Seen::own(probe).await? {
             Ok(seen) => seen,
-            Err(Blind::Unasked(error)) => return Err(error.into()),
-            Err(Blind::Faulty(fault)) => {
-                return Ok(Proposal::refuse(vec![red(Unmet::of_fault(&fault))]));
-            }
+            Err(unmet) => return Ok(Proposal::refuse(unmet.into_iter().map(red).collect())),
         };
         let cluster = Cluster::around(probe).await;
         let standing = match cluster.standing()? {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::look::{AgentStanding, Blind, Cluster, Freshness, Seen, ServerSeen, words};
+use super::look::{AgentStanding, Cluster, Seen, ServerSeen, words};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::{EtcdMember, Probe};
 use crate::k3s::install::{Datastore, Kind};
@@ -30,12 +30,9 @@ pub struct K3sRestart {
 
 impl K3sRestart {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
-        let seen = match Seen::look(probe, probe.host(), Freshness::Now).await {
+        let seen = match Seen::own(probe).await? {
             Ok(seen) => seen,
-            Err(Blind::Unasked(error)) => return Err(error.into()),
-            Err(Blind::Faulty(fault)) => {
-                return Ok(Proposal::refuse(vec![Unmet::of_fault(&fault)]));
-            }
+            Err(unmet) => return Ok(Proposal::refuse(unmet)),
         };
         let timeout = match &self.timeout {
             Some(timeout) => Duration::from_secs(timeout.render(probe.vars())?),

@@ -8,7 +8,7 @@ mod staged;
 
 use serde::Deserialize;
 
-use super::look::{Blind, Cluster, Edit, Seen};
+use super::look::{Cluster, Edit, Seen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
 use crate::k3s::install::Kind;
@@ -59,12 +59,9 @@ impl State {
 
 impl K3sToken {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
-        let seen = match Seen::look(probe, probe.host(), super::look::Freshness::Now).await {
+        let seen = match Seen::own(probe).await? {
             Ok(seen) => seen,
-            Err(Blind::Unasked(error)) => return Err(error.into()),
-            Err(Blind::Faulty(fault)) => {
-                return Ok(Proposal::refuse(vec![Unmet::of_fault(&fault)]));
-            }
+            Err(unmet) => return Ok(Proposal::refuse(unmet)),
         };
         if !seen.install.faults.is_empty() {
             return Ok(Proposal::refuse(

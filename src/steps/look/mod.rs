@@ -24,7 +24,7 @@ use crate::k3s::surface::Surface;
 use crate::k3s::token::Token;
 use crate::model::{HostName, HostTime};
 use crate::secret::{Content, Secret};
-use crate::steps::Unmet;
+use crate::steps::{StepError, Unmet};
 use crate::wire::FileStat;
 
 /// How fresh a look at a host must be.
@@ -118,6 +118,18 @@ impl Seen {
             probe.learn(&secret);
         }
         Ok(seen)
+    }
+
+    /// Looks at the task's own host now; its faults come as reasons.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub async fn own(probe: &Probe<'_>) -> Result<Result<Self, Vec<Unmet>>, StepError> {
+        match Self::look(probe, probe.host(), Freshness::Now).await {
+            Ok(seen) => Ok(Ok(seen)),
+            Err(Blind::Unasked(error)) => Err(error.into()),
+            Err(Blind::Faulty(fault)) => Ok(Err(vec![Unmet::of_fault(&fault)])),
+        }
     }
 
     /// A file that was read.
