@@ -3,6 +3,8 @@
 
 mod fleet;
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use super::k3s_restart::stale_pin;
@@ -13,6 +15,7 @@ use crate::k3s::install::Kind;
 use crate::k3s::journal;
 use crate::k3s::knock::Heard;
 use crate::k3s::phase::{Phase, Standing};
+use crate::op::{Act, Op, Until, Wait};
 
 /// Free space that writing tokens and a restart need, in KiB.
 const FREE_KIB: u64 = 20 * 1024;
@@ -186,6 +189,10 @@ async fn of_unit(probe: &Probe<'_>, seen: &Seen, cluster: &Cluster, proposal: &m
         proposal.notes.extend(untried(seen, standing));
         return;
     }
+    if unit.active_state == "activating" && unit.n_restarts == 0 {
+        proposal.ops.push(wait(seen));
+        return;
+    }
     let mut what = format!("{} on {host} is {}", unit.text.id, unit.words());
     let mut next = format!("get {} to run on {host} first", unit.text.id);
     if let Some((line, meaning)) = last_words(probe, seen).await {
@@ -201,6 +208,26 @@ async fn of_unit(probe: &Probe<'_>, seen: &Seen, cluster: &Cluster, proposal: &m
             .unmet
             .push(Unmet::new("unit-not-active", what, next));
     }
+}
+
+/// Its first start goes on, after a reboot or a run that was cut: it is waited for, a crash loop is not.
+fn wait(seen: &Seen) -> Op {
+    let unit = seen.unit.text.id.clone();
+    let why = format!("wait until {unit} has started");
+    let until = Until::Restarted {
+        unit,
+        before: String::new(),
+    };
+    let (timeout, interval) = (Duration::from_mins(5), Duration::from_secs(2));
+    Op::root(
+        &seen.host,
+        why,
+        Act::Wait(Wait {
+            until,
+            timeout,
+            interval,
+        }),
+    )
 }
 
 /// The last line of the unit's journal that gives away why it does not run, and what it means.
