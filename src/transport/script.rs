@@ -20,8 +20,13 @@ use crate::wire::{Batch, Become};
 
 const PRELUDE: &str = include_str!("script/prelude.sh");
 
-/// What in root's environment would make k3s or kubectl talk to another cluster than the host's own.
-const UNSET: &[u8] = b"unset KUBECONFIG K3S_TOKEN K3S_TOKEN_FILE K3S_AGENT_TOKEN K3S_AGENT_TOKEN_FILE K3S_URL K3S_CONFIG_FILE\n";
+/// What in root's environment would make k3s or kubectl talk to another cluster than the host's own is taken out, and
+/// kubectl keeps no cache, since a look leaves nothing behind.
+const SURROUNDINGS: &[u8] =
+    b"unset KUBECONFIG K3S_TOKEN K3S_TOKEN_FILE K3S_AGENT_TOKEN K3S_AGENT_TOKEN_FILE K3S_URL K3S_CONFIG_FILE
+KUBECACHEDIR=/dev/null
+export KUBECACHEDIR
+";
 
 /// Bytes a second that a slow line carries.
 const SLOW_LINE: usize = 32 << 10;
@@ -68,7 +73,7 @@ pub fn render(batch: &Batch, nonce: &Nonce) -> Script {
     text.push(b'\n');
     text.extend_from_slice(PRELUDE.as_bytes());
     if batch.r#become == Become::Root {
-        text.extend_from_slice(UNSET);
+        text.extend_from_slice(SURROUNDINGS);
     }
     for (at, request) in batch.requests.iter().enumerate() {
         request::append(&mut text, at, request, nonce.as_str());
