@@ -144,8 +144,8 @@ impl Way {
         }
     }
 
-    /// Ends connections, or keeps the simulated fleet.
-    pub(super) async fn close(&self) -> Result<(), Trouble> {
+    /// Ends connections, or keeps the simulated fleet: not after a dry run, which leaves even its clock alone.
+    pub(super) async fn close(&self, check: bool) -> Result<(), Trouble> {
         match self {
             Self::Ssh(ssh) => {
                 ssh.close().await;
@@ -156,6 +156,9 @@ impl Way {
                     let line =
                         format!("assumed, since the simulated fleet has no model of it: {request}");
                     Writer::standard().talk(&line).ok();
+                }
+                if check {
+                    return Ok(());
                 }
                 sim.save().map_err(|error| unkept(&error))
             }

@@ -48,7 +48,7 @@ impl Session<'_> {
             ended = self.work(&way, clock, stop) => ended,
             heard = raise_on_signals(raise) => Err(left(heard)),
         };
-        let closed = way.close().await;
+        let closed = way.close(self.asked.only.check).await;
         let exit = ended?.exit;
         closed.map(|()| exit)
     }
