@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::k3s::knock::Knock;
 use crate::model::HostName;
 use crate::secret::Content;
-use crate::wire::{Become, Command, WriteFile};
+use crate::wire::{Become, Change, Command, WriteFile};
 
 /// One change, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,6 +36,25 @@ impl Op {
             act,
             reload: false,
         }
+    }
+
+    /// What is sent to the host, as one batch; nothing for a wait.
+    #[must_use]
+    pub fn sent(&self) -> Vec<Change> {
+        let change = match &self.act {
+            Act::Run { command, .. } => Change::Run(command.clone()),
+            Act::WriteFile(file) => Change::WriteFile(file.clone()),
+            Act::Rename { from, to } => Change::Rename {
+                from: from.clone(),
+                to: to.clone(),
+            },
+            Act::Remove { path } => Change::Remove { path: path.clone() },
+            Act::Wait(_) => return Vec::new(),
+        };
+        let reload = Command::new(["systemctl", "daemon-reload"]).within(Duration::from_mins(1));
+        std::iter::once(change)
+            .chain(self.reload.then_some(Change::Run(reload)))
+            .collect()
     }
 
     /// The same, and systemd reads its unit files right after.

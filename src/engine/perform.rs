@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Shared, failure, wait};
 use crate::event::Failure;
 use crate::op::{Act, Op};
-use crate::wire::{Batch, Change, Command, Request, Response, TransportError};
+use crate::wire::{Batch, Request, Response, TransportError};
 
 /// How long a change of a file may take.
 const FILE: Duration = Duration::from_secs(30);
@@ -38,23 +38,12 @@ pub(super) fn deadline(op: &Op) -> Duration {
 
 /// Carries out one operation. Its line must be on disk before.
 pub(super) async fn perform(shared: &Shared, op: &Op) -> Performed {
-    let change = match &op.act {
-        Act::Run { command, .. } => Change::Run(command.clone()),
-        Act::WriteFile(file) => Change::WriteFile(file.clone()),
-        Act::Rename { from, to } => Change::Rename {
-            from: from.clone(),
-            to: to.clone(),
-        },
-        Act::Remove { path } => Change::Remove { path: path.clone() },
-        Act::Wait(wait) => return wait::until(shared, op, wait).await,
-    };
+    if let Act::Wait(wait) = &op.act {
+        return wait::until(shared, op, wait).await;
+    }
     let batch = Batch {
         r#become: op.r#become.clone(),
-        requests: [change]
-            .into_iter()
-            .chain(reload(op))
-            .map(Request::Change)
-            .collect(),
+        requests: op.sent().into_iter().map(Request::Change).collect(),
     };
     let answer = send(shared, op, &batch).await;
     shared.scope.changed(&op.on);
@@ -63,11 +52,6 @@ pub(super) async fn perform(shared: &Shared, op: &Op) -> Performed {
         Err(error @ TransportError::Unknown { .. }) => Performed::Unknown(error.to_string()),
         Err(error) => Performed::Failed(failure::of_transport(&error)),
     }
-}
-
-fn reload(op: &Op) -> Option<Change> {
-    let command = Command::new(["systemctl", "daemon-reload"]).within(Duration::from_mins(1));
-    op.reload.then_some(Change::Run(command))
 }
 
 /// Sends a change; sends it again only when nothing of it was started.

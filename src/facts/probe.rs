@@ -253,6 +253,15 @@ impl<'a> Probe<'a> {
         &self.scope.fleet
     }
 
+    /// Whether the task's host speaks for the fleet: the first server says what can only be said of all hosts together.
+    #[must_use]
+    pub fn speaks_for_fleet(&self) -> bool {
+        self.fleet()
+            .servers
+            .first()
+            .is_some_and(|first| first.name == *self.host)
+    }
+
     /// What the operator asked for.
     #[must_use]
     pub fn options(&self) -> &'a RunOptions {

@@ -36,12 +36,7 @@ impl K3sPreflight {
         proposal
             .unmet
             .extend(seen.disagreements(cluster.standing.as_ref().ok()));
-        let speaks = probe
-            .fleet()
-            .servers
-            .first()
-            .is_some_and(|first| first.name == seen.host);
-        if speaks {
+        if probe.speaks_for_fleet() {
             fleet::judge(probe, &cluster, &mut proposal).await?;
         } else if let Ok(standing) = cluster.standing()? {
             of_agent(probe, &seen, &cluster, standing, &mut proposal).await?;

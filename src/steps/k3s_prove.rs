@@ -48,12 +48,7 @@ impl K3sProve {
             Kind::Server => proof_of_server(probe, &seen, standing).await?,
             Kind::Agent => proof_of_agent(probe, &seen, standing).await?,
         };
-        let speaks = probe
-            .fleet()
-            .servers
-            .first()
-            .is_some_and(|first| first.name == seen.host);
-        if speaks {
+        if probe.speaks_for_fleet() {
             proposal.notes.push(EXPOSED.to_owned());
             proposal
                 .unmet

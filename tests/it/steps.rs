@@ -142,17 +142,12 @@ impl Rig {
     }
 
     pub(crate) async fn perform(&self, op: &Op) {
-        let change = match &op.act {
-            Act::Run { command, .. } => Change::Run(command.clone()),
-            Act::WriteFile(file) => Change::WriteFile(file.clone()),
-            Act::Rename { from, to } => Change::Rename {
-                from: from.clone(),
-                to: to.clone(),
-            },
-            Act::Remove { path } => Change::Remove { path: path.clone() },
-            Act::Wait(_) => return self.clock.sleep(Duration::from_mins(1)).await,
-        };
-        self.change(&op.on, change).await;
+        if matches!(op.act, Act::Wait(_)) {
+            return self.clock.sleep(Duration::from_mins(1)).await;
+        }
+        for change in op.sent() {
+            self.change(&op.on, change).await;
+        }
     }
 
     async fn change(&self, host: &HostName, change: Change) -> Response {
