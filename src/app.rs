@@ -2,10 +2,12 @@
 
 mod books;
 mod fleet;
+mod glance;
 mod graph;
 mod lint;
 mod new_token;
 mod password;
+mod place;
 mod places;
 mod run;
 mod session;
@@ -26,6 +28,7 @@ pub fn run(cli: &Cli) -> Exit {
         Command::Run(run) => run::run(&desk, run),
         Command::Graph(graph) => graph::graph(graph),
         Command::Lint(books) => lint::lint(&desk, books),
+        Command::Where(glance) => place::place(&desk, glance),
     };
     end.unwrap_or_else(|trouble| trouble.tell(&desk))
 }

@@ -91,6 +91,8 @@ pub enum Command {
     Graph(Graph),
     /// Says what is wrong with a playbook or an inventory.
     Lint(Books),
+    /// Says from which place each node takes its token.
+    Where(Glance),
 }
 
 /// A playbook and an inventory.
@@ -99,6 +101,14 @@ pub struct Books {
     /// A file, or a built-in playbook: @rotate-token.
     #[arg(value_name = "PLAYBOOK")]
     pub playbook: String,
+    /// Which hosts.
+    #[command(flatten)]
+    pub hosts: Hosts,
+}
+
+/// Which hosts are meant.
+#[derive(Debug, Clone, Args)]
+pub struct Hosts {
     /// A file or folder, or sim:3+8 for a simulated fleet of 3 servers and 8 agents.
     #[arg(short, long, value_name = "INVENTORY")]
     pub inventory: String,
@@ -150,15 +160,23 @@ pub struct Run {
     /// What is asked instead of performing.
     #[command(flatten)]
     pub only: Only,
+    /// How it is performed.
+    #[command(flatten)]
+    pub perform: Perform,
+    /// Where the new token comes from: `env:NAME`, `file:PATH`, `stdin` or `exec:COMMAND`. Made anew when not given.
+    #[arg(long, value_name = "SOURCE")]
+    pub new_token_from: Option<Unshown<NewTokenFrom>>,
+}
+
+/// How a playbook is performed, whichever it is.
+#[derive(Debug, Clone, Args)]
+pub struct Perform {
     /// How hosts are reached.
     #[command(flatten)]
     pub reach: Reach,
     /// Hosts at once.
     #[arg(short, long, value_name = "NUMBER", default_value = "50")]
     pub forks: NonZeroUsize,
-    /// Where the new token comes from: `env:NAME`, `file:PATH`, `stdin` or `exec:COMMAND`. Made anew when not given.
-    #[arg(long, value_name = "SOURCE")]
-    pub new_token_from: Option<Unshown<NewTokenFrom>>,
     /// Nodes that exist and are not in the inventory on purpose, such as autoscaled ones; with `*`.
     #[arg(long, value_name = "PATTERN", action = ArgAction::Append)]
     pub expect_unmanaged: Vec<String>,
@@ -179,8 +197,28 @@ pub struct Run {
     pub pace: Option<Pace>,
 }
 
+/// Looking at hosts, without any playbook.
+#[derive(Debug, Clone, Args)]
+pub struct Glance {
+    /// Which hosts.
+    #[command(flatten)]
+    pub hosts: Hosts,
+    /// How hosts are reached.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// Hosts at once.
+    #[arg(short, long, value_name = "NUMBER", default_value = "50")]
+    pub forks: NonZeroUsize,
+    /// The result as JSON on stdout.
+    #[arg(long)]
+    pub json: bool,
+    /// Where keyroll keeps its own files.
+    #[arg(long, value_name = "FOLDER", env = "KEYROLL_STATE_DIR")]
+    pub state_dir: Option<Utf8PathBuf>,
+}
+
 /// What is asked instead of performing.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 #[group(multiple = false)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -255,9 +293,9 @@ mod tests {
         let Command::Run(run) = cli.command else {
             panic!()
         };
-        assert!(run.only.check && run.reach.r#become && run.reach.ask_become_pass);
-        assert_eq!((run.forks.get(), run.verbose), (5, 2));
-        assert_eq!(run.books.limit.as_deref(), Some("agent"));
+        assert!(run.only.check && run.perform.reach.r#become && run.perform.reach.ask_become_pass);
+        assert_eq!((run.perform.forks.get(), run.perform.verbose), (5, 2));
+        assert_eq!(run.books.hosts.limit.as_deref(), Some("agent"));
     }
 
     #[test]
@@ -272,7 +310,7 @@ mod tests {
             let Command::Run(run) = cli.command else {
                 panic!()
             };
-            let error = run.books.extra_vars[0].get().unwrap_err();
+            let error = run.books.hosts.extra_vars[0].get().unwrap_err();
             assert!(error.contains("--new-token-from"), "{error}");
             assert!(!error.contains("canary-1"), "{error}");
         }

@@ -26,9 +26,9 @@ pub(super) struct Books {
 
 /// Reads both, and all mistakes in both at once.
 pub(super) fn read(books: &cli::Books) -> Result<Books, Trouble> {
-    let extra = extra(books)?;
+    let extra = extra(&books.hosts)?;
     let playbook = playbook::read(&books.playbook);
-    let found = fleet(&books.inventory);
+    let found = fleet(&books.hosts.inventory);
     let ((mut inventory, sim), playbook) = match (found, playbook) {
         (Ok(found), Ok(playbook)) => (found, playbook),
         (Err(Trouble::Problems(mut problems)), Err(more)) => {
@@ -49,9 +49,19 @@ pub(super) fn read(books: &cli::Books) -> Result<Books, Trouble> {
     })
 }
 
-fn extra(books: &cli::Books) -> Result<Vec<(String, Value)>, Trouble> {
+/// Reads the inventory alone.
+pub(super) fn hosts(hosts: &cli::Hosts) -> Result<(Inventory, Option<Spec>), Trouble> {
+    let extra = extra(hosts)?;
+    let (mut inventory, sim) = fleet(&hosts.inventory)?;
+    for host in inventory.hosts.values_mut() {
+        lay_over(&mut host.vars, &extra);
+    }
+    Ok((inventory, sim))
+}
+
+fn extra(hosts: &cli::Hosts) -> Result<Vec<(String, Value)>, Trouble> {
     let mut all = Vec::new();
-    for extra in &books.extra_vars {
+    for extra in &hosts.extra_vars {
         let wrong =
             |why| Trouble::usage(format!("--extra-vars: {why}"), "see `keyroll run --help`");
         let set = extra.get().map_err(wrong)?.0;

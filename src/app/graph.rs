@@ -9,7 +9,7 @@ use crate::plan::{self, Request};
 pub(super) fn graph(graph: &cli::Graph) -> Result<Exit, Trouble> {
     let books = books::read(&graph.books)?;
     let request = Request {
-        limit: graph.books.limit.clone(),
+        limit: graph.books.hosts.limit.clone(),
         ..Request::default()
     };
     let plan = books.plan(&request)?;

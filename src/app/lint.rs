@@ -22,6 +22,6 @@ pub(super) fn lint(desk: &Desk, asked: &cli::Books) -> Result<Exit, Trouble> {
     let hosts = books.inventory.hosts.len();
     Ok(print(&format!(
         "{} and {} are fine ({hosts} hosts)\n",
-        asked.playbook, asked.inventory
+        asked.playbook, asked.hosts.inventory
     )))
 }

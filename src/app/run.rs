@@ -19,15 +19,15 @@ pub(super) fn run(desk: &Desk, asked: &cli::Run) -> Result<Exit, Trouble> {
     if asked.only.syntax_check {
         return Ok(print(&format!(
             "{} and {} are fine\n",
-            asked.books.playbook, asked.books.inventory
+            asked.books.playbook, asked.books.hosts.inventory
         )));
     }
     if asked.only.list_hosts || asked.only.list_tasks {
         return Ok(print(&list(&plan, asked.only.list_tasks)));
     }
     let options = options(asked)?;
-    fleet::lay_over(&mut books.inventory, &asked.reach)?;
-    let state = places::state(desk, asked.state_dir.as_ref())?;
+    fleet::lay_over(&mut books.inventory, &asked.perform.reach)?;
+    let state = places::state(desk, asked.perform.state_dir.as_ref())?;
     if !confirmed(asked, &books, &plan)? {
         return Err(Trouble::said(
             Exit::Stopped,
@@ -42,13 +42,13 @@ pub(super) fn run(desk: &Desk, asked: &cli::Run) -> Result<Exit, Trouble> {
         options,
         state,
     };
-    runtime(&session)?.block_on(session.perform())
+    runtime(session.is_virtual())?.block_on(session.perform())
 }
 
 /// What is asked of the plan.
 pub(super) fn request(asked: &cli::Run) -> Request {
     Request {
-        limit: asked.books.limit.clone(),
+        limit: asked.books.hosts.limit.clone(),
         ..Request::default()
     }
 }
@@ -56,7 +56,7 @@ pub(super) fn request(asked: &cli::Run) -> Request {
 /// The plan with what the command line lays over it.
 pub(super) fn finish(mut plan: Plan, asked: &cli::Run) -> Plan {
     for play in &mut plan.plays {
-        if asked.reach.r#become && play.r#become == Become::Login {
+        if asked.perform.reach.r#become && play.r#become == Become::Login {
             play.r#become = Become::Root;
         }
     }
@@ -87,13 +87,13 @@ fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
         given,
         generated,
         run: places::run_id(),
-        expect_unmanaged: asked.expect_unmanaged.clone(),
+        expect_unmanaged: asked.perform.expect_unmanaged.clone(),
     })
 }
 
 /// A real run on real hosts asks once, on a terminal.
 fn confirmed(asked: &cli::Run, books: &Books, plan: &Plan) -> Result<bool, Trouble> {
-    let silent = asked.yes || asked.only.check || asked.json || books.sim.is_some();
+    let silent = asked.perform.yes || asked.only.check || asked.perform.json || books.sim.is_some();
     if silent || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Ok(true);
     }
@@ -134,8 +134,7 @@ fn list(plan: &Plan, tasks: bool) -> String {
 }
 
 /// Real hosts and a paced fleet live in real time; else time jumps to the next thing that happens.
-fn runtime(session: &Session<'_>) -> Result<tokio::runtime::Runtime, Trouble> {
-    let virtual_time = session.books.sim.is_some() && session.asked.pace.is_none();
+pub(super) fn runtime(virtual_time: bool) -> Result<tokio::runtime::Runtime, Trouble> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().start_paused(virtual_time);
     builder.build().map_err(|error| {

@@ -26,7 +26,7 @@ use crate::secret::Secret;
 use crate::steps::look::restart_order;
 
 /// When virtual time begins: 2026-01-01 00:00 UTC.
-const REHEARSAL: Timestamp = Timestamp::constant(1_767_225_600, 0);
+pub(super) const REHEARSAL: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
 /// What a performance needs, read and checked.
 pub(super) struct Session<'a> {
@@ -53,11 +53,19 @@ impl Session<'_> {
         closed.map(|()| exit)
     }
 
+    /// Whether time jumps to the next thing that happens.
+    pub(super) fn is_virtual(&self) -> bool {
+        self.books.sim.is_some() && self.asked.perform.pace.is_none()
+    }
+
     /// Virtual time always begins at the same moment, so that a rehearsal is the same each time.
     fn clock(&self) -> Clock {
-        let paced = self.books.sim.is_none() || self.asked.pace.is_some();
-        let origin = if paced { Timestamp::now() } else { REHEARSAL };
-        Clock::starting_at(origin, pace(self.asked.pace))
+        let origin = if self.is_virtual() {
+            REHEARSAL
+        } else {
+            Timestamp::now()
+        };
+        Clock::starting_at(origin, pace(self.asked.perform.pace))
     }
 
     fn way(&self, clock: Clock) -> Result<Way, Trouble> {
@@ -65,7 +73,7 @@ impl Session<'_> {
             Some(spec) => Way::sim(spec, clock),
             None => Way::ssh(
                 self.desk,
-                &self.asked.reach,
+                &self.asked.perform.reach,
                 &self.books.inventory,
                 &self.state,
             ),
@@ -94,7 +102,7 @@ impl Session<'_> {
             screens: vec![self.screen()],
             title: self.title(),
             check: self.asked.only.check,
-            forks: self.asked.forks,
+            forks: self.asked.perform.forks,
             stop,
         };
         Ok(run.perform().await)
@@ -150,7 +158,7 @@ impl Session<'_> {
 
     fn screen(&self) -> Box<dyn Sink> {
         let desk = self.desk;
-        if self.asked.json {
+        if self.asked.perform.json {
             return Box::new(Json(Writer::standard()));
         }
         let moving = desk.out_is_terminal && desk.talk_is_terminal;
@@ -158,7 +166,7 @@ impl Session<'_> {
         Box::new(Lines::new(
             Writer::standard(),
             paint,
-            Verbosity::of(self.asked.verbose),
+            Verbosity::of(self.asked.perform.verbose),
             moving,
         ))
     }
@@ -168,14 +176,14 @@ impl Session<'_> {
         Title {
             run: self.options.run.clone(),
             playbook: self.asked.books.playbook.clone(),
-            inventory: self.asked.books.inventory.clone(),
+            inventory: self.asked.books.hosts.inventory.clone(),
             again,
             really,
         }
     }
 }
 
-fn left(heard: std::io::Result<()>) -> Trouble {
+pub(super) fn left(heard: std::io::Result<()>) -> Trouble {
     match heard {
         Ok(()) => Trouble::said(
             Exit::Stopped,

@@ -1,0 +1,126 @@
+//! Looking at hosts without a playbook: what every command shares that only reads.
+
+use std::sync::mpsc;
+
+use futures::{StreamExt as _, stream};
+use tokio::sync::watch;
+
+use super::fleet::{self, Way};
+
+use super::session::{REHEARSAL, left};
+use super::trouble::Trouble;
+use super::{Desk, books, places};
+use crate::cli;
+use crate::clock::Clock;
+use crate::engine::{Redactor, StopLevel, raise_on_signals};
+use crate::exit::Exit;
+use crate::facts::{Overlay, Probe, RunOptions, Scope};
+use crate::inventory;
+use crate::k3s::token;
+use crate::model::HostName;
+use crate::secret::Secret;
+use crate::template::Vars;
+use crate::wire::Become;
+
+/// Hosts that can be looked at.
+pub(super) struct Sight {
+    /// Asks them.
+    pub(super) scope: Scope,
+    /// Those that `--limit` leaves, in the inventory's order, with their variables.
+    hosts: Vec<(HostName, Vars)>,
+    forks: usize,
+    overlay: Overlay,
+}
+
+impl Sight {
+    /// Looks at each host, as many at once as `--forks` allows; answers in the inventory's order.
+    pub(super) async fn each<'a, T, F: Future<Output = T>>(
+        &'a self,
+        look: impl Fn(Probe<'a>) -> F,
+    ) -> Vec<(HostName, T)> {
+        let look = &look;
+        stream::iter(&self.hosts)
+            .map(|(host, vars)| async move {
+                let probe = Probe::new(host, &Become::Root, vars, &self.scope, &self.overlay);
+                (host.clone(), look(probe).await)
+            })
+            .buffered(self.forks)
+            .collect()
+            .await
+    }
+}
+
+/// Opens the fleet, looks, and closes it again. The redactor knows every secret that was met.
+pub(super) fn glance<T>(
+    desk: &Desk,
+    asked: &cli::Glance,
+    look: impl AsyncFnOnce(&Sight) -> T,
+) -> Result<(T, Redactor), Trouble> {
+    let (mut inventory, sim) = books::hosts(&asked.hosts)?;
+    fleet::lay_over(&mut inventory, &asked.reach)?;
+    let state = places::state(desk, asked.state_dir.as_ref())?;
+    let pattern = asked.hosts.limit.as_deref().unwrap_or("all");
+    let hosts = inventory::select(&inventory, pattern)
+        .map_err(|error| Trouble::usage(format!("--limit: {}", error.what), error.help))?;
+    let vars = |host: HostName| {
+        let vars = inventory.hosts.get(&host).map(|known| known.vars.clone());
+        (host, vars.unwrap_or_default())
+    };
+    let hosts = hosts.into_iter().map(vars).collect();
+    let options = options()?;
+    let runtime = super::run::runtime(sim.is_some())?;
+    runtime.block_on(async {
+        let origin = if sim.is_some() {
+            REHEARSAL
+        } else {
+            jiff::Timestamp::now()
+        };
+        let clock = Clock::starting_at(origin, 1);
+        let way = match &sim {
+            Some(spec) => Way::sim(spec, clock)?,
+            None => Way::ssh(desk, &asked.reach, &inventory, &state)?,
+        };
+        let (learn, learned) = mpsc::channel();
+        let sight = Sight {
+            scope: Scope::new(
+                way.transport(),
+                fleet::who(&inventory),
+                options,
+                clock,
+                learn,
+            ),
+            hosts,
+            forks: asked.forks.get(),
+            overlay: Overlay::default(),
+        };
+        let (raise, mut stop) = watch::channel(StopLevel::Run);
+        let seen = tokio::select! {
+            biased;
+            seen = async { way.warn().await; look(&sight).await } => Ok(seen),
+            heard = raise_on_signals(raise) => Err(left(heard)),
+            _ = stop.changed() => Err(left(Ok(()))),
+        };
+        way.close(true).await?;
+        let mut redactor = Redactor::default();
+        let met = learned.try_iter().chain(inventory.secrets());
+        met.for_each(|secret: Secret| redactor.learn(&secret));
+        Ok((seen?, redactor))
+    })
+}
+
+/// Nothing is rotated here, so the generated token is never used.
+fn options() -> Result<RunOptions, Trouble> {
+    let generated = token::generate().map_err(|error| {
+        Trouble::said(
+            Exit::Internal,
+            format!("no randomness can be had: {error}"),
+            "report this",
+        )
+    })?;
+    Ok(RunOptions {
+        given: None,
+        generated,
+        run: places::run_id(),
+        expect_unmanaged: Vec::new(),
+    })
+}
