@@ -12,6 +12,7 @@ mod furnish;
 mod host;
 mod k3s;
 mod life;
+mod meddle;
 mod perform;
 mod show;
 mod store;

@@ -13,7 +13,7 @@ use crate::model::{GroupName, HostName};
 
 pub use error::SpecError;
 pub use parse::parse;
-pub use shape::{Shape, Surface};
+pub use shape::{Joins, Shape, Surface};
 
 /// What keeps the simulated cluster's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

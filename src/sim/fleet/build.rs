@@ -3,13 +3,12 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use super::{Disk, Event, Fleet, Host, Life, Loaded, State, Store, Unit, furnish};
+use super::{Disk, Fleet, Host, Life, Loaded, State, Store, Unit, furnish, meddle};
 use crate::model::{HostName, HostTime};
-use crate::sim::agent;
 use crate::sim::fault::Fault;
 use crate::sim::spec::{Spec, Surface};
 use crate::sim::token;
-use crate::sim::world::{Datastore as _, Files as _, after};
+use crate::sim::world::{Datastore as _, after};
 
 const DAY: Duration = Duration::from_hours(24);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -68,24 +67,13 @@ pub(super) fn raise(spec: &Spec, now: HostTime) -> Fleet {
 
 /// From here on what happens is no longer the building of the fleet.
 fn settle(fleet: &mut Fleet, spec: &Spec) {
-    for (name, fault) in &spec.faults {
-        if let Some(host) = fleet.host_mut(name) {
-            host.faults.push(*fault);
-            host.disk.full = host.has(Fault::DiskFull);
-            host.disk.etc_read_only = host.has(Fault::ReadOnlyEtc);
-        }
-    }
     fleet.most_down = 0;
+    for (name, fault) in &spec.faults {
+        fleet.inflict(name, *fault);
+    }
     for host in &mut fleet.hosts {
         host.settled = true;
         host.changes = 0;
-        if host.has(Fault::ForeignToken) {
-            furnish::foreign(host);
-        }
-        if host.has(Fault::NoCertificate) {
-            let path = format!("{}/{}", spec.shape.data_dir, agent::CERTIFICATE);
-            host.disk.remove(&path).ok();
-        }
     }
 }
 
@@ -93,7 +81,7 @@ fn host(spec: &Spec, name: &HostName, is_server: bool, at: usize, began: HostTim
     let suffix = if is_server { "" } else { "-agent" };
     let unit = format!("{}{suffix}.service", spec.shape.unit);
     let has_skew = spec.faults.contains(&(name.clone(), Fault::ClockSkew));
-    let skew = if has_skew { 90_000_000 } else { 0 };
+    let skew = if has_skew { meddle::AHEAD } else { 0 };
     let mut disk = Disk::new(HostTime(began.0 + skew));
     for directory in [
         "/root",
@@ -151,12 +139,5 @@ impl Fleet {
     #[must_use]
     pub fn is_encrypted_with(&self, secret: &crate::secret::Secret) -> bool {
         self.store.list("/bootstrap/") == [token::key(secret.expose())]
-    }
-
-    /// A host is rebooted from outside.
-    pub fn reboot_now(&mut self, name: &HostName) {
-        if let Some(at) = self.by_name.get(name).copied() {
-            self.happen(at, Event::Reboot);
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::furnish::VIP;
 use super::{Fleet, Life};
 use crate::model::HostName;
 use crate::sim::agent::ServerReply;
@@ -27,6 +28,11 @@ impl Fleet {
                 .ok()
                 .and_then(|name| self.by_name.get(&name))
         };
+        if name == VIP {
+            let serves = |at: &&usize| self.hosts.get(**at).is_some_and(|h| h.serving().is_some());
+            let first = self.servers.iter().find(serves).or(self.servers.first());
+            return first.copied();
+        }
         self.by_address.get(name).or_else(by_name).copied()
     }
 

@@ -2,10 +2,12 @@
 
 use super::{Fleet, Host, Loaded};
 use crate::sim::bootstrap;
-use crate::sim::spec::{Datastore, Spec, Surface};
+use crate::sim::spec::{Datastore, Joins, Spec, Surface};
 use crate::sim::token;
 use crate::sim::world::Files as _;
 
+/// The address that leads to whichever server serves.
+pub(super) const VIP: &str = "10.0.0.100";
 const DATA: &str = "/var/lib/rancher/k3s";
 const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 const DROP_IN: &str = "/etc/rancher/k3s/config.yaml.d/50-token.yaml";
@@ -39,7 +41,11 @@ fn formed(fleet: &Fleet, spec: &Spec, full: bool, (user, secret): (&str, &str)) 
 }
 
 fn url(spec: &Spec) -> String {
-    format!("https://{}:{}", Spec::address(0), spec.shape.port)
+    let address = match spec.shape.joins {
+        Joins::Vip => VIP.to_owned(),
+        Joins::First => Spec::address(0),
+    };
+    format!("https://{address}:{}", spec.shape.port)
 }
 
 /// The lines of a server's configuration that say what it is in the cluster.

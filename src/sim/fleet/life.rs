@@ -46,7 +46,7 @@ impl Fleet {
     }
 
     /// Ends the process and leaves the unit in `state`.
-    fn end(&mut self, at: usize, state: State) {
+    pub(super) fn end(&mut self, at: usize, state: State) {
         let now = self.now;
         let Some(host) = self.hosts.get_mut(at) else {
             return;

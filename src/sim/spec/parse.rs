@@ -1,10 +1,10 @@
 //! Reads a `sim:` string.
 
-use super::{Datastore, Shape, Spec, SpecError, Surface};
+use super::{Datastore, Joins, Shape, Spec, SpecError, Surface};
 use crate::model::HostName;
 use crate::sim::fault::Fault;
 
-const SHAPE: &str = "write `sim:SERVERS+AGENTS`, such as `sim:3+8`, and parameters after `?`: datastore=sqlite|etcd|external, state=FILE, fault=HOST:NAME, seed=N, unknown=ok, surface=config|drop-in|env|argument|token-file|nothing, topology=split, agent-token=separate, disable-agent=yes, data-dir=PATH, unit=NAME, port=N";
+const SHAPE: &str = "write `sim:SERVERS+AGENTS`, such as `sim:3+8`, and parameters after `?`: datastore=sqlite|etcd|external, state=FILE, fault=HOST:NAME, seed=N, unknown=ok, surface=config|drop-in|env|argument|token-file|nothing, topology=split, joins=vip, agent-token=separate, disable-agent=yes, data-dir=PATH, unit=NAME, port=N";
 const MOST: usize = 100_000;
 
 struct Reader<'a> {
@@ -73,6 +73,7 @@ impl Reader<'_> {
             "topology" if value == "split" && spec.servers > 1 => {
                 (shape.split, spec.datastore) = (true, Datastore::Etcd);
             }
+            "joins" if value == "vip" => shape.joins = Joins::Vip,
             "agent-token" if value == "separate" => shape.agent_token = true,
             "disable-agent" if value == "yes" => shape.disable_agent = true,
             "data-dir" if value.starts_with('/') => value.clone_into(&mut shape.data_dir),
@@ -82,7 +83,7 @@ impl Reader<'_> {
                 let found = Surface::NAMES.iter().find(|(_, name)| *name == value);
                 shape.surface = found.ok_or_else(wrong)?.0;
             }
-            "topology" | "agent-token" | "disable-agent" | "data-dir" | "unit" => {
+            "topology" | "joins" | "agent-token" | "disable-agent" | "data-dir" | "unit" => {
                 return Err(wrong());
             }
             _ => {

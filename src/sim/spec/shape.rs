@@ -29,6 +29,15 @@ impl Surface {
     ];
 }
 
+/// Where those who join a cluster knock first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joins {
+    /// At the first server.
+    First,
+    /// At an address that leads to whichever server serves.
+    Vip,
+}
+
 /// What may differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shape {
@@ -36,6 +45,8 @@ pub struct Shape {
     pub surface: Surface,
     /// Whether the first server is etcd alone and the others have none.
     pub split: bool,
+    /// What `server:` names.
+    pub joins: Joins,
     /// Whether agents have a token of their own.
     pub agent_token: bool,
     /// Whether servers run no kubelet, so that they have no node.
@@ -53,6 +64,7 @@ impl Default for Shape {
         Self {
             surface: Surface::Config,
             split: false,
+            joins: Joins::First,
             agent_token: false,
             disable_agent: false,
             data_dir: "/var/lib/rancher/k3s".to_owned(),

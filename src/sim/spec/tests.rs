@@ -48,6 +48,7 @@ fn each_mistake_is_pointed_at() {
         ("sim:3+8?", ""),
         ("sim:3+8?surface=moon", "moon"),
         ("sim:1+8?topology=split", "split"),
+        ("sim:3+8?joins=me", "me"),
         ("sim:3+8?port=x", "x"),
         ("sim:3+8?data-dir=x", "x"),
     ] {

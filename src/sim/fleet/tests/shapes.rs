@@ -105,3 +105,24 @@ fn another_data_directory_unit_and_port_are_used() {
     );
     assert!(scene.text("server-2", CONFIG).contains(":7443"));
 }
+
+/// An address that is nobody's own leads to a server that serves, also while another one is down.
+#[test]
+fn a_virtual_address_leads_to_whoever_serves() {
+    let mut scene = Scene::new("sim:3+1?joins=vip");
+    for host in ["server-1", "server-3"] {
+        scene.restart(host, 40);
+        assert_eq!(
+            scene.worth(host),
+            (Heard::Accepted, Heard::Rejected),
+            "{host}"
+        );
+    }
+    let first = name("server-1");
+    scene.fleet.switch_off(&first);
+    scene.restart("agent-1", 40);
+    assert_eq!(scene.active("agent-1"), "active");
+    scene.fleet.switch_on(&first);
+    scene.pass(90);
+    assert_eq!(scene.active("server-1"), "active");
+}
