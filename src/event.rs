@@ -95,6 +95,19 @@ pub enum EventKind {
         /// How.
         outcome: OpOutcome,
     },
+    /// Operations that belong to the one before them have ended: how long hosts stood between the two.
+    Window {
+        /// Which task.
+        key: TaskKey,
+        /// What that time is called.
+        name: String,
+        /// From the answer of the operation before to the start of the first of these, in milliseconds.
+        began_ms: u64,
+        /// From that answer to the last answer of each host, in milliseconds.
+        hosts: Vec<(HostName, u64)>,
+        /// Hosts that still stand between the two.
+        open: Vec<HostName>,
+    },
     /// A task has ended.
     TaskEnded {
         /// Which task.
@@ -149,6 +162,8 @@ pub enum OpOutcome {
     Failed(Failure),
     /// The connection was lost: it is looked at again.
     Unknown(String),
+    /// The host is no longer as it was when it was looked at: nothing was done, and it is looked at again.
+    Moved(String),
 }
 
 /// How a task ended.
@@ -200,6 +215,27 @@ pub struct Summary {
     pub notes: Vec<String>,
     /// The command to run next.
     pub next: String,
+}
+
+/// [`EventKind::Window`] in words: `wrong-token window: 0.12 s on 3 servers (h1 0.10 s, h2 0.12 s, h3 0.11 s)`.
+#[must_use]
+pub fn window(name: &str, hosts: &[(HostName, u64)], open: &[HostName]) -> String {
+    let seconds = |ms: u64| {
+        let hundredths = ms.div_ceil(10);
+        format!("{}.{:02} s", hundredths / 100, hundredths % 100)
+    };
+    let longest = hosts.iter().map(|(_, ms)| *ms).max().unwrap_or(0);
+    let each: Vec<String> = hosts
+        .iter()
+        .map(|(host, ms)| format!("{host} {}", seconds(*ms)))
+        .collect();
+    let one = if hosts.len() == 1 { "host" } else { "hosts" };
+    let (all, each) = (seconds(longest), each.join(", "));
+    let closed = (!hosts.is_empty()).then(|| format!("{all} on {} {one} ({each})", hosts.len()));
+    let open: Vec<&str> = open.iter().map(HostName::as_str).collect();
+    let still = (!open.is_empty()).then(|| format!("still open on {}", open.join(", ")));
+    let said: Vec<String> = closed.into_iter().chain(still).collect();
+    format!("{name}: {}", said.join("; "))
 }
 
 /// A reader of events.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::k3s::knock::Knock;
 use crate::model::HostName;
 use crate::secret::Content;
-use crate::wire::{Become, Change, Command, WriteFile};
+use crate::wire::{Become, Change, Command, Guard, Request, WriteFile};
 
 /// One change, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,6 +24,11 @@ pub struct Op {
     /// Whether systemd reads its unit files right after, in the same script: between the two it would restart with the
     /// old text.
     pub reload: bool,
+    /// What must still be as it was seen; looked at in the same script, right before.
+    pub guards: Vec<Guard>,
+    /// Set for what belongs to the operation before it: the name of the time between the two, which is measured. Such
+    /// neighbours are done on all their hosts at once, and a stop does not come before them.
+    pub at_once: Option<String>,
 }
 
 impl Op {
@@ -35,12 +40,14 @@ impl Op {
             why: why.into(),
             act,
             reload: false,
+            guards: Vec::new(),
+            at_once: None,
         }
     }
 
     /// What is sent to the host, as one batch; nothing for a wait.
     #[must_use]
-    pub fn sent(&self) -> Vec<Change> {
+    pub fn sent(&self) -> Vec<Request> {
         let change = match &self.act {
             Act::Run { command, .. } => Change::Run(command.clone()),
             Act::WriteFile(file) => Change::WriteFile(file.clone()),
@@ -52,9 +59,23 @@ impl Op {
             Act::Wait(_) => return Vec::new(),
         };
         let reload = Command::new(["systemctl", "daemon-reload"]).within(Duration::from_mins(1));
-        std::iter::once(change)
-            .chain(self.reload.then_some(Change::Run(reload)))
-            .collect()
+        let changes = std::iter::once(change).chain(self.reload.then_some(Change::Run(reload)));
+        let guards = self.guards.iter().cloned().map(Request::Guard);
+        guards.chain(changes.map(Request::Change)).collect()
+    }
+
+    /// The same, only if this still holds.
+    #[must_use]
+    pub fn guarded(mut self, guards: impl IntoIterator<Item = Guard>) -> Self {
+        self.guards.extend(guards);
+        self
+    }
+
+    /// The same, as part of the operation before it; `name` is what the time between the two is called.
+    #[must_use]
+    pub fn at_once(mut self, name: &str) -> Self {
+        self.at_once = Some(name.to_owned());
+        self
     }
 
     /// The same, and systemd reads its unit files right after.

@@ -158,11 +158,33 @@ pub enum Change {
     },
 }
 
+/// What must still be so on the host: looked at there in the same script, right before the change that relies on it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Guard {
+    /// Absolute path; links are followed.
+    pub path: Utf8PathBuf,
+    /// What is there.
+    pub holds: Holds,
+}
+
+/// What a guarded path holds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub enum Holds {
+    /// A file with exactly these bytes; only their digest travels.
+    Bytes(Content),
+    /// Nothing: there is no such path.
+    Nothing,
+    /// A directory with these names, sorted; a missing one has none.
+    Names(Vec<String>),
+}
+
 /// One line of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub enum Request {
     /// A question.
     Query(Query),
+    /// A condition of all that follows. Answer: [`Response::Done`], or [`Response::Moved`], which ends the batch.
+    Guard(Guard),
     /// A change.
     Change(Change),
 }
@@ -223,15 +245,17 @@ pub enum Response {
     Stat(Option<FileStat>),
     /// Names in a directory; `None` when there is no such directory.
     List(Option<Vec<String>>),
-    /// A change was made.
+    /// A change was made, or a guard holds.
     Done,
+    /// A guard does not hold: what was seen. Nothing behind it was done.
+    Moved(String),
     /// The host could not do it: `status` and what it said.
     Failed(Ran),
 }
 
-/// Requests that travel together. They are done in order; the first change that fails ends the batch, and the
-/// responses then are fewer than the requests, with [`Response::Failed`] (or a `Ran` with a status) last.
-/// A failed query does not end a batch.
+/// Requests that travel together. They are done in order; the first change or guard that fails ends the batch, and the
+/// responses then are fewer than the requests, with [`Response::Failed`] or [`Response::Moved`] (or a `Ran` with a
+/// status) last. A failed query does not end a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// As whom.

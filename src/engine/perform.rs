@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Shared, failure, wait};
 use crate::event::Failure;
 use crate::op::{Act, Op};
-use crate::wire::{Batch, Request, Response, TransportError};
+use crate::wire::{Batch, Response, TransportError};
 
 /// How long a change of a file may take.
 const FILE: Duration = Duration::from_secs(30);
@@ -24,15 +24,22 @@ pub(super) enum Performed {
     Failed(Failure),
     /// The connection was lost: look, never repeat blindly.
     Unknown(String),
+    /// The host is no longer as it was seen, and nothing was done: look again.
+    Moved(String),
 }
 
 /// After this time the operation has ended on the host, whatever became of the connection.
 pub(super) fn deadline(op: &Op) -> Duration {
-    match &op.act {
+    let work = match &op.act {
         Act::Run { command, .. } => command.timeout + GRACE,
         Act::WriteFile(_) | Act::Rename { .. } | Act::Remove { .. } if op.reload => FILE * 2,
         Act::WriteFile(_) | Act::Rename { .. } | Act::Remove { .. } => FILE,
         Act::Wait(wait) => wait.timeout,
+    };
+    if op.guards.is_empty() {
+        work
+    } else {
+        work + GRACE
     }
 }
 
@@ -43,7 +50,7 @@ pub(super) async fn perform(shared: &Shared, op: &Op) -> Performed {
     }
     let batch = Batch {
         r#become: op.r#become.clone(),
-        requests: op.sent().into_iter().map(Request::Change).collect(),
+        requests: op.sent(),
     };
     let answer = send(shared, op, &batch).await;
     shared.scope.changed(&op.on);
@@ -70,6 +77,7 @@ async fn send(shared: &Shared, op: &Op, batch: &Batch) -> Result<Vec<Response>, 
 
 fn judge(op: &Op, response: Option<&Response>) -> Performed {
     match response {
+        Some(Response::Moved(what)) => Performed::Moved(format!("{}: {what}", op.on)),
         Some(Response::Done) => Performed::Done,
         Some(Response::Ran(ran)) if ran.status == 0 && !ran.timed_out => Performed::Done,
         Some(Response::Ran(ran) | Response::Failed(ran)) => {

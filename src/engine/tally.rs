@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::stop::StopLevel;
-use crate::event::{EventKind, Failure, OpOutcome, Summary, TaskOutcome};
+use crate::event::{EventKind, Failure, OpOutcome, Summary, TaskOutcome, window};
 use crate::exit::Exit;
 use crate::model::{HostName, TaskKey};
 
@@ -13,7 +13,7 @@ pub(super) struct Tally {
     summary: Summary,
     changed: BTreeSet<HostName>,
     noted: HashSet<String>,
-    under_way: HashMap<TaskKey, HostName>,
+    under_way: HashMap<(TaskKey, usize), HostName>,
     proposed: bool,
     not_known: bool,
 }
@@ -22,12 +22,16 @@ impl Tally {
     /// Takes one event.
     pub(super) fn count(&mut self, kind: &EventKind) {
         match kind {
-            EventKind::OpStarted { key, op, .. } if op.act.changes() => {
-                self.under_way.insert(key.clone(), op.on.clone());
+            EventKind::OpStarted { key, index, op } if op.act.changes() => {
+                self.under_way.insert((key.clone(), *index), op.on.clone());
             }
-            EventKind::OpEnded { key, outcome, .. } => {
-                let host = self.under_way.remove(key);
-                if !matches!(outcome, OpOutcome::Failed(_)) {
+            EventKind::OpEnded {
+                key,
+                index,
+                outcome,
+            } => {
+                let host = self.under_way.remove(&(key.clone(), *index));
+                if !matches!(outcome, OpOutcome::Failed(_) | OpOutcome::Moved(_)) {
                     self.changed.extend(host);
                 }
             }
@@ -40,6 +44,9 @@ impl Tally {
             EventKind::Note { text, .. } if self.noted.insert(text.clone()) => {
                 self.summary.notes.push(text.clone());
             }
+            EventKind::Window {
+                name, hosts, open, ..
+            } => self.summary.notes.push(window(name, hosts, open)),
             EventKind::TaskEnded { key, outcome, .. } => self.count_task(key, outcome),
             EventKind::GateEnded {
                 key,

@@ -1,12 +1,15 @@
 //! One task on one host: when → propose → perform → propose again, which must find nothing left to do.
 
+mod performing;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::perform::{Performed, deadline, perform};
-use super::{Shared, StopLevel, condition, failure};
-use crate::event::{EventKind, Failure, OpOutcome, TaskOutcome};
+use performing::{Again, never_still, not_known};
+
+use super::{Shared, condition, failure};
+use crate::event::{EventKind, Failure, TaskOutcome};
 use crate::exit::Exit;
 use crate::facts::probe::Overlay;
 use crate::facts::{FactError, Probe};
@@ -20,8 +23,8 @@ use crate::wire::Become;
 /// How long a task may take when the playbook does not say.
 const DEADLINE: Duration = Duration::from_mins(15);
 
-/// How often a lost connection during an operation is looked at again.
-const UNKNOWNS: usize = 3;
+/// How often it is looked at again after a lost connection, or after a host that changed meanwhile.
+const ROUNDS: usize = 3;
 
 /// Which task, where.
 pub(super) struct Assignment {
@@ -180,10 +183,10 @@ impl Visit<'_> {
         })
     }
 
-    /// Performs until nothing is left to do. Each round but the first follows a lost connection or looks that the
-    /// round before has done all of it.
+    /// Performs until nothing is left to do. Each round but the first follows a lost connection or a host that changed
+    /// meanwhile, or looks that the round before has done all of it.
     async fn converge(&mut self) -> Result<TaskOutcome, Failure> {
-        let (mut performed, mut touched, mut unknowns) = (false, false, 0);
+        let (mut performed, mut touched, mut rounds) = (false, false, 0);
         loop {
             let proposal = self
                 .look(performed)
@@ -203,67 +206,21 @@ impl Visit<'_> {
                 return Err(not_converged(&proposal.ops));
             }
             touched = true;
-            let Some(why) = self.perform_all(&proposal.ops).await? else {
+            let Some(again) = self.perform_all(&proposal.ops).await? else {
                 performed = true;
                 if self.at.task.step.is_one_way() {
                     return Ok(TaskOutcome::Changed);
                 }
                 continue;
             };
-            unknowns += 1;
-            if unknowns > UNKNOWNS || self.at.task.step.is_one_way() {
-                return Err(not_known(&why));
+            rounds += 1;
+            if rounds > ROUNDS || self.at.task.step.is_one_way() {
+                return Err(match again {
+                    Again::Unknown(why) => not_known(&why),
+                    Again::Moved(what) => never_still(&what),
+                });
             }
         }
-    }
-
-    /// Performs operations one by one; `Some` with the reason when the connection was lost in one.
-    async fn perform_all(&mut self, ops: &[Op]) -> Result<Option<String>, Failure> {
-        for (done, op) in ops.iter().enumerate() {
-            if self.shared.level() >= StopLevel::FinishOps {
-                return Err(stopped(ops.get(done..).unwrap_or_default()));
-            }
-            self.doing = format!("doing: {}", op.why);
-            let (key, index) = (self.at.key.clone(), self.index);
-            self.index += 1;
-            let started = EventKind::OpStarted {
-                key: key.clone(),
-                index,
-                op: op.clone(),
-            };
-            self.shared.bus.say(started).await?;
-            let begun = tokio::time::Instant::now();
-            let end = perform(self.shared, op).await;
-            let outcome = match &end {
-                Performed::Done => OpOutcome::Done,
-                Performed::Failed(failure) => OpOutcome::Failed(failure.clone()),
-                Performed::Unknown(why) => OpOutcome::Unknown(why.clone()),
-            };
-            self.shared
-                .bus
-                .say(EventKind::OpEnded {
-                    key,
-                    index,
-                    outcome,
-                })
-                .await?;
-            match end {
-                Performed::Done => {}
-                Performed::Failed(failure) => return Err(failure),
-                Performed::Unknown(why) => {
-                    self.outlast(op, begun).await;
-                    return Ok(Some(why));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Waits until the host itself must have ended what was under way there.
-    async fn outlast(&mut self, op: &Op, begun: tokio::time::Instant) {
-        self.doing = format!("waiting for the host to end: {}", op.why);
-        let left = deadline(op).saturating_sub(begun.elapsed());
-        self.shared.scope.clock.sleep(left).await;
     }
 }
 
@@ -278,22 +235,5 @@ fn not_converged(left: &[Op]) -> Failure {
                 .to_owned(),
         ],
         exit: Exit::TaskFailed,
-    }
-}
-
-fn not_known(why: &str) -> Failure {
-    Failure::task(
-        format!("whether it was done is not known: {why}"),
-        "look on the host whether it was done, then run the same command again",
-    )
-}
-
-fn stopped(left: &[Op]) -> Failure {
-    let mut what = vec!["stopped by the user before it was done; left to do".to_owned()];
-    what.extend(left.iter().map(|op| format!("{}: {}", op.on, op.why)));
-    Failure {
-        what,
-        next: vec!["run the same command to go on; keyroll looks first".to_owned()],
-        exit: Exit::Stopped,
     }
 }

@@ -9,7 +9,7 @@ use crate::event::{Event, EventKind, Failure, OpOutcome, Summary, TaskOutcome};
 use crate::k3s::knock::{Door, Knock};
 use crate::model::{RunId, TaskKey};
 use crate::op::{Act, Op, Until, Wait};
-use crate::wire::{Become, Command, Owner, WriteFile};
+use crate::wire::{Become, Command, Guard, Holds, Owner, WriteFile};
 
 /// Covers every secret in an event. Host names stay: they come from the inventory and name no secret.
 pub(super) fn redact(event: &mut Event, by: &Redactor) {
@@ -93,6 +93,20 @@ fn redact_task(kind: &mut EventKind, by: &Redactor) {
             }
             all(not_known, by);
         }
+        EventKind::TaskEnded {
+            key: TaskKey(key),
+            host: _,
+            outcome,
+        } => {
+            by.redact(key);
+            redact_outcome(outcome, by);
+        }
+        kind => redact_performed(kind, by),
+    }
+}
+
+fn redact_performed(kind: &mut EventKind, by: &Redactor) {
+    match kind {
         EventKind::OpStarted {
             key: TaskKey(key),
             index: _,
@@ -109,15 +123,21 @@ fn redact_task(kind: &mut EventKind, by: &Redactor) {
             by.redact(key);
             redact_end(outcome, by);
         }
-        EventKind::TaskEnded {
+        EventKind::Window {
             key: TaskKey(key),
-            host: _,
-            outcome,
+            name,
+            began_ms: _,
+            hosts: _,
+            open: _,
         } => {
             by.redact(key);
-            redact_outcome(outcome, by);
+            by.redact(name);
         }
         EventKind::RunStarted { .. }
+        | EventKind::TaskStarted { .. }
+        | EventKind::Note { .. }
+        | EventKind::Proposed { .. }
+        | EventKind::TaskEnded { .. }
         | EventKind::BatchStarted { .. }
         | EventKind::GateStarted { .. }
         | EventKind::GateWaiting { .. }
@@ -131,7 +151,7 @@ fn redact_end(outcome: &mut OpOutcome, by: &Redactor) {
     match outcome {
         OpOutcome::Done => {}
         OpOutcome::Failed(failure) => redact_failure(failure, by),
-        OpOutcome::Unknown(why) => by.redact(why),
+        OpOutcome::Unknown(why) | OpOutcome::Moved(why) => by.redact(why),
     }
 }
 
@@ -187,8 +207,12 @@ fn redact_op(op: &mut Op, by: &Redactor) {
         why,
         act,
         reload: _,
+        guards,
+        at_once,
     } = op;
     by.redact(why);
+    all(at_once.as_mut_slice(), by);
+    redact_guards(guards, by);
     match r#become {
         Become::Login | Become::Root => {}
         Become::User(user) => by.redact(user),
@@ -230,6 +254,16 @@ fn redact_op(op: &mut Op, by: &Redactor) {
             timeout: _,
             interval: _,
         }) => redact_until(until, by),
+    }
+}
+
+fn redact_guards(guards: &mut [Guard], by: &Redactor) {
+    for Guard { path, holds } in guards {
+        redact_path(path, by);
+        match holds {
+            Holds::Bytes(_) | Holds::Nothing => {}
+            Holds::Names(names) => all(names, by),
+        }
     }
 }
 

@@ -109,6 +109,8 @@ pub struct Install {
     pub snapshots: Utf8PathBuf,
     /// Every place that holds a token, the winner first. Empty on an agent that has none.
     pub surfaces: Vec<Surface>,
+    /// Files and the directory of drop-ins that all this was read from, there or not: while they stay, K3s starts the same way.
+    pub sources: Wanted,
     /// What is wrong with it.
     pub faults: Vec<Fault>,
 }
@@ -122,6 +124,7 @@ impl Install {
         let mut reader = Reader {
             known,
             wanted: Wanted::default(),
+            read: Wanted::default(),
             faults: Vec::new(),
         };
         let settings = Settings::read(unit, &mut reader);
@@ -139,6 +142,7 @@ impl Install {
         let nothing = Wanted::default();
         if reader.wanted == nothing {
             Ok(Self {
+                sources: reader.read,
                 faults: reader.faults,
                 ..install
             })

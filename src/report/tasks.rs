@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{Lines, Verbosity};
-use crate::event::{EventKind, OpOutcome, TaskOutcome};
+use crate::event::{EventKind, OpOutcome, TaskOutcome, window};
 use crate::model::{HostName, TaskKey};
 use crate::op::{Act, Op};
 
@@ -33,6 +33,19 @@ impl Lines {
                 let lost = self.paint.yellow("not known, looking again");
                 self.writer.result(&format!("  {lost}: {key}: {why}"))
             }
+            EventKind::OpEnded {
+                key,
+                outcome: OpOutcome::Moved(what),
+                ..
+            } => {
+                let moved = self.paint.yellow("changed meanwhile, looking again");
+                self.writer.result(&format!("  {moved}: {key}: {what}"))
+            }
+            EventKind::Window {
+                name, hosts, open, ..
+            } => self
+                .writer
+                .result(&format!("  window   {}", window(name, hosts, open))),
             EventKind::TaskEnded { key, host, outcome } => self.task_ended(key, host, outcome),
             _ => Ok(()),
         }

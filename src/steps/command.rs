@@ -42,6 +42,8 @@ impl Command {
                 leaves: Vec::new(),
             },
             reload: false,
+            guards: Vec::new(),
+            at_once: None,
         };
         Ok(Proposal {
             ops: vec![op],

@@ -181,7 +181,8 @@ async fn not_well(probe: &Probe<'_>, other: &ServerSeen) -> Result<Option<Unmet>
     Ok((!member.is_well()).then(|| Unmet::new("etcd-member-not-well", what, next)))
 }
 
-/// `--no-block`: a restart of K3s with a wrong token can block for ever.
+/// `--no-block`: a restart of K3s with a wrong token can block for ever. What the token was read from is looked at once
+/// more in the same script: a server that restarts with a token put back meanwhile is dead until it is rescued.
 fn restart(seen: &Seen, timeout: Duration) -> Vec<Op> {
     let unit = seen.unit.text.id.clone();
     let command =
@@ -203,7 +204,8 @@ fn restart(seen: &Seen, timeout: Duration) -> Vec<Op> {
                 command,
                 leaves: Vec::new(),
             },
-        ),
+        )
+        .guarded(seen.guards()),
         Op::root(
             &seen.host,
             format!("wait until {unit} is active again"),

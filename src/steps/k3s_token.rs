@@ -91,6 +91,10 @@ impl K3sToken {
     }
 }
 
+/// What the time between the answer to a rotate and the last change of a configuration is called: a server that reboots
+/// within it starts with a wrong token.
+const WINDOW: &str = "wrong-token window";
+
 /// Writes a surface's file with other bytes, beside it, where it waits for the flip.
 fn stage(seen: &Seen, edit: &Edit<'_>, why: &str) -> Op {
     let file = WriteFile {
@@ -100,7 +104,7 @@ fn stage(seen: &Seen, edit: &Edit<'_>, why: &str) -> Op {
         owner: Owner::Like(edit.surface.file.clone()),
         make_parent: false,
     };
-    Op::root(&seen.host, why, Act::WriteFile(file))
+    Op::root(&seen.host, why, Act::WriteFile(file)).guarded(seen.unchanged(edit.surface))
 }
 
 /// At most 0600: a file with a token is nobody else's business.

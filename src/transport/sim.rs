@@ -152,7 +152,7 @@ impl SimTransport {
         for request in &batch.requests {
             match self.one(host, batch, request).await {
                 Ok(response) => {
-                    let ends = matches!(request, Request::Change(_)) && failed(&response);
+                    let ends = !matches!(request, Request::Query(_)) && failed(&response);
                     done.push(response);
                     if ends {
                         break;
@@ -186,7 +186,7 @@ fn command(request: &Request) -> Option<&Command> {
 
 fn failed(response: &Response) -> bool {
     match response {
-        Response::Failed(_) => true,
+        Response::Failed(_) | Response::Moved(_) => true,
         Response::Ran(ran) => ran.status != 0,
         _ => false,
     }

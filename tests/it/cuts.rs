@@ -101,3 +101,44 @@ fn a_host_that_reboots_after_any_change_leaves_no_cluster_half_way_unsaid() {
 fn three_servers_that_lose_every_host_before_a_change_go_on() {
     every_fleet(&["sim:3+1"], Cut::AllGone);
 }
+
+#[test]
+fn a_config_file_that_is_put_back_just_before_a_change_endangers_no_server() {
+    let fleets = ["sim:1+1", "sim:2+1?datastore=external"];
+    every_fleet(&fleets, Cut::PutBack);
+}
+
+#[test]
+fn a_stop_leaves_no_server_between_the_rotate_and_its_flip() {
+    let mut wrong = Vec::new();
+    for change in 0.. {
+        let mut rig = Rig::new("sim:3+0");
+        let (ended, between) = rig.block_on(async |rig| {
+            let ended = rig.run(1, Cut::Stop(change), false).await;
+            (ended, rig.between())
+        });
+        if !between.is_empty() {
+            wrong.push(format!("change {change}: {between:?} after {ended:?}"));
+        }
+        if rig.seen() <= change {
+            assert!(change > 5 && ended.exit == Exit::Fine, "{ended:?}");
+            break;
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn servers_are_flipped_at_once_and_the_time_until_then_is_said() {
+    let mut rig = Rig::new("sim:3+0");
+    let windows = rig.block_on(async |rig| {
+        rig.run(1, Cut::Never, false).await;
+        rig.windows.clone()
+    });
+    // A round trip of the simulated fleet takes 5 ms: three one after the other would take 15.
+    let each = "server-1 0.01 s, server-2 0.01 s, server-3 0.01 s";
+    assert_eq!(
+        windows,
+        [format!("wrong-token window: 0.01 s on 3 hosts ({each})")]
+    );
+}

@@ -145,23 +145,27 @@ impl Rig {
         if matches!(op.act, Act::Wait(_)) {
             return self.clock.sleep(Duration::from_mins(1)).await;
         }
-        for change in op.sent() {
-            self.change(&op.on, change).await;
-        }
+        self.send(&op.on, op.sent()).await;
     }
 
-    async fn change(&self, host: &HostName, change: Change) -> Response {
+    async fn change(&self, host: &HostName, change: Change) {
+        self.send(host, vec![Request::Change(change)]).await;
+    }
+
+    async fn send(&self, host: &HostName, requests: Vec<Request>) {
         let batch = Batch {
             r#become: Become::Root,
-            requests: vec![Request::Change(change)],
+            requests,
         };
-        let answer = self.sim.exec(host, &batch).await.unwrap().remove(0);
+        let answers = self.sim.exec(host, &batch).await.unwrap();
         assert!(
-            !matches!(&answer, Response::Failed(_)),
-            "{host}: {answer:?}"
+            !matches!(
+                answers.last(),
+                Some(Response::Failed(_) | Response::Moved(_))
+            ),
+            "{host}: {answers:?}"
         );
         self.scope.changed(host);
-        answer
     }
 
     pub(crate) async fn read(&self, host: &HostName, path: &str) -> String {

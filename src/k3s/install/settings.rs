@@ -10,6 +10,7 @@ use crate::k3s::token::Token;
 pub(super) struct Reader<'a> {
     pub(super) known: &'a Known,
     pub(super) wanted: Wanted,
+    pub(super) read: Wanted,
     pub(super) faults: Vec<Fault>,
 }
 
@@ -19,6 +20,7 @@ impl Reader<'_> {
             self.wanted.files.insert(path.to_owned());
             return None;
         };
+        self.read.files.insert(path.to_owned());
         let bytes = file.as_ref()?.bytes();
         let text = std::str::from_utf8(bytes)
             .ok()
@@ -110,6 +112,7 @@ impl Settings {
                 .extension()
                 .is_some_and(|e| e == "yaml" || e == "yml")
         };
+        reader.read.folders.insert(folder.clone());
         let drop_ins = reader
             .folder(&folder)
             .into_iter()
@@ -243,6 +246,7 @@ impl Settings {
             snapshots: snapshots.into(),
             surfaces: self.surfaces(kind, &data_dir, reader),
             data_dir,
+            sources: Wanted::default(),
             faults: Vec::new(),
         }
     }

@@ -9,7 +9,7 @@ use crate::secret::Content;
 use crate::sim::fault::Fault;
 use crate::sim::world::Files as _;
 use crate::wire::{
-    Become, Change, Owner, Query, Ran, Request, Response, TransportError, WriteFile,
+    Become, Change, Guard, Holds, Owner, Query, Ran, Request, Response, TransportError, WriteFile,
 };
 
 /// An answer, how long it takes, and what it still waits for.
@@ -128,6 +128,7 @@ impl Fleet {
                 self.run(at, r#become, command)
             }
             Request::Query(query) => Ok(Reply::at_once(look(host, query, now))),
+            Request::Guard(guard) => Ok(Reply::at_once(held(host, guard))),
             Request::Change(change) => Ok(Reply::at_once(self.change(at, change))),
         }
     }
@@ -202,6 +203,24 @@ fn write(host: &mut Host, file: &WriteFile) -> io::Result<()> {
         host.disk.set_owner(path, owner.uid, owner.gid);
     }
     Ok(())
+}
+
+/// Whether a path still holds what it held.
+fn held(host: &Host, guard: &Guard) -> Response {
+    let path = guard.path.as_str();
+    let found = host.disk.read(path);
+    let moved = match (&guard.holds, found) {
+        (Holds::Bytes(_), None) => "was removed",
+        (Holds::Bytes(content), Some(bytes)) if bytes != content.bytes() => "was changed",
+        (Holds::Nothing, Some(_)) => "was made",
+        (Holds::Names(names), _) if host.disk.list(path).unwrap_or_default() != *names => {
+            return Response::Moved(format!(
+                "files in {path} came or went since it was looked at"
+            ));
+        }
+        _ => return Response::Done,
+    };
+    Response::Moved(format!("{path} {moved} since it was looked at"))
 }
 
 fn look(host: &Host, query: &Query, now: crate::model::HostTime) -> Response {

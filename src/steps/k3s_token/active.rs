@@ -7,7 +7,7 @@ use crate::op::{Act, Op};
 use crate::secret::Secret;
 use crate::steps::look::{AgentStanding, Cluster, Seen};
 use crate::steps::{Proposal, StepError, Unmet};
-use crate::wire::{Owner, WriteFile};
+use crate::wire::{Guard, Holds, Owner, WriteFile};
 
 pub(super) async fn on_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
     let cluster = Cluster::around(probe).await;
@@ -43,7 +43,13 @@ pub(super) fn flip(seen: &Seen, secret: &Secret) -> Vec<Op> {
             format!("let {to} name the right token"),
             edit.surface.place.is_unit_text(),
         );
-        ops.push(Op::root(&seen.host, why, Act::Rename { from, to }).reloading(reload));
+        let waiting = Guard {
+            path: from.clone(),
+            holds: Holds::Bytes(edit.content.clone()),
+        };
+        let rename = Op::root(&seen.host, why, Act::Rename { from, to });
+        let guards = seen.unchanged(edit.surface).into_iter().chain([waiting]);
+        ops.push(rename.guarded(guards).reloading(reload));
     }
     let flipped: Vec<_> = edits.iter().map(|edit| edit.surface.staged()).collect();
     let leftovers = seen
@@ -104,5 +110,7 @@ fn write(seen: &Seen, edit: &crate::steps::look::Edit<'_>) -> Op {
         make_parent: false,
         path,
     };
-    Op::root(&seen.host, why, Act::WriteFile(file)).reloading(edit.surface.place.is_unit_text())
+    let write = Op::root(&seen.host, why, Act::WriteFile(file));
+    let write = write.guarded(seen.unchanged(edit.surface));
+    write.reloading(edit.surface.place.is_unit_text())
 }

@@ -48,7 +48,14 @@ pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
         (true, Some(rotator)) => put_back(rotator, old),
         (true, None) => return Ok(Proposal::refuse(vec![no_rotator()])),
     };
-    ops.extend(back);
+    let is_part = !ops.is_empty();
+    ops.extend(back.into_iter().map(|op| {
+        if is_part {
+            op.at_once(super::WINDOW)
+        } else {
+            op
+        }
+    }));
     // A server that is away must not keep the others from being saved.
     let away = |(host, why): &(HostName, Blind)| {
         format!(

@@ -110,7 +110,7 @@ fn afterwards<'a>(
         .servers
         .iter()
         .flat_map(|server| flip(&server.seen, &standing.new));
-    let flips: Vec<Op> = flips.collect();
+    let flips: Vec<Op> = flips.map(|op| op.at_once(super::WINDOW)).collect();
     let others = members(cluster).filter(move |server| server.seen.host != *host);
     flips
         .into_iter()

@@ -25,7 +25,7 @@ use crate::k3s::token::Token;
 use crate::model::{HostName, HostTime};
 use crate::secret::{Content, Secret};
 use crate::steps::{StepError, Unmet};
-use crate::wire::FileStat;
+use crate::wire::{FileStat, Guard, Holds};
 
 /// How fresh a look at a host must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +136,38 @@ impl Seen {
     #[must_use]
     pub fn file(&self, path: &Utf8Path) -> Option<&Content> {
         self.known.files.get(path)?.as_ref()
+    }
+
+    /// What must stay for K3s to start as it was judged here.
+    #[must_use]
+    pub fn guards(&self) -> Vec<Guard> {
+        let sources = &self.install.sources;
+        let file = |path: &Utf8PathBuf| {
+            let holds = match self.known.files.get(path)? {
+                Some(content) => Holds::Bytes(content.clone()),
+                None => Holds::Nothing,
+            };
+            Some(guard(path, holds))
+        };
+        // A name that is not UTF-8 was read with losses and cannot be compared.
+        let folder = |path: &Utf8PathBuf| {
+            let names = self.known.folders.get(path)?;
+            let whole = !names.iter().any(|name| name.contains('\u{fffd}'));
+            whole.then(|| guard(path, Holds::Names(names.clone())))
+        };
+        let files = sources.files.iter().filter_map(file);
+        files
+            .chain(sources.folders.iter().filter_map(folder))
+            .collect()
+    }
+
+    /// A surface that is about to be replaced must still hold what was read. `server/token` is not asked: K3s itself
+    /// writes it in a rotate.
+    #[must_use]
+    pub fn unchanged(&self, surface: &Surface) -> Option<Guard> {
+        let content = self.file(&surface.file)?.clone();
+        let own = surface.file == self.install.data("server/token");
+        (!own).then(|| guard(&surface.file, Holds::Bytes(content)))
     }
 
     fn token_in(&self, path: &Utf8Path) -> Option<Token> {
@@ -348,6 +380,13 @@ impl Seen {
             .chain(passwd.server)
             .chain(passwd.node)
             .collect()
+    }
+}
+
+fn guard(path: &Utf8Path, holds: Holds) -> Guard {
+    Guard {
+        path: path.to_owned(),
+        holds,
     }
 }
 

@@ -9,6 +9,9 @@ use crate::model::HostTime;
 use crate::secret::Content;
 use crate::wire::{Batch, Change, FileKind, FileStat, Query, Ran, Request, Response};
 
+/// The status of a guard that does not hold; `v` in `prelude.sh`.
+const MOVED: i32 = 118;
+
 /// What a script's output says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heard {
@@ -126,9 +129,14 @@ impl<'a> Frame<'a> {
             Request::Query(query) => self
                 .looked(query)
                 .unwrap_or_else(|| Response::Failed(self.ran(30.0))),
-            Request::Change(_) if self.status == 0 => Response::Done,
-            Request::Change(_) => Response::Failed(self.ran(30.0)),
+            Request::Change(_) | Request::Guard(_) if self.status == 0 => Response::Done,
+            Request::Guard(_) if self.status == MOVED => Response::Moved(self.words()),
+            Request::Change(_) | Request::Guard(_) => Response::Failed(self.ran(30.0)),
         }
+    }
+
+    fn words(&self) -> String {
+        String::from_utf8_lossy(self.stderr).trim_end().to_owned()
     }
 
     fn ran(&self, limit_s: f64) -> Ran {

@@ -66,6 +66,24 @@ w() {
 d() {
   [ "$(t 30 stat -L -c %d "$1")" = "$(t 30 stat -L -c %d "$2")" ] || r "$1 and $2 are not in one file system"
 }
+# moved: says what is not as it was
+v() {
+  printf '%s\n' "$1" >&2
+  return 118
+}
+# goes on only when $1 is as it was: a file with digest $2; nothing; a directory whose names have digest $2
+g() {
+  [ -e "$1" ] || v "$1 was removed since it was looked at" || return
+  m=$(t 30 sha256sum <"$1") || return
+  [ "${m%% *}" = "$2" ] || v "$1 was changed since it was looked at"
+}
+n() {
+  ! [ -e "$1" ] || v "$1 was made since it was looked at"
+}
+l() {
+  m=$({ ! [ -d "$1" ] || t 30 ls -A "$1/"; } | t 30 sha256sum) || return
+  [ "${m%% *}" = "$2" ] || v "files in $1 came or went since it was looked at"
+}
 # removes a file or an empty directory
 x() {
   if [ -d "$1" ] && ! [ -L "$1" ]; then rmdir "$1"; else rm -f "$1"; fi || return

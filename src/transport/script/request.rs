@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use sha2::{Digest, Sha256};
 
 use super::quote;
 use crate::secret::Content;
-use crate::wire::{Change, Command, Owner, Query, Request, WriteFile};
+use crate::wire::{Change, Command, Guard, Holds, Owner, Query, Request, WriteFile};
 
 /// Seconds that a look at a file may take on the host.
 const LOOK_S: u64 = 30;
@@ -22,6 +23,9 @@ pub(super) fn append(script: &mut Vec<u8>, at: usize, request: &Request, nonce: 
     script.extend_from_slice(b"b\n");
     let start = script.len();
     let made = match request {
+        Request::Guard(guard) => {
+            look_again(guard).map(|text| script.extend_from_slice(text.as_bytes()))
+        }
         Request::Query(Query::Run(command)) | Request::Change(Change::Run(command)) => {
             run(script, command)
         }
@@ -36,7 +40,7 @@ pub(super) fn append(script: &mut Vec<u8>, at: usize, request: &Request, nonce: 
         script.extend_from_slice(format!("r '{why}'").as_bytes());
     }
     script.extend_from_slice(format!("\na {at}\n").as_bytes());
-    if matches!(request, Request::Change(_)) {
+    if matches!(request, Request::Change(_) | Request::Guard(_)) {
         script.extend_from_slice(b"[ \"$s\" = 0 ] || e\n");
     }
 }
@@ -48,6 +52,7 @@ pub(super) fn deadline(request: &Request) -> Duration {
             Duration::from_secs(seconds(command.timeout) + 5)
         }
         Request::Query(_) => Duration::from_secs(2 * (LOOK_S + 5)),
+        Request::Guard(_) => Duration::from_secs(LOOK_S + 5),
         Request::Change(_) => CHANGE,
     }
 }
@@ -133,6 +138,26 @@ fn look(query: &Query) -> Result<String, Refusal> {
             )
         }
     })
+}
+
+/// Only a digest travels, so that a guard costs the same for every file.
+fn look_again(guard: &Guard) -> Result<String, Refusal> {
+    let path = absolute(&guard.path)?;
+    Ok(match &guard.holds {
+        Holds::Bytes(content) => format!("g {path} {}", digest(content.bytes())),
+        Holds::Nothing => format!("n {path}"),
+        Holds::Names(names) => {
+            let lines: String = names
+                .iter()
+                .flat_map(|name| [name.as_str(), "\n"])
+                .collect();
+            format!("l {path} {}", digest(lines.as_bytes()))
+        }
+    })
+}
+
+fn digest(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 fn change_paths(change: &Change) -> Result<String, Refusal> {

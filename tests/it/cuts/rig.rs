@@ -1,5 +1,6 @@
 //! A simulated fleet behind a wire that breaks on purpose and watches every change.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, mpsc};
 
 use futures::future::BoxFuture;
@@ -20,6 +21,11 @@ use keyroll::transport::sim::SimTransport;
 use keyroll::wire::{Batch, Change, Request, Response, Transport, TransportError};
 use tokio::sync::watch;
 
+/// What is said of a server whose config file was changed after the proof.
+const DIFFERS: &str = "is not the one that the cluster runs with";
+
+const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+
 /// How the wire breaks at the n-th change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cut {
@@ -34,6 +40,10 @@ pub(super) enum Cut {
     UnknownUndone(usize),
     /// The host of the change reboots just after it.
     Reboot(usize),
+    /// Just after the change the user asks to stop after the operation under way.
+    Stop(usize),
+    /// Just before the change somebody else puts the host's config file back as it was before all this.
+    PutBack(usize),
 }
 
 impl Cut {
@@ -45,7 +55,9 @@ impl Cut {
             | Self::HostGone(at)
             | Self::UnknownDone(at)
             | Self::UnknownUndone(at)
-            | Self::Reboot(at) => at,
+            | Self::Reboot(at)
+            | Self::Stop(at)
+            | Self::PutBack(at) => at,
         }
     }
 }
@@ -66,6 +78,9 @@ struct State {
     rebooted: bool,
     dangers: Vec<String>,
     log: Vec<String>,
+    /// The config files as they were before all this.
+    configs: HashMap<HostName, String>,
+    raise: Option<watch::Sender<StopLevel>>,
 }
 
 /// The wire.
@@ -90,6 +105,46 @@ impl Wire {
             Gone::Everybody => true,
             Gone::One(gone) => gone == host,
         }
+    }
+
+    /// Counts a change, and whether the wire breaks at it.
+    fn cut_now(&self, host: &HostName) -> Cut {
+        let mut state = self.state.lock().unwrap();
+        let now = state.seen;
+        state.seen += 1;
+        if state.cut.at() != now {
+            return Cut::Never;
+        }
+        match state.cut {
+            Cut::AllGone(_) | Cut::AllGoneAfter(_) => state.gone = Gone::Everybody,
+            Cut::HostGone(_) => state.gone = Gone::One(host.clone()),
+            _ => {}
+        }
+        state.cut
+    }
+
+    fn put_back(&self, host: &HostName) {
+        use keyroll::sim::world::Files as _;
+        let first = self.state.lock().unwrap().configs.get(host).cloned();
+        let Some(first) = first else { return };
+        self.sim.with(|fleet| {
+            let disk = &mut fleet.host_mut(host).unwrap().disk;
+            disk.write(CONFIG, first.as_bytes(), 0o600).unwrap();
+        });
+    }
+
+    /// Whether the host itself will let the batch come to its change.
+    async fn guards_hold(&self, host: &HostName, batch: &Batch) -> bool {
+        let is_guard = |request: &&Request| matches!(request, Request::Guard(_));
+        let guards = Batch {
+            r#become: batch.r#become.clone(),
+            requests: batch.requests.iter().filter(is_guard).cloned().collect(),
+        };
+        let answers = self.sim.exec(host, &guards).await;
+        !matches!(
+            answers.as_deref().map(<[Response]>::last),
+            Ok(Some(Response::Moved(_)))
+        )
     }
 
     /// What no change may do: restart a server whose surface is not the datastore's token, or a second one.
@@ -175,37 +230,37 @@ impl Transport for Wire {
             if self.gone(host) {
                 return Err(lost());
             }
-            let Some(Request::Change(change)) = batch.requests.first() else {
+            let change = batch.requests.iter().find_map(|request| match request {
+                Request::Change(change) => Some(change),
+                _ => None,
+            });
+            let Some(change) = change else {
                 return self.sim.exec(host, batch).await;
             };
-            let cut = {
-                let mut state = self.state.lock().unwrap();
-                let now = state.seen;
-                state.seen += 1;
-                if state.cut.at() == now {
-                    match state.cut {
-                        Cut::AllGone(_) | Cut::AllGoneAfter(_) => state.gone = Gone::Everybody,
-                        Cut::HostGone(_) => state.gone = Gone::One(host.clone()),
-                        _ => {}
-                    }
-                    state.cut
-                } else {
-                    Cut::Never
-                }
-            };
+            let cut = self.cut_now(host);
             if matches!(cut, Cut::AllGone(_) | Cut::HostGone(_)) {
                 return Err(lost());
             }
             if matches!(cut, Cut::UnknownUndone(_)) {
                 return Err(unknown());
             }
-            self.watch(host, change);
+            if matches!(cut, Cut::PutBack(_)) {
+                self.put_back(host);
+            }
+            if self.guards_hold(host, batch).await {
+                self.watch(host, change);
+            }
             let answer = self.sim.exec(host, batch).await;
             match cut {
                 Cut::AllGoneAfter(_) | Cut::UnknownDone(_) => Err(unknown()),
                 Cut::Reboot(_) => {
                     self.sim.with(|fleet| fleet.reboot_now(host));
                     self.state.lock().unwrap().rebooted = true;
+                    answer
+                }
+                Cut::Stop(_) => {
+                    let raise = self.state.lock().unwrap().raise.clone();
+                    raise.unwrap().send_replace(StopLevel::FinishOps);
                     answer
                 }
                 _ => answer,
@@ -235,6 +290,9 @@ pub(super) struct Inner {
     before: Option<String>,
     staged: bool,
     is_over: bool,
+    put_back: bool,
+    /// What was said of the time between a rotate and its flip.
+    pub(super) windows: Vec<String>,
     seen: usize,
 }
 
@@ -272,6 +330,12 @@ impl Rig {
             rebooted: false,
             dangers: Vec::new(),
             log: Vec::new(),
+            raise: None,
+            configs: sim.with(|fleet| {
+                let text =
+                    |host: &sim::fleet::Host| Some((host.name.clone(), host.disk_text(CONFIG)?));
+                fleet.hosts().iter().filter_map(text).collect()
+            }),
         };
         let wire = Wire {
             sim,
@@ -286,6 +350,8 @@ impl Rig {
             before: None,
             staged: false,
             is_over: false,
+            put_back: false,
+            windows: Vec::new(),
             seen: 0,
         };
         Self { runtime, inner }
@@ -363,7 +429,8 @@ impl Inner {
         };
         let plan = plan::build(&book, &self.inventory, &ask).unwrap_or_else(|_| panic!("it plans"));
         let events = Arc::new(Mutex::new(Vec::new()));
-        let (_raise, stop) = watch::channel(StopLevel::Run);
+        let (raise, stop) = watch::channel(StopLevel::Run);
+        self.wire.state.lock().unwrap().raise = Some(raise);
         let ended = Run {
             plan: Arc::new(plan),
             scope: Arc::new(scope),
@@ -384,11 +451,15 @@ impl Inner {
         .perform()
         .await;
         if number == 1 {
+            self.put_back = matches!(cut, Cut::PutBack(_));
             self.seen = self.wire.state.lock().unwrap().seen;
             self.before = self.datastore();
             self.staged = self.is_staged();
             self.is_over = self.before == Some(made(1)) && !self.is_kept();
         }
+        self.windows = ended.summary.notes;
+        self.windows
+            .retain(|note| note.starts_with("wrong-token window"));
         let roots = ended.summary.roots.iter();
         let roots = roots
             .map(|(key, failure)| format!("{key}: {}", failure.what.join(" / ")))
@@ -408,6 +479,16 @@ impl Inner {
                 .with(|fleet| fleet.is_encrypted_with(&Secret::new(token.as_str())))
         };
         known.into_iter().find(holds)
+    }
+
+    /// Servers that would start with another token than the datastore's.
+    pub(super) fn between(&self) -> Vec<String> {
+        let token = self.datastore();
+        self.wire.sim.with(|fleet| {
+            let servers = fleet.hosts().iter().filter(|host| host.is_server);
+            let wrong = servers.filter(|host| surface(host) != token);
+            wrong.map(|host| host.name.to_string()).collect()
+        })
     }
 
     /// Whether OLD is kept on any server.
@@ -450,7 +531,9 @@ impl Inner {
         if self.wire.sim.with(|fleet| fleet.changes()) != before {
             wrong.push("a dry run changed something".to_owned());
         }
-        if !trapped && !matches!(look.exit, Exit::Fine | Exit::WorkFound) {
+        let put_back = self.put_back;
+        let is_said = move |ended: &Ended| put_back && ended.roots.join("; ").contains(DIFFERS);
+        if !trapped && !matches!(look.exit, Exit::Fine | Exit::WorkFound) && !is_said(&look) {
             wrong.push(format!("a dry run says: {look:?}"));
         }
         let again = if number == 1 {
@@ -481,6 +564,10 @@ impl Inner {
             if again.exit == Exit::Fine || !is_named {
                 wrong.push(format!("the trap was not said: {again:?}"));
             }
+            return wrong;
+        }
+        if is_said(&again) {
+            // Its own token is forgotten on that server, so nobody but a person knows which one is right.
             return wrong;
         }
         if again.exit != Exit::Fine {

@@ -92,6 +92,7 @@ impl Hosts {
                 }
                 Response::Ran(ran(0, "", ""))
             }
+            Request::Guard(guard) => panic!("not in this model: {guard:?}"),
             Request::Change(change) => panic!("not in this model: {change:?}"),
         }
     }

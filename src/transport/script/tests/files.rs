@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{file, folder, perform, ran, write};
 use crate::secret::Content;
-use crate::wire::{Change, FileKind, Owner, Query, Request, Response};
+use crate::wire::{Change, FileKind, Guard, Holds, Owner, Query, Request, Response};
 
 fn entries(folder: &Utf8Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
@@ -209,4 +209,62 @@ fn a_folder_is_listed_sorted_with_hidden_and_odd_names() {
     );
     assert_eq!(responses.get(1), Some(&Response::List(None)));
     assert!(matches!(responses.get(2), Some(Response::Failed(_))));
+}
+
+#[test]
+fn a_guard_lets_only_what_it_expects_be_changed() {
+    let (_dir, folder) = folder();
+    let (path, staged) = (folder.join("it's"), folder.join(".it's.keyroll-new"));
+    std::fs::create_dir(folder.join("d")).unwrap();
+    let guarded = |path: &Utf8Path, holds: Holds| {
+        std::fs::write(&staged, "new").unwrap();
+        std::fs::write(folder.join("it's"), b"old\0\xff").unwrap();
+        let guard = Request::Guard(Guard {
+            path: path.to_owned(),
+            holds,
+        });
+        let (from, to) = (staged.clone(), folder.join("it's"));
+        let answers = perform(vec![guard, Request::Change(Change::Rename { from, to })]);
+        let flipped = std::fs::read(folder.join("it's")).unwrap() == b"new";
+        match answers.as_slice() {
+            [Response::Done, Response::Done] => {
+                assert!(flipped);
+                None
+            }
+            [Response::Moved(what)] => {
+                assert!(!flipped);
+                Some(what.clone())
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let names = |names: &[&str]| Holds::Names(names.iter().map(|n| (*n).to_owned()).collect());
+    let bytes = |bytes: &[u8]| Holds::Bytes(Content::new(bytes));
+    assert_eq!(guarded(&path, bytes(b"old\0\xff")), None);
+    assert!(
+        guarded(&path, bytes(b"old\0"))
+            .unwrap()
+            .ends_with("was changed since it was looked at")
+    );
+    assert!(
+        guarded(&folder.join("x"), bytes(b""))
+            .unwrap()
+            .contains("was removed")
+    );
+    assert_eq!(guarded(&folder.join("x"), Holds::Nothing), None);
+    assert!(guarded(&path, Holds::Nothing).unwrap().contains("was made"));
+    assert_eq!(guarded(&folder.join("d"), names(&[])), None);
+    assert_eq!(guarded(&folder.join("gone"), names(&[])), None);
+    for name in ["-n", ".hidden", "a b", "z"] {
+        std::fs::write(folder.join("d").join(name), "").unwrap();
+    }
+    assert_eq!(
+        guarded(&folder.join("d"), names(&["-n", ".hidden", "a b", "z"])),
+        None
+    );
+    assert!(
+        guarded(&folder.join("d"), names(&["a b"]))
+            .unwrap()
+            .contains("came or went")
+    );
 }
