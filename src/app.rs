@@ -11,6 +11,7 @@ mod place;
 mod places;
 mod run;
 mod session;
+mod token;
 mod trouble;
 
 use std::io::IsTerminal as _;
@@ -29,6 +30,7 @@ pub fn run(cli: &Cli) -> Exit {
         Command::Graph(graph) => graph::graph(graph),
         Command::Lint(books) => lint::lint(&desk, books),
         Command::Where(glance) => place::place(&desk, glance),
+        Command::Token(asked) => token::token(&desk, asked),
     };
     end.unwrap_or_else(|trouble| trouble.tell(&desk))
 }

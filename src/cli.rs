@@ -2,6 +2,7 @@
 
 mod extra;
 mod source;
+mod token;
 mod unshown;
 
 use std::num::NonZeroUsize;
@@ -11,6 +12,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use extra::ExtraVar;
 pub use source::NewTokenFrom;
+pub use token::{Generate, Inspect, NO_ARGUMENT, Stdin, Token};
 pub use unshown::Unshown;
 
 const EXAMPLES: &str = "\
@@ -93,6 +95,9 @@ pub enum Command {
     Lint(Books),
     /// Says from which place each node takes its token.
     Where(Glance),
+    /// Judges a token, or makes one.
+    #[command(subcommand, before_help = token::EXAMPLES)]
+    Token(Token),
 }
 
 /// A playbook and an inventory.

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod event;
 pub mod exit;
 pub mod facts;
+pub mod findings;
 pub mod inventory;
 pub mod journal;
 pub mod k3s;

@@ -69,7 +69,8 @@ fn file(path: &Utf8Path) -> Result<String, String> {
     bounded(file)
 }
 
-fn input() -> Result<String, String> {
+/// What stands on standard input, when it is no terminal.
+pub(super) fn input() -> Result<String, String> {
     if std::io::stdin().is_terminal() {
         return Err("stdin is a terminal, which would show it; use a pipe".to_owned());
     }

@@ -1,6 +1,12 @@
 //! The grammar of tokens, as K3s's own parser reads them, and what makes a good new one.
 
+mod inspect;
+mod strength;
+
 use sha2::{Digest, Sha256};
+
+pub use inspect::{Flaw, Inspected, Kind, inspect, pinned_hash};
+pub use strength::{bits, period};
 
 use crate::secret::Secret;
 
@@ -61,6 +67,21 @@ pub enum TokenError {
         /// At most, by length and kind of characters.
         bits: usize,
     },
+    /// A new token that repeats itself.
+    #[error(
+        "it is {length} characters, but only the same {period} over and over: that much carries {bits} bits, and 128 are needed"
+    )]
+    Trivial {
+        /// Characters.
+        length: usize,
+        /// Characters of the pattern.
+        period: usize,
+        /// At most, of the pattern alone.
+        bits: usize,
+    },
+    /// A new token that YAML takes for a number.
+    #[error("YAML reads it as a number where it stands without quotes; use one with letters")]
+    Number,
     /// A new token that some file format would read differently.
     #[error(
         "it contains {0}, which CSV, YAML, systemd or a shell may read differently; use letters, digits and `-_.+/=~`"
@@ -141,7 +162,9 @@ pub fn full(hash: &str, user: &str, secret: &Secret) -> String {
     format!("K10{hash}::{user}:{}", secret.expose())
 }
 
-fn is_bootstrap(text: &str) -> bool {
+/// Whether it has the shape of a bootstrap token: `<6>.<16>`.
+#[must_use]
+pub fn is_bootstrap(text: &str) -> bool {
     let lower = |part: &str| {
         part.bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
@@ -164,36 +187,57 @@ pub fn check_new(text: &str) -> Result<Secret, TokenError> {
     if is_bootstrap(text) {
         return Err(TokenError::BootstrapShape);
     }
-    if text.starts_with('-') {
-        return Err(TokenError::Character("`-` at its beginning".to_owned()));
+    if let Some(first) = text.chars().next().filter(|c| "-~=".contains(*c)) {
+        return Err(TokenError::Character(format!("`{first}` at its beginning")));
     }
-    if let Some(bad) = text
-        .chars()
-        .find(|c| !c.is_ascii_alphanumeric() && !"-_.+/=~".contains(*c))
-    {
+    if let Some(bad) = strength::dangerous(text) {
         return Err(TokenError::Character(format!("{bad:?}")));
     }
-    let hex = text
-        .bytes()
-        .all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase());
-    let bits = if hex { text.len() * 4 } else { text.len() * 6 };
-    if bits < 128 {
-        return Err(TokenError::Weak {
-            length: text.len(),
+    let (length, bits) = (text.len(), strength::bits(text));
+    if bits < ENOUGH {
+        return Err(TokenError::Weak { length, bits });
+    }
+    let period = strength::period(text);
+    let bits = strength::bits(text.get(..period).unwrap_or(text));
+    if bits < ENOUGH {
+        return Err(TokenError::Trivial {
+            length,
+            period,
             bits,
         });
     }
+    if strength::is_number(text) {
+        return Err(TokenError::Number);
+    }
     Ok(Secret::new(text))
 }
+
+/// Bits that cannot be guessed.
+pub const ENOUGH: usize = 128;
 
 /// Makes a token as K3s itself does: 16 random bytes, 32 lowercase hex characters.
 ///
 /// # Errors
 /// When the system gives no randomness.
 pub fn generate() -> Result<Secret, getrandom::Error> {
-    let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes)?;
-    Ok(Secret::new(hex(&bytes)))
+    generate_long(32)
+}
+
+/// Makes a token of so many lowercase hex characters. One that [`check_new`] would refuse is drawn again.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn generate_long(characters: usize) -> Result<Secret, getrandom::Error> {
+    loop {
+        let mut bytes = zeroize::Zeroizing::new(vec![0_u8; characters.div_ceil(2)]);
+        getrandom::fill(&mut bytes)?;
+        let mut text = hex(&bytes);
+        text.truncate(characters);
+        // Fewer characters than are enough are never accepted: they are handed out for the caller to refuse.
+        if characters * 4 < ENOUGH || check_new(&text).is_ok() {
+            return Ok(Secret::new(text));
+        }
+    }
 }
 
 /// The CA hash that a token pins, of the bundle's bytes as `/cacerts` serves them.
@@ -283,6 +327,20 @@ mod tests {
             );
         }
         assert!(check_new("newserversecret1111111111111111").is_ok());
+        assert_eq!(check_new(""), Err(TokenError::Empty));
+        for trivial in ["x".repeat(300), "abc123".repeat(40), "xy".repeat(16) + "x"] {
+            let refused = check_new(&trivial);
+            assert!(
+                matches!(refused, Err(TokenError::Trivial { .. })),
+                "{trivial}: {refused:?}"
+            );
+        }
+        let number = "12345678901234567890987654321098765432109876543210";
+        assert_eq!(check_new(number), Err(TokenError::Number));
+        for edge in ["~", "=", "-"] {
+            let text = format!("{edge}0123456789abcdefghijklmnopqrstuv");
+            assert!(matches!(check_new(&text), Err(TokenError::Character(_))));
+        }
     }
 
     proptest! {

@@ -148,3 +148,69 @@ fn the_readme_lists_every_exit_number_and_every_step() {
         assert!(named, "README.md has no heading for {step}");
     }
 }
+
+/// Names of findings that a source text can print: those of faults, unmet expectations, flaws and lints.
+fn printable(text: &str) -> BTreeSet<String> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let squeezed: String = code.split_whitespace().collect::<Vec<_>>().join(" ");
+    let signs = [
+        "Unmet::new( \"",
+        "Unmet::new(\"",
+        ".fault( \"",
+        "flaws.add( \"",
+        "flaws.add(\"",
+        "add(\"",
+        "name: \"",
+        "Finding::of(\"",
+        "Finding::of( \"",
+        "sign(\"",
+        "sign( \"",
+    ];
+    let mut found = BTreeSet::new();
+    for sign in signs {
+        for (at, _) in squeezed.match_indices(sign) {
+            let rest = &squeezed[at + sign.len()..];
+            found.insert(rest.split('"').next().unwrap().to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn every_name_that_doctor_lint_and_inspect_can_print_stands_in_the_catalogue() {
+    let places = [
+        "k3s/token/inspect.rs",
+        "k3s/install.rs",
+        "k3s/install",
+        "k3s/phase/judge.rs",
+        "steps/look",
+        "steps/k3s_preflight.rs",
+        "steps/k3s_preflight",
+        "steps/unmanaged.rs",
+        "app/token",
+    ];
+    // Steps that are no part of a look at a fleet say these.
+    let elsewhere = ["rotate-not-certain", "server-not-on-new"];
+    let mut names = BTreeSet::new();
+    for place in places {
+        let path = root().join("src").join(place);
+        let files = if path.is_dir() {
+            sources(&path)
+        } else {
+            vec![path]
+        };
+        for file in files.iter().filter(|file| !file.ends_with("tests.rs")) {
+            names.extend(printable(&fs::read_to_string(file).unwrap()));
+        }
+    }
+    assert!(names.len() > 50, "only {} names were found", names.len());
+    let missing: Vec<&String> = names
+        .iter()
+        .filter(|name| keyroll::findings::entry(name).is_none())
+        .filter(|name| !elsewhere.contains(&name.as_str()))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "src/findings does not explain {missing:?}"
+    );
+}

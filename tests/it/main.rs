@@ -28,3 +28,5 @@ mod ssh_lab;
 mod ssh_rig;
 #[cfg(test)]
 mod steps;
+#[cfg(test)]
+mod token;
