@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::Settings;
 use super::token::{self, Token};
+use super::tokens::UNPINNED;
 use super::world::{Files, Level, Line, Pki};
 use crate::model::HostTime;
 
@@ -118,8 +119,6 @@ impl Agent {
         }
     }
 }
-
-const UNPINNED: &str = "Cluster CA certificate is not trusted by the host CA bundle, but the token does not include a CA hash. Use the full token from the server's node-token file to enable Cluster CA validation.";
 
 /// Writes what a kubelet keeps: its certificate and the server CA. Servers run one as well.
 pub fn keep(

@@ -115,7 +115,8 @@ pub fn find(store: &dyn Datastore, secret: &str) -> Found {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replica(BTreeMap<String, String>);
 
-const REPLICA: &str = "server/db/etcd/member/snap/db";
+const ETCD: &str = "server/db/etcd";
+const DB: &str = "member/snap/db";
 
 impl Replica {
     /// Copies the datastore's bootstrap keys.
@@ -131,7 +132,8 @@ impl Replica {
     /// Reads a member's copy; `None` when it is not a member yet.
     #[must_use]
     pub fn read(files: &dyn Files, settings: &Settings) -> Option<Self> {
-        serde_json::from_str(&files.text(&settings.path(REPLICA))?).ok()
+        let path = settings.path(&format!("{ETCD}/{DB}"));
+        serde_json::from_str(&files.text(&path)?).ok()
     }
 
     /// Writes a member's copy. Call it on each running member after every write to the datastore.
@@ -139,8 +141,24 @@ impl Replica {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, files: &mut dyn Files, settings: &Settings) -> io::Result<()> {
-        let text = serde_json::to_string(self).unwrap_or_default();
-        files.write(&settings.path(REPLICA), text.as_bytes(), 0o600)
+        self.write_below(ETCD, files, settings)
+    }
+
+    /// Writes it as the data of a member that has its directory elsewhere.
+    pub(super) fn write_below(
+        &self,
+        directory: &str,
+        files: &mut dyn Files,
+        settings: &Settings,
+    ) -> io::Result<()> {
+        let path = settings.path(&format!("{directory}/{DB}"));
+        files.write(&path, self.render().as_bytes(), 0o600)
+    }
+
+    /// As a member and a snapshot keep it.
+    #[must_use]
+    pub fn render(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 

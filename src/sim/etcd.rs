@@ -7,6 +7,19 @@ use crate::model::HostTime;
 /// The URL of the port, as seen from the member's own host.
 pub const URL: &str = "http://127.0.0.1:2381";
 
+/// The URL of etcd for its clients.
+pub const CLIENTS: &str = "https://127.0.0.1:2379";
+
+/// What etcd's JSON gateway says to a POST: it is not usable to list keys.
+#[must_use]
+pub fn gateway(path: &str) -> Answer {
+    if path.starts_with("/v3/") {
+        Answer::said(415, "Unsupported Media Type")
+    } else {
+        Answer::said(404, "404 page not found\n")
+    }
+}
+
 /// A member as its metrics show it.
 #[expect(
     clippy::struct_excessive_bools,
@@ -61,7 +74,13 @@ impl Member {
 /// What `k3s etcd-snapshot save` prints when it has saved `file`.
 #[must_use]
 pub fn saved(settings: &Settings, file: &str, now: HostTime) -> String {
-    let skipped = settings.flags.iter().map(|(flag, _)| {
+    let mut seen: Vec<&str> = Vec::new();
+    for (flag, _) in &settings.flags {
+        if !seen.contains(&flag.as_str()) {
+            seen.push(flag);
+        }
+    }
+    let skipped = seen.into_iter().map(|flag| {
         let text = format!("Unknown flag --{flag} found in config.yaml, skipping");
         Line::new(now, Level::Warning, text)
     });

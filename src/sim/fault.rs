@@ -54,6 +54,24 @@ impl Fault {
         found.map(|(fault, _, _)| *fault)
     }
 
+    /// Whether a server, or an agent, can have it.
+    #[must_use]
+    pub fn fits(self, is_server: bool) -> bool {
+        match self {
+            Self::CutPutDone
+            | Self::CutPutUndone
+            | Self::Put500
+            | Self::PutTorn
+            | Self::Api503
+            | Self::KubectlCut
+            | Self::EtcdIll
+            | Self::EtcdLearner
+            | Self::SnapshotFails => is_server,
+            Self::ForeignToken => !is_server,
+            _ => true,
+        }
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -4,6 +4,7 @@
 //! Leases and Ready are computed from a few times of each node, so that 10,000 idle hosts cost nothing.
 
 mod build;
+mod cli;
 mod cluster;
 mod command;
 mod disk;
@@ -24,6 +25,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::spec::Spec;
+use super::version::Version;
 use super::world::Datastore as _;
 use crate::model::{HostName, HostTime};
 
@@ -40,6 +42,7 @@ pub struct Fleet {
     now: HostTime,
     began: HostTime,
     seed: u64,
+    version: Version,
     hosts: Vec<Host>,
     store: Store,
     queue: BTreeSet<Due>,

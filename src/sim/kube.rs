@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::token;
+use super::version::Version;
 use super::world::after;
 use crate::model::HostTime;
 
@@ -32,6 +33,9 @@ pub struct Node {
     pub args: String,
     /// `k3s.io/node-env`
     pub env: String,
+    /// Which K3s its kubelet is.
+    #[serde(default)]
+    pub version: Version,
     /// Since when it is Ready.
     pub ready_since: HostTime,
     /// The last renewal before the present process.

@@ -1,23 +1,7 @@
-//! The command line of the k3s binary, and kubectl's words for what a server answers.
+//! kubectl: what it is asked, and its words for what a server answers.
 
 use super::parse::{self, Kubeconfig};
 use super::world::Answer;
-
-/// What a `k3s …` command asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Call {
-    /// `--version`
-    Version,
-    /// `kubectl …`
-    Kubectl(Kubectl),
-    /// `etcd-snapshot save --name N`
-    SaveSnapshot {
-        /// Before the node's name and the time.
-        name: String,
-    },
-    /// `server …` or `agent …`: the arguments, that one included.
-    Serve(Vec<String>),
-}
 
 /// A kubectl command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +21,13 @@ pub enum Verb {
     GetRaw(String),
     /// `replace --raw PATH -f FILE`
     ReplaceRaw {
+        /// Path at the server.
+        path: String,
+        /// File with the body.
+        file: String,
+    },
+    /// `create --raw PATH -f FILE`
+    CreateRaw {
         /// Path at the server.
         path: String,
         /// File with the body.
@@ -90,41 +81,9 @@ impl Ended {
     }
 }
 
-impl Call {
-    /// Reads the arguments after the binary; `None` when this model has no such command.
-    #[must_use]
-    pub fn parse(args: &[String]) -> Option<Self> {
-        let words: Vec<&str> = args.iter().map(String::as_str).collect();
-        match words.as_slice() {
-            ["--version" | "-v"] => Some(Self::Version),
-            ["kubectl", rest @ ..] => Kubectl::parse(rest).map(Self::Kubectl),
-            ["etcd-snapshot", "save", rest @ ..] => snapshot(rest),
-            ["server" | "agent", ..] => Some(Self::Serve(args.to_vec())),
-            _ => None,
-        }
-    }
-}
-
-/// The name of a snapshot; the data directory is known from the configuration as well.
-fn snapshot(words: &[&str]) -> Option<Call> {
-    let mut name = None;
-    let mut rest = words.iter();
-    while let Some(word) = rest.next() {
-        let (flag, value) = match word.split_once('=') {
-            Some((flag, value)) => (flag, value),
-            None => (*word, *rest.next()?),
-        };
-        match flag {
-            "--name" => name = Some(value.to_owned()),
-            "--data-dir" | "-d" | "--etcd-snapshot-dir" | "--etcd-server" => {}
-            _ => return None,
-        }
-    }
-    Some(Call::SaveSnapshot { name: name? })
-}
-
 impl Kubectl {
-    fn parse(words: &[&str]) -> Option<Self> {
+    /// Reads the arguments after `kubectl`; `None` when this model has no such command.
+    pub(super) fn parse(words: &[&str]) -> Option<Self> {
         let mut call = Self {
             kubeconfig: None,
             server: None,
@@ -143,6 +102,10 @@ impl Kubectl {
         call.verb = match verb.as_slice() {
             ["get", "--raw", path] => Verb::GetRaw((*path).to_owned()),
             ["replace", "--raw", path, "-f", file] => Verb::ReplaceRaw {
+                path: (*path).to_owned(),
+                file: (*file).to_owned(),
+            },
+            ["create", "--raw", path, "-f", file] => Verb::CreateRaw {
                 path: (*path).to_owned(),
                 file: (*file).to_owned(),
             },
@@ -214,52 +177,17 @@ pub fn words(answer: &Answer) -> Ended {
     }
 }
 
-/// `k3s --version`
-pub const VERSION: &str = "k3s version v1.34.3+k3s1 (151ca514)\ngo version go1.26.8\n";
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn call(line: &str) -> Option<Call> {
-        let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        Call::parse(&args)
-    }
-
     #[test]
     fn a_knock_is_understood() {
-        let Some(Call::Kubectl(kubectl)) =
-            call("kubectl --kubeconfig=/dev/stdin --request-timeout=10s get --raw /v1-k3s/token")
-        else {
-            panic!("not a kubectl call");
-        };
+        let line = "--kubeconfig=/dev/stdin --request-timeout=10s get --raw /v1-k3s/token";
+        let words: Vec<&str> = line.split(' ').collect();
+        let kubectl = Kubectl::parse(&words).unwrap();
         assert_eq!(kubectl.verb, Verb::GetRaw("/v1-k3s/token".to_owned()));
         assert_eq!(kubectl.kubeconfig.as_deref(), Some("/dev/stdin"));
-    }
-
-    #[test]
-    fn a_snapshot_is_named_with_or_without_a_data_directory() {
-        let name = "a".to_owned();
-        let wanted = Some(Call::SaveSnapshot { name });
-        for line in [
-            "--name a",
-            "--name=a",
-            "--name a --data-dir=/data",
-            "-d /data --name=a",
-        ] {
-            assert_eq!(
-                call(&format!("etcd-snapshot save {line}")),
-                wanted,
-                "{line}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_is_not_modelled_is_not_guessed() {
-        assert_eq!(call("kubectl delete node x"), None);
-        assert_eq!(call("etcd-snapshot save --s3 --name a"), None);
-        assert_eq!(call("certificate rotate-ca"), None);
     }
 
     /// k3s-measured section 1: the words for 405, 401 and 403.

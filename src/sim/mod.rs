@@ -7,7 +7,11 @@
 
 pub mod world;
 
+pub mod version;
+
 pub mod token;
+
+pub mod tokens;
 
 pub mod parse;
 
@@ -26,6 +30,8 @@ pub mod agent;
 pub mod kube;
 
 pub mod kubectl;
+
+pub mod call;
 
 pub mod etcd;
 

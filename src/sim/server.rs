@@ -3,14 +3,17 @@
 //! Credentials are fixed in memory at the start, so that a rotate shows only after a restart.
 
 mod answer;
+mod reset;
 mod rotate;
 mod start;
 
 use serde::{Deserialize, Serialize};
 
 use super::settings::Settings;
+use super::version::Version;
 use super::world::Line;
 
+pub use reset::Reset;
 pub use start::{Failure, PeerReply, Starting, join_of};
 
 /// What keeps the cluster's data.
@@ -47,6 +50,8 @@ impl Backend {
 pub struct Server {
     /// What it was told at its start.
     pub settings: Settings,
+    /// Which K3s it is.
+    pub version: Version,
     /// What keeps its data.
     pub backend: Backend,
     /// What user `server` must show.

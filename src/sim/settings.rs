@@ -259,7 +259,11 @@ impl Settings {
                 value.clone()
             });
         }
-        serde_json::Value::from(args).to_string()
+        // Go's encoder writes these three as numbers.
+        let text = serde_json::Value::from(args).to_string();
+        text.replace('<', "\\u003c")
+            .replace('>', "\\u003e")
+            .replace('&', "\\u0026")
     }
 
     /// The annotation `k3s.io/node-env`: `K3S_*` variables with secrets masked.

@@ -8,6 +8,7 @@ use camino::Utf8PathBuf;
 use indexmap::{IndexMap, IndexSet};
 
 use super::fault::Fault;
+use super::version::Version;
 use crate::inventory::{Connect, Host, Inventory};
 use crate::model::{GroupName, HostName};
 
@@ -35,6 +36,8 @@ pub struct Spec {
     pub agents: usize,
     /// What keeps the data; one server has sqlite unless asked otherwise.
     pub datastore: Datastore,
+    /// Which K3s runs on it.
+    pub version: Version,
     /// Draws names, times and secrets.
     pub seed: u64,
     /// Where the fleet is kept between commands.

@@ -5,9 +5,11 @@ use std::cell::{Cell, RefCell};
 use super::disk::Disk;
 use super::launch::Place;
 use super::{admin, now, snapshot};
+use crate::sim::bootstrap::Replica;
 use crate::sim::etcd;
 use crate::sim::kube::{self, Node};
 use crate::sim::server::{Backend, Server};
+use crate::sim::tokens::Bootstrap;
 use crate::sim::world::{Answer, Asked};
 
 /// A server's memory, at which all its connections ask.
@@ -22,6 +24,8 @@ pub(super) struct Desk {
     pub(super) writes: Cell<u64>,
 }
 
+/// Where bootstrap tokens are asked for.
+pub(super) const SECRETS: &str = "/api/v1/namespaces/kube-system/secrets";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
 impl Desk {
@@ -31,7 +35,9 @@ impl Desk {
             return status(503, "runtime core not ready", "ServiceUnavailable");
         }
         match asked.path {
-            "/api/v1/nodes" | LEASES | "/readyz" | "/livez" | "/healthz" => self.api(asked),
+            "/api/v1/nodes" | LEASES | SECRETS | "/readyz" | "/livez" | "/healthz" => {
+                self.api(asked)
+            }
             path if path.starts_with(snapshot::PATH) => self.snapshot(asked),
             _ => self.supervisor(asked),
         }
@@ -59,6 +65,9 @@ impl Desk {
         if !shared.has_quorum() {
             return timed_out();
         }
+        if asked.path == SECRETS {
+            return self.tokens(asked);
+        }
         let nodes = shared.nodes();
         let nodes: Vec<&Node> = nodes.iter().collect();
         Answer::said(
@@ -69,6 +78,21 @@ impl Desk {
                 _ => "ok".to_owned(),
             },
         )
+    }
+
+    /// Bootstrap tokens: a POST keeps one, and all are told.
+    fn tokens(&self, asked: Asked<'_>) -> Answer {
+        let new: Option<Bootstrap> = serde_json::from_slice(asked.body).ok();
+        let told = self.place.shared.with(|store| {
+            if let Some(new) = new {
+                new.keep(store);
+            }
+            serde_json::to_string(&Bootstrap::all(store, now())).unwrap_or_default()
+        });
+        match told {
+            Ok(body) => Answer::said(200, body),
+            Err(error) => status(500, &error.to_string(), "InternalError"),
+        }
     }
 
     fn snapshot(&self, asked: Asked<'_>) -> Answer {
@@ -85,7 +109,10 @@ impl Desk {
         if server.backend != Backend::Etcd {
             return status(400, "etcd datastore disabled", "BadRequest");
         }
-        snapshot::write(&server.settings, &self.place.name, asked.path)
+        match self.place.shared.with(|store| Replica::of(store)) {
+            Ok(data) => snapshot::write(&server.settings, &self.place.name, asked.path, &data),
+            Err(error) => status(500, &error.to_string(), "InternalError"),
+        }
     }
 
     /// Answers on etcd's port for health and metrics.

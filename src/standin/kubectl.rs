@@ -45,14 +45,15 @@ fn request(verb: &Verb) -> Result<(Method, &str, Vec<u8>), Ended> {
         Verb::Nodes => Ok((Method::GET, "/api/v1/nodes", Vec::new())),
         Verb::Leases => Ok((Method::GET, leases, Vec::new())),
         Verb::GetRaw(path) => Ok((Method::GET, path, Vec::new())),
-        Verb::ReplaceRaw { path, file } => {
-            let from = if file == "-" { "/dev/stdin" } else { file };
-            let body = Disk.read(from).ok_or_else(|| {
-                Ended::bad(1, format!("error: the path \"{file}\" does not exist"))
-            })?;
-            Ok((Method::PUT, path, body))
-        }
+        Verb::ReplaceRaw { path, file } => Ok((Method::PUT, path, body(file)?)),
+        Verb::CreateRaw { path, file } => Ok((Method::POST, path, body(file)?)),
     }
+}
+
+fn body(file: &str) -> Result<Vec<u8>, Ended> {
+    let from = if file == "-" { "/dev/stdin" } else { file };
+    let missing = || Ended::bad(1, format!("error: the path \"{file}\" does not exist"));
+    Disk.read(from).ok_or_else(missing)
 }
 
 /// Sends one request and puts the answer into kubectl's words.

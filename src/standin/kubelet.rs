@@ -36,6 +36,7 @@ fn renewed(settings: &Settings, place: &Place) -> Node {
         roles: Vec::new(),
         args: String::new(),
         env: String::new(),
+        version: place.version,
         ready_since: now,
         last: now,
         beat: None,
@@ -48,6 +49,7 @@ fn renewed(settings: &Settings, place: &Place) -> Node {
     node.roles = roles(settings).iter().map(|r| (*r).to_owned()).collect();
     node.args = settings.node_args();
     node.env = settings.node_env();
+    node.version = place.version;
     node
 }
 

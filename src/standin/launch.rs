@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::disk::Disk;
 use super::shared::Shared;
-use super::{agent, log, now, server};
+use super::{agent, log, now, reset, server, version};
 use crate::sim::kubectl::Ended;
 use crate::sim::settings::{Kind, Launch, Settings, Unsettled};
+use crate::sim::version::Version;
 use crate::sim::world::{Level, Line};
 
 /// The host, and how this process is to behave there.
@@ -21,6 +22,8 @@ pub(super) struct Place {
     pub(super) address: String,
     /// What the cluster's hosts share: `STANDIN_STORE`.
     pub(super) shared: Shared,
+    /// Which K3s it is: `STANDIN_VERSION`.
+    pub(super) version: Version,
     /// How long a start takes: `STANDIN_START_MS`.
     pub(super) start: Duration,
     /// How often the kubelet renews its lease: `STANDIN_LEASE_MS`.
@@ -64,6 +67,7 @@ impl Place {
                 .or_else(own_address)
                 .unwrap_or_else(|| "127.0.0.1".to_owned()),
             shared: Shared(store.unwrap_or_else(|| settings.path("server/db/standin").into())),
+            version: version(env),
             start: millis(env, "STANDIN_START_MS").unwrap_or(Duration::from_millis(start)),
             lease: millis(env, "STANDIN_LEASE_MS").unwrap_or(Duration::from_secs(10)),
             dies: millis(env, "STANDIN_DIES_MS"),
@@ -87,9 +91,10 @@ pub(super) async fn serve(args: Vec<String>, env: BTreeMap<String, String>) -> E
         }
     };
     let place = Place::new(&settings, &launch.env);
-    let version = "Starting k3s v1.34.3+k3s1 (151ca514)";
-    log(&[Line::new(now(), Level::Info, version)]);
+    let starting = format!("Starting k3s {}", place.version.name());
+    log(&[Line::new(now(), Level::Info, starting)]);
     match settings.kind {
+        Kind::Server if settings.is_set("cluster-reset") => reset::run(settings, &place),
         Kind::Server => server::serve(settings, place).await,
         Kind::Agent => agent::serve(settings, place).await,
     }

@@ -7,6 +7,7 @@ mod admin;
 mod agent;
 mod answer;
 mod balancer;
+mod cli;
 mod client;
 mod disk;
 mod kubectl;
@@ -15,6 +16,7 @@ mod launch;
 mod listen;
 mod notify;
 mod pki;
+mod reset;
 mod server;
 mod shared;
 mod snapshot;
@@ -25,7 +27,9 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::model::HostTime;
-use crate::sim::kubectl::{Call, Ended, VERSION};
+use crate::sim::call::Call;
+use crate::sim::kubectl::Ended;
+use crate::sim::version::Version;
 use crate::sim::world::Line;
 
 /// Does what `k3s ARGS…` does.
@@ -50,12 +54,24 @@ async fn perform(args: Vec<String>, env: BTreeMap<String, String>) -> Ended {
         return ended;
     }
     match Call::parse(&args) {
-        Some(Call::Version) => Ended::fine(VERSION),
+        Some(Call::Version) => Ended::fine(version(&env).banner()),
         Some(Call::Kubectl(call)) => kubectl::run(&call).await,
         Some(Call::SaveSnapshot { name }) => snapshot::save(&name).await,
+        Some(Call::EncryptionStatus) => cli::encryption().await,
+        Some(Call::Rotate(asked)) => cli::rotate(&asked).await,
+        Some(Call::CreateToken { ttl, description }) => cli::create(ttl, &description).await,
+        Some(Call::ListTokens) => cli::list().await,
         Some(Call::Serve(args)) => launch::serve(args, env).await,
         None => Ended::bad(2, format!("the stand-in has no `k3s {}`", args.join(" "))),
     }
+}
+
+/// Which K3s this is: `STANDIN_VERSION`.
+fn version(env: &BTreeMap<String, String>) -> Version {
+    let named = env.get("STANDIN_VERSION");
+    named
+        .and_then(|name| Version::named(name))
+        .unwrap_or_default()
 }
 
 /// The host's clock.

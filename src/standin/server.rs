@@ -32,6 +32,7 @@ pub(super) async fn serve(settings: Settings, place: Place) -> Ended {
             store,
             pki: &mut SharedPki(&place.shared),
             settings,
+            version: place.version,
             peer,
             now: now(),
             host: &place.name,

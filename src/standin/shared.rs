@@ -110,6 +110,14 @@ impl Shared {
             .collect()
     }
 
+    /// Forgets who was a server; who starts again is known again.
+    pub(super) fn forget_peers(&self) {
+        for (peer, _) in self.peers() {
+            let path = self.0.join(format!("servers/{}.json", peer.name));
+            fs::remove_file(path).ok();
+        }
+    }
+
     /// Whether the datastore can be written: some server lives, and a majority of etcd's members does.
     pub(super) fn has_quorum(&self) -> bool {
         let peers = self.peers();

@@ -1,11 +1,13 @@
 //! `k3s etcd-snapshot save`: authenticates with `server/token`, so that it fails between a rotate and a restart.
 
+use std::io;
+
 use hyper::Method;
 
 use super::client::{self, Door};
 use super::disk::Disk;
 use super::now;
-use crate::sim::bootstrap;
+use crate::sim::bootstrap::{self, Replica};
 use crate::sim::etcd;
 use crate::sim::kubectl::Ended;
 use crate::sim::settings::{Launch, Settings};
@@ -21,22 +23,10 @@ fn fatal(text: &str) -> Ended {
 
 /// Orders a snapshot from this host's server.
 pub(super) async fn save(name: &str) -> Ended {
-    let launch = Launch {
-        args: vec!["server".to_owned()],
-        ..Launch::default()
-    };
-    let Ok(settings) = Settings::resolve(&Disk, &launch) else {
+    let Some(settings) = configured() else {
         return fatal("the configuration cannot be read");
     };
-    let read = |below: &str| Disk.text(&settings.path(below)).unwrap_or_default();
-    let secret = Token::secret_of(&read("server/token"));
-    let door = Door {
-        url: &format!("https://127.0.0.1:{}", settings.port()),
-        ca: &read(bootstrap::CA),
-        basic: Some(("server", &secret)),
-    };
-    let path = format!("{PATH}{name}");
-    match client::ask(&door, Method::POST, &path, Vec::new()).await {
+    match ask(&settings, Method::POST, &format!("{PATH}{name}")).await {
         Ok(Answer::Said { status: 200, body }) => Ended {
             status: 0,
             stdout: String::new(),
@@ -53,12 +43,36 @@ pub(super) async fn save(name: &str) -> Ended {
     }
 }
 
+/// What the configuration of this host's server says.
+pub(super) fn configured() -> Option<Settings> {
+    let launch = Launch {
+        args: vec!["server".to_owned()],
+        ..Launch::default()
+    };
+    Settings::resolve(&Disk, &launch).ok()
+}
+
+/// Asks this host's server and shows `server/token`.
+///
+/// # Errors
+/// When nobody answers.
+pub(super) async fn ask(settings: &Settings, method: Method, path: &str) -> io::Result<Answer> {
+    let read = |below: &str| Disk.text(&settings.path(below)).unwrap_or_default();
+    let secret = Token::secret_of(&read("server/token"));
+    let door = Door {
+        url: &format!("https://127.0.0.1:{}", settings.port()),
+        ca: &read(bootstrap::CA),
+        basic: Some(("server", &secret)),
+    };
+    client::ask(&door, method, path, Vec::new()).await
+}
+
 /// Writes a snapshot on the server; the answer is its name.
-pub(super) fn write(settings: &Settings, node: &str, path: &str) -> Answer {
+pub(super) fn write(settings: &Settings, node: &str, path: &str, data: &Replica) -> Answer {
     let name = path.strip_prefix(PATH).unwrap_or_default();
     let file = format!("{name}-{node}-{}", now().0 / 1_000_000);
     let path = settings.path(&format!("server/db/snapshots/{file}"));
-    match Disk.write(&path, b"snapshot", 0o600) {
+    match Disk.write(&path, data.render().as_bytes(), 0o600) {
         Ok(()) => Answer::said(200, file),
         Err(error) => Answer::said(500, format!("failed to save snapshot: {error}")),
     }

@@ -28,6 +28,7 @@ pub(super) fn raise(spec: &Spec, now: HostTime) -> Fleet {
         now: began,
         began,
         seed: spec.seed,
+        version: spec.version,
         hosts: hosts.collect(),
         store: Store::default(),
         queue: BTreeSet::new(),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::perform::{Reply, Trouble, ran};
 use super::{Fleet, Host, show, systemctl};
 use crate::model::HostTime;
+use crate::sim::call::Call;
 use crate::sim::fault::Fault;
-use crate::sim::kubectl::Call;
 use crate::sim::world::Files as _;
 use crate::wire::{Become, Command, Response};
 

@@ -1,4 +1,4 @@
-//! The k3s binary on a host of the fleet: kubectl against the supervisor, the apiserver and etcd; snapshots.
+//! The k3s binary on a host of the fleet: kubectl against the supervisor, the apiserver and etcd.
 
 use std::time::Duration;
 
@@ -6,18 +6,21 @@ use super::cluster::{Silence, status};
 use super::perform::{Reply, Trouble, ran};
 use super::{Fleet, Life};
 use crate::sim::bootstrap::Replica;
+use crate::sim::call::Call;
 use crate::sim::etcd;
 use crate::sim::fault::Fault;
 use crate::sim::kube;
-use crate::sim::kubectl::{self, Call, Ended, Kubectl, Target, Verb};
+use crate::sim::kubectl::{self, Ended, Kubectl, Target, Verb};
 use crate::sim::parse::Kubeconfig;
 use crate::sim::server::Backend;
-use crate::sim::token::Token;
 use crate::sim::world::{Answer, Asked, Files as _};
 use crate::wire::Command;
 
 const KUBECTL: Duration = Duration::from_millis(400);
 const SNAPSHOT: Duration = Duration::from_secs(2);
+/// The CLI waits a second for etcd.
+const ROTATE: Duration = Duration::from_millis(1_400);
+const RESET: Duration = Duration::from_secs(6);
 
 fn reply(ended: &Ended, takes: Duration) -> Reply {
     Reply {
@@ -34,10 +37,19 @@ impl Fleet {
         command: &Command,
     ) -> Result<Reply, Trouble> {
         match call {
-            Call::Version => Ok(reply(&Ended::fine(kubectl::VERSION), KUBECTL / 4)),
+            Call::Version => Ok(reply(&Ended::fine(self.version.banner()), KUBECTL / 4)),
             Call::Kubectl(kubectl) => Ok(reply(&self.kubectl(at, kubectl, command)?, KUBECTL)),
             Call::SaveSnapshot { name } => Ok(reply(&self.snapshot(at, name), SNAPSHOT)),
-            Call::Serve(_) => Err(Trouble::Unmodelled(command.argv.join(" "))),
+            Call::EncryptionStatus => Ok(reply(&self.encryption(at), KUBECTL)),
+            Call::Rotate(asked) => Ok(reply(&self.rotate_by_cli(at, asked)?, ROTATE)),
+            Call::CreateToken { ttl, description } => {
+                Ok(reply(&self.create_token(at, *ttl, description), KUBECTL))
+            }
+            Call::ListTokens => Ok(reply(&self.list_tokens(at), KUBECTL)),
+            Call::Serve(args) => match self.reset(at, args) {
+                Some(ended) => Ok(reply(&ended, RESET)),
+                None => Err(Trouble::Unmodelled(command.argv.join(" "))),
+            },
         }
     }
 
@@ -54,6 +66,7 @@ impl Fleet {
         };
         let (path, body) = match &call.verb {
             Verb::Nodes | Verb::Leases => return Ok(self.listed(at, &call.verb, &target)),
+            Verb::CreateRaw { path, .. } => return Ok(self.posted(at, path, &target)),
             Verb::GetRaw(path) => (path, None),
             Verb::ReplaceRaw { path, file } => {
                 let body = match file.as_str() {
@@ -75,12 +88,12 @@ impl Fleet {
         }
     }
 
-    fn text(&self, at: usize, path: &str) -> Option<String> {
+    pub(super) fn text(&self, at: usize, path: &str) -> Option<String> {
         self.hosts.get(at)?.disk.text(path)
     }
 
     /// Which supervisor a URL leads to from a host.
-    fn supervisor(&self, at: usize, url: &str) -> Option<usize> {
+    pub(super) fn supervisor(&self, at: usize, url: &str) -> Option<usize> {
         let host = self.hosts.get(at)?;
         let rest = url.strip_prefix("https://")?;
         let (name, port) = rest.split_once(':')?;
@@ -131,19 +144,19 @@ impl Fleet {
             body: body.unwrap_or_default(),
         };
         if body.is_some() {
-            return self.put(at, peer, asked, &address);
+            let answer = self.put(at, peer, asked)?;
+            return Ok(said(answer, &address));
         }
         Ok(said(self.ask(peer, asked), &address))
     }
 
     /// The one request that changes something, and the faults that wait for it.
-    fn put(
+    pub(super) fn put(
         &mut self,
         at: usize,
         peer: usize,
         asked: Asked<'_>,
-        address: &str,
-    ) -> Result<Ended, Trouble> {
+    ) -> Result<Result<Answer, Silence>, Trouble> {
         let now = self.now;
         let Some(host) = self.hosts.get_mut(at) else {
             return Err(Trouble::Cut);
@@ -153,27 +166,27 @@ impl Fleet {
             return Err(Trouble::Cut);
         }
         if host.spend(Fault::Put500) {
-            let answer = status(
+            return Ok(Ok(status(
                 500,
                 "Internal error occurred: token error ID 31337",
                 "InternalError",
-            );
-            return Ok(kubectl::words(&answer));
+            )));
         }
         if let (true, Life::Up(server)) = (host.spend(Fault::PutTorn), &mut host.life) {
-            let answer = server.answer(asked, &mut host.disk, &mut Replica::default(), now);
-            return Ok(kubectl::words(&answer));
+            return Ok(Ok(server.answer(
+                asked,
+                &mut host.disk,
+                &mut Replica::default(),
+                now,
+            )));
         }
         let cut = host.spend(Fault::CutPutDone);
         let answer = self.ask(peer, asked);
-        if cut {
-            return Err(Trouble::Cut);
-        }
-        Ok(said(answer, address))
+        if cut { Err(Trouble::Cut) } else { Ok(answer) }
     }
 
     /// Whether the kube-apiserver of this host answers its admin.
-    fn apiserver(&self, at: usize) -> Result<(), Ended> {
+    pub(super) fn apiserver(&self, at: usize) -> Result<(), Ended> {
         let Some(host) = self.hosts.get(at) else {
             return Err(kubectl::refused("127.0.0.1:6443"));
         };
@@ -226,13 +239,32 @@ impl Fleet {
         }
     }
 
+    /// etcd's gateway takes no JSON; what else is posted has no model of its effect, and is not let in.
+    fn posted(&self, at: usize, path: &str, target: &Target) -> Ended {
+        let is_etcd = |door: &Kubeconfig| door.server == etcd::CLIENTS;
+        match target {
+            Target::Url(door) if is_etcd(door) && self.is_etcd(at) => {
+                kubectl::words(&etcd::gateway(path))
+            }
+            Target::Url(door) if is_etcd(door) => kubectl::refused("127.0.0.1:2379"),
+            _ => Ended::bad(
+                1,
+                "error: You must be logged in to the server (Unauthorized)",
+            ),
+        }
+    }
+
+    fn is_etcd(&self, at: usize) -> bool {
+        let server = self.hosts.get(at).and_then(super::Host::serving);
+        server.is_some_and(|server| server.backend == Backend::Etcd)
+    }
+
     /// etcd's own plain-text listener on 127.0.0.1:2381.
     fn etcd(&self, at: usize, path: &str) -> Ended {
         let Some(host) = self.hosts.get(at) else {
             return kubectl::refused("127.0.0.1:2381");
         };
-        let serves = matches!(&host.life, Life::Up(server) if server.backend == Backend::Etcd);
-        if !serves {
+        if !self.is_etcd(at) {
             return kubectl::refused("127.0.0.1:2381");
         }
         let quorum = self.has_quorum();
@@ -246,46 +278,6 @@ impl Fleet {
             is_healthy: !host.has(Fault::EtcdIll),
         };
         kubectl::words(&member.answer(path))
-    }
-
-    /// Authenticates with `server/token`, so that it fails between a rotate and the restart.
-    fn snapshot(&mut self, at: usize, name: &str) -> Ended {
-        let now = self.now;
-        let fatal = |why: &str| Ended::bad(1, etcd::unsaved(why, now));
-        let Some(Life::Up(server)) = self.hosts.get(at).map(|host| &host.life) else {
-            return fatal("connection refused");
-        };
-        let (settings, backend) = (server.settings.clone(), server.backend);
-        let token = self
-            .text(at, &settings.path("server/token"))
-            .unwrap_or_default();
-        let asked = Asked {
-            method: "GET",
-            path: "/v1-k3s/token",
-            basic: Some(("server", &Token::secret_of(&token))),
-            body: &[],
-        };
-        let accepted = matches!(self.ask(at, asked), Ok(Answer::Said { status: 405, .. }));
-        let Some(host) = self.hosts.get_mut(at) else {
-            return fatal("connection refused");
-        };
-        host.changes += 1;
-        if !accepted {
-            return fatal("not authorized");
-        }
-        if backend != Backend::Etcd {
-            return fatal("etcd datastore disabled");
-        }
-        let file = format!("{name}-{}-{}", host.name, host.time(now).0 / 1_000_000);
-        let path = settings.path(&format!("server/db/snapshots/{file}"));
-        if host.has(Fault::SnapshotFails) || host.disk.write(&path, b"snapshot", 0o600).is_err() {
-            return fatal("failed to save snapshot: no space left on device");
-        }
-        Ended {
-            status: 0,
-            stdout: String::new(),
-            stderr: etcd::saved(&settings, &file, host.time(now)),
-        }
     }
 }
 

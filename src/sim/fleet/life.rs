@@ -11,6 +11,7 @@ use crate::sim::kube::Node;
 use crate::sim::pki::PaperPki;
 use crate::sim::server::{Backend, Failure, Starting, join_of};
 use crate::sim::settings::{Kind, Settings, Unsettled};
+use crate::sim::version::Version;
 use crate::sim::world::{Files as _, Level, Line, after};
 
 const RESTART_SEC: Duration = Duration::from_secs(5);
@@ -66,22 +67,48 @@ impl Fleet {
         self.most_down = self.most_down.max(down);
     }
 
+    /// systemd has waited long enough for a process to stop.
     fn killed(&mut self, at: usize) {
+        let pid = self.hosts.get(at).map_or(0, |host| host.unit.main_pid);
         self.end(at, State::Failed);
+        if let Some(host) = self.hosts.get_mut(at) {
+            let unit = host.unit.name.clone();
+            "timeout".clone_into(&mut host.unit.result);
+            for line in [
+                "State 'stop-sigterm' timed out. Killing.",
+                &format!("Killing process {pid} (k3s) with signal SIGKILL."),
+                "Main process exited, code=killed, status=9/KILL",
+                "Failed with result 'timeout'.",
+            ] {
+                host.log(format!("{unit}: {line}"));
+            }
+            host.log(format!("Stopped {unit} - Lightweight Kubernetes."));
+        }
         let host = self.hosts.get_mut(at);
         if host.is_some_and(|host| std::mem::take(&mut host.starts_after_stop)) {
             self.start(at, Duration::from_millis(300));
         }
     }
 
+    /// The process ends with status 1, and systemd brings it back.
     fn fail(&mut self, at: usize) {
+        self.fail_with(at, "code=exited, status=1/FAILURE", "exit-code");
+    }
+
+    fn fail_with(&mut self, at: usize, how: &str, result: &str) {
+        let was_starting = self
+            .hosts
+            .get(at)
+            .is_some_and(|host| host.unit.state == State::Starting);
         self.end(at, State::AutoRestart);
         if let Some(host) = self.hosts.get_mut(at) {
             let unit = host.unit.name.clone();
-            host.log(format!(
-                "{unit}: Main process exited, code=exited, status=1/FAILURE"
-            ));
-            host.log(format!("{unit}: Failed with result 'exit-code'."));
+            result.clone_into(&mut host.unit.result);
+            host.log(format!("{unit}: Main process exited, {how}"));
+            host.log(format!("{unit}: Failed with result '{result}'."));
+            if was_starting {
+                host.log(format!("Failed to start {unit} - Lightweight Kubernetes."));
+            }
         }
         self.later(at, RESTART_SEC, Event::Launch);
     }
@@ -101,8 +128,10 @@ impl Fleet {
         let Some(host) = self.hosts.get(at) else {
             return;
         };
-        let stuck = matches!(host.life, Life::Starting(..)) && host.unit.state == State::Starting;
-        if stuck {
+        // A member that cannot start waits for its temporary etcd and hears nothing either.
+        let fails = host.life == Life::Down && host.is_member && host.unit.main_pid != 0;
+        let stuck = matches!(host.life, Life::Starting(..)) || fails;
+        if stuck && host.unit.state == State::Starting {
             if let Some(host) = self.hosts.get_mut(at) {
                 host.epoch += 1;
                 host.unit.state = State::Stopping;
@@ -126,7 +155,9 @@ impl Fleet {
     /// Kills the process, as `systemctl kill` does; systemd brings it back.
     pub(super) fn kill(&mut self, at: usize) {
         match self.hosts.get(at).map(|host| host.unit.state) {
-            Some(State::Starting | State::Running) => self.fail(at),
+            Some(State::Starting | State::Running) => {
+                self.fail_with(at, "code=killed, status=9/KILL", "signal");
+            }
             Some(State::Stopping) => self.end(at, State::Failed),
             _ => {}
         }
@@ -181,6 +212,7 @@ impl Fleet {
             store: &mut self.store,
             pki: &mut PaperPki { seed: self.seed },
             settings,
+            version: self.version,
             peer,
             host: &name,
         }
@@ -285,7 +317,7 @@ impl Fleet {
         let unit = host.unit.name.clone();
         host.log(format!("Started {unit} - Lightweight Kubernetes."));
         if !settings.is_set("disable-agent") {
-            register(host, &settings, now);
+            register(host, &settings, self.version, now);
         }
         if host.spend(Fault::DiesInSettle) {
             self.later(at, Duration::from_secs(12), Event::Die);
@@ -296,7 +328,7 @@ impl Fleet {
 }
 
 /// The node's kubelet begins to renew its lease, with the arguments of this start.
-fn register(host: &mut Host, settings: &Settings, now: HostTime) {
+fn register(host: &mut Host, settings: &Settings, version: Version, now: HostTime) {
     let roles: &[&str] = match (settings.kind, Backend::of(settings)) {
         (Kind::Agent, _) => &[],
         (Kind::Server, Backend::Etcd) if settings.is_set("disable-apiserver") => &["etcd"],
@@ -312,6 +344,7 @@ fn register(host: &mut Host, settings: &Settings, now: HostTime) {
         roles: Vec::new(),
         args: String::new(),
         env: String::new(),
+        version,
         ready_since: now,
         last: now,
         beat: None,
@@ -320,6 +353,7 @@ fn register(host: &mut Host, settings: &Settings, now: HostTime) {
     node.roles = roles.iter().map(|role| (*role).to_owned()).collect();
     node.args = settings.node_args();
     node.env = settings.node_env();
+    node.version = version;
     node.begin(after(now, FIRST_RENEWAL));
 }
 

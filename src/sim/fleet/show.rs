@@ -88,6 +88,7 @@ fn value(host: &Host, key: &str) -> String {
     let (active, sub) = unit.state.words();
     match key {
         "LoadState" => "loaded".to_owned(),
+        "ExecMainStatus" => i32::from(unit.result == "exit-code").to_string(),
         "ActiveState" => active.to_owned(),
         "SubState" => sub.to_owned(),
         "MainPID" => unit.main_pid.to_string(),

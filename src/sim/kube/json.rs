@@ -216,7 +216,7 @@ fn write_info(text: &mut String, node: &Node) -> std::fmt::Result {
           "containerRuntimeVersion": "containerd://2.1.5-k3s1",
           "kernelVersion": "6.1.0-amd64",
           "kubeProxyVersion": "",
-          "kubeletVersion": "v1.34.3+k3s1",
+          "kubeletVersion": "{version}",
           "machineID": "{machine}",
           "operatingSystem": "linux",
           "osImage": "Debian GNU/Linux 12 (bookworm)",
@@ -225,6 +225,7 @@ fn write_info(text: &mut String, node: &Node) -> std::fmt::Result {
       }}
     }}"#,
         boot = id("boot"),
+        version = node.version.name(),
         machine = id("machine").replace('-', ""),
         system = id("system"),
     )

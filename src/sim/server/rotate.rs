@@ -25,26 +25,41 @@ impl Server {
         let Some(wanted) = body.get("newToken").and_then(|token| token.as_str()) else {
             return Answer::Dropped;
         };
-        let new = match Token::parse(wanted) {
-            _ if token::is_bootstrap(wanted) => return failed(now),
-            Some(token) => token.secret,
-            None if wanted.is_empty() => drawn(now),
-            None => return failed(now),
-        };
-        let Ok(old) = self.write_files(&new, files, now) else {
+        let Some(wanted) = self.accepted(wanted, now) else {
             return failed(now);
         };
-        let Found::Payload(_) = bootstrap::find(store, &old) else {
+        let Ok(old) = self.write_files(&wanted, files, now) else {
+            return failed(now);
+        };
+        let found = bootstrap::find(store, &old);
+        if token::is_bootstrap(&old) || !matches!(found, Found::Payload(_)) {
             // The files have changed, the datastore has not: this server is torn.
             return failed(now);
-        };
+        }
+        let new = Token::secret_of(&wanted);
         let payload = Payload::from_disk(files, &self.settings);
         store.put(&token::key(&new), payload.render());
         if old != new {
             store.delete(&token::key(&old));
         }
         self.datastore_secret = new;
+        if token::is_bootstrap(&self.datastore_secret) {
+            // Only now does it stumble over the shape.
+            return failed(now);
+        }
         Answer::said(200, "")
+    }
+
+    /// What is written: the bare secret, or in older versions whatever was sent.
+    fn accepted(&self, wanted: &str, now: HostTime) -> Option<String> {
+        if wanted.is_empty() {
+            return Some(drawn(now));
+        }
+        if self.version.takes_any_shape() {
+            return Some(wanted.to_owned());
+        }
+        let bare = Token::parse(wanted).map(|token| token.secret);
+        bare.filter(|_| !token::is_bootstrap(wanted))
     }
 
     /// Writes passwd and `server/token`, and says what the server row was before.
@@ -54,7 +69,8 @@ impl Server {
         let known = known.ok_or(io::ErrorKind::NotFound)?;
         let follows = known.node == known.server && self.settings.agent_token.is_none();
         let wanted = Passwd {
-            server: new.to_owned(),
+            // The row of `server` is cleaned of the form, that of `node` is not.
+            server: Token::secret_of(new),
             node: if follows { new.to_owned() } else { known.node },
         };
         files.replace(&path, wanted.render(now.0 / 1_000).as_bytes(), 0o600)?;

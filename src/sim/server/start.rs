@@ -8,9 +8,11 @@ use crate::sim::bootstrap::{self, Found, Payload, Replica};
 use crate::sim::passwd::Passwd;
 use crate::sim::settings::Settings;
 use crate::sim::token::{self, Token};
+use crate::sim::version::Version;
 use crate::sim::world::{Datastore, Files, Level, Line, Pki};
 
-const DIFFERENT: &str = "bootstrap data already found and encrypted with different token";
+pub(super) const DIFFERENT: &str =
+    "bootstrap data already found and encrypted with different token";
 
 /// What the server named by `server:` said to `GET /v1-k3s/server-bootstrap` as user `server`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub struct Starting<'a> {
     pub pki: &'a mut dyn Pki,
     /// What it was told.
     pub settings: Settings,
+    /// Which K3s it is.
+    pub version: Version,
     /// What the peer of [`join_of`] said.
     pub peer: PeerReply,
     /// Now.
@@ -59,7 +63,8 @@ pub fn join_of(settings: &Settings) -> Option<(String, String)> {
         .then(|| (url.trim_end_matches('/').to_owned(), secret))
 }
 
-struct End(Failure, String);
+/// Why a start ends, and when.
+pub(super) struct End(pub(super) Failure, pub(super) String);
 
 impl From<io::Error> for End {
     fn from(error: io::Error) -> Self {
@@ -108,9 +113,11 @@ impl Starting<'_> {
         self.save(&secret)?;
         if backend == Backend::Etcd {
             Replica::of(self.store).write(self.files, &self.settings)?;
+            self.files.remove(&self.settings.path(super::reset::FLAG))?;
         }
         Ok(Server {
             settings: self.settings.clone(),
+            version: self.version,
             backend,
             secret: passwd.server,
             agent_secret: passwd.node,
@@ -120,7 +127,7 @@ impl Starting<'_> {
     }
 
     /// The configured secret, else that of `server/token`, else a new one.
-    fn secret(&self) -> String {
+    pub(super) fn secret(&self) -> String {
         let configured = self.settings.token.clone();
         let on_disk = || self.files.text(&self.settings.path("server/token"));
         match configured.or_else(on_disk) {
@@ -175,6 +182,11 @@ impl Starting<'_> {
                 format!("{bootstrapping}: not authorized"),
             )),
             (Found::OtherToken, _) => {
+                lines.push(Line::new(
+                    self.now,
+                    Level::Info,
+                    "Shutdown request received",
+                ));
                 Err(End(Failure::Early, format!("{bootstrapping}: {DIFFERENT}")))
             }
         }
@@ -196,7 +208,7 @@ impl Starting<'_> {
     }
 
     /// Rewrites passwd only when a row is not what the configuration wants, so that its time tells of changes.
-    fn write_passwd(&mut self, secret: &str) -> Result<Passwd, End> {
+    pub(super) fn write_passwd(&mut self, secret: &str) -> Result<Passwd, End> {
         let path = self.settings.path(bootstrap::PASSWD);
         let known = self.files.text(&path).as_deref().and_then(Passwd::parse);
         let configured = self.settings.token.is_some();
@@ -221,7 +233,7 @@ impl Starting<'_> {
         self.now.0 / 1_000_000 + sum
     }
 
-    fn write_ca(&mut self) -> Result<String, End> {
+    pub(super) fn write_ca(&mut self) -> Result<String, End> {
         let path = self.settings.path(bootstrap::CA);
         if let Some(ca) = self.files.text(&path) {
             return Ok(ca);
@@ -231,7 +243,7 @@ impl Starting<'_> {
         Ok(ca)
     }
 
-    fn write_tokens(&mut self, ca: &str, passwd: &Passwd) -> Result<(), End> {
+    pub(super) fn write_tokens(&mut self, ca: &str, passwd: &Passwd) -> Result<(), End> {
         let token = self.settings.path("server/token");
         let text = token::full(ca, "server", &passwd.server) + "\n";
         self.files.write(&token, text.as_bytes(), 0o600)?;
@@ -254,7 +266,7 @@ impl Starting<'_> {
     }
 
     /// Saves bootstrap data when there is none; under another token this ends the process.
-    fn save(&mut self, secret: &str) -> Result<(), End> {
+    pub(super) fn save(&mut self, secret: &str) -> Result<(), End> {
         match bootstrap::find(self.store, secret) {
             Found::Payload(_) => Ok(()),
             Found::OtherToken => {

@@ -3,93 +3,131 @@
 use super::{Datastore, Joins, Shape, Spec, SpecError, Surface};
 use crate::model::HostName;
 use crate::sim::fault::Fault;
+use crate::sim::version::Version;
 
-const SHAPE: &str = "write `sim:SERVERS+AGENTS`, such as `sim:3+8`, and parameters after `?`: datastore=sqlite|etcd|external, state=FILE, fault=HOST:NAME, seed=N, unknown=ok, surface=config|drop-in|env|argument|token-file|nothing, topology=split, joins=vip, agent-token=separate, disable-agent=yes, data-dir=PATH, unit=NAME, port=N";
+const SHAPE: &str = "write `sim:SERVERS+AGENTS`, such as `sim:3+8`, and parameters after `?`, with `&` between them";
 const MOST: usize = 100_000;
+
+/// Every parameter and what it may be.
+const PARAMETERS: [(&str, &str); 14] = [
+    ("datastore", "sqlite, etcd or external"),
+    ("state", "a file, such as state=fleet.json"),
+    (
+        "fault",
+        "HOST:NAME, such as fault=agent-2:unreachable, as often as wanted",
+    ),
+    ("seed", "a number"),
+    ("unknown", "ok"),
+    ("k3s", "v1.34.3+k3s1 or v1.32.4+k3s1"),
+    (
+        "surface",
+        "config, drop-in, env, argument, token-file or nothing",
+    ),
+    ("topology", "split, with at least 2 servers"),
+    ("joins", "vip"),
+    ("agent-token", "separate"),
+    ("disable-agent", "yes"),
+    ("data-dir", "an absolute path"),
+    ("unit", "a name, such as k3s-main"),
+    ("port", "a number from 1 to 65535"),
+];
 
 struct Reader<'a> {
     whole: &'a str,
 }
 
 impl Reader<'_> {
-    fn wrong(&self, part: &str, what: String, help: impl Into<String>) -> SpecError {
-        // Every part is a slice of the whole.
-        let from = part.as_ptr() as usize - self.whole.as_ptr() as usize;
+    /// A mistake at a slice of the whole; where nothing is, at what stands before.
+    fn wrong(&self, part: &str, what: impl Into<String>, help: impl Into<String>) -> SpecError {
+        let mut from = part.as_ptr() as usize - self.whole.as_ptr() as usize;
+        let mut length = part.len();
+        if part.is_empty() && from > 0 {
+            (from, length) = (from - 1, 1);
+        }
         SpecError {
-            what,
+            what: what.into(),
             help: help.into(),
             text: self.whole.to_owned(),
-            at: (from, part.len()).into(),
+            at: (from, length).into(),
         }
     }
 
-    fn count(&self, part: &str) -> Result<usize, SpecError> {
+    fn count(&self, part: &str, of: &str) -> Result<usize, SpecError> {
         let count: Option<usize> = part.parse().ok();
         count.filter(|count| *count <= MOST).ok_or_else(|| {
-            self.wrong(
-                part,
-                format!("`{part}` is not a number of hosts up to {MOST}"),
-                SHAPE,
-            )
+            let what = match part {
+                "" => format!("the number of {of} is missing"),
+                _ => format!("`{part}` is not a number of {of} up to {MOST}"),
+            };
+            self.wrong(part, what, SHAPE)
         })
     }
 
-    fn set(&self, spec: &mut Spec, part: &str) -> Result<(), SpecError> {
-        let (key, value) = part
-            .split_once('=')
-            .ok_or_else(|| self.wrong(part, format!("`{part}` has no value"), SHAPE))?;
+    /// Splits a parameter; `seen` are the keys before it.
+    fn pair<'a>(
+        &self,
+        part: &'a str,
+        seen: &mut Vec<&'a str>,
+    ) -> Result<(&'a str, &'a str), SpecError> {
+        if part.is_empty() {
+            let help = "write one `&` between two parameters, and none at the end";
+            return Err(self.wrong(part, "there is no parameter here", help));
+        }
+        let (key, value) = part.split_once('=').unwrap_or((part, ""));
+        let found = PARAMETERS.iter().find(|(known, _)| *known == key);
+        let Some((_, values)) = found else {
+            let names = PARAMETERS.map(|(name, _)| name);
+            let what = format!("there is no parameter `{key}`");
+            return Err(self.wrong(key, what, near(key, &names)));
+        };
+        if value.is_empty() {
+            let help = format!("`{key}` can be {values}");
+            return Err(self.wrong(part, format!("`{key}` has no value"), help));
+        }
+        if key != "fault" && seen.contains(&key) {
+            let what = format!("`{key}` is given twice");
+            return Err(self.wrong(part, what, "leave one of the two out"));
+        }
+        seen.push(key);
+        Ok((key, value))
+    }
+
+    fn set(&self, spec: &mut Spec, key: &str, value: &str) -> Result<(), SpecError> {
+        let shape = &mut spec.shape;
+        let wrong = || {
+            let values = PARAMETERS.iter().find(|(known, _)| *known == key);
+            let values = values.map_or("", |(_, values)| *values);
+            let what = format!("`{key}` cannot be `{value}`");
+            self.wrong(value, what, format!("`{key}` can be {values}"))
+        };
         match key {
             "datastore" => spec.datastore = self.datastore(spec, value)?,
-            "state" if !value.is_empty() => {
+            "state" => {
                 let path = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
                 spec.state = Some(path.into_owned().into());
             }
-            "state" => return Err(self.wrong(part, "`state` names no file".to_owned(), SHAPE)),
-            "seed" => {
-                let wrong = |_| self.wrong(value, format!("`{value}` is not a number"), SHAPE);
-                spec.seed = value.parse().map_err(wrong)?;
-            }
+            "seed" => spec.seed = value.parse().map_err(|_| wrong())?,
             "unknown" if value == "ok" => spec.unknown_ok = true,
-            "unknown" => {
-                return Err(self.wrong(
-                    value,
-                    format!("`unknown` cannot be `{value}`"),
-                    "write `unknown=ok` or leave it out",
-                ));
-            }
             "fault" => {
                 let fault = self.fault(spec, value)?;
                 spec.faults.push(fault);
             }
-            _ => return self.shape(spec, key, value),
-        }
-        Ok(())
-    }
-
-    fn shape(&self, spec: &mut Spec, key: &str, value: &str) -> Result<(), SpecError> {
-        let shape = &mut spec.shape;
-        let wrong = || self.wrong(value, format!("`{key}` cannot be `{value}`"), SHAPE);
-        match key {
-            "topology" if value == "split" && spec.servers > 1 => {
-                (shape.split, spec.datastore) = (true, Datastore::Etcd);
-            }
+            "k3s" => spec.version = Version::named(value).ok_or_else(wrong)?,
+            "topology" if value == "split" && spec.servers > 1 => shape.split = true,
             "joins" if value == "vip" => shape.joins = Joins::Vip,
             "agent-token" if value == "separate" => shape.agent_token = true,
             "disable-agent" if value == "yes" => shape.disable_agent = true,
             "data-dir" if value.starts_with('/') => value.clone_into(&mut shape.data_dir),
             "unit" if HostName::new(value).is_ok() => value.clone_into(&mut shape.unit),
-            "port" => shape.port = value.parse().map_err(|_| wrong())?,
+            "port" => {
+                let port: std::num::NonZeroU16 = value.parse().map_err(|_| wrong())?;
+                shape.port = port.get();
+            }
             "surface" => {
                 let found = Surface::NAMES.iter().find(|(_, name)| *name == value);
                 shape.surface = found.ok_or_else(wrong)?.0;
             }
-            "topology" | "joins" | "agent-token" | "disable-agent" | "data-dir" | "unit" => {
-                return Err(wrong());
-            }
-            _ => {
-                let what = format!("there is no parameter `{key}`");
-                return Err(self.wrong(key, what, SHAPE));
-            }
+            _ => return Err(wrong()),
         }
         Ok(())
     }
@@ -105,38 +143,62 @@ impl Reader<'_> {
             "external" => Ok(Datastore::External),
             _ => {
                 let what = format!("there is no datastore `{value}`");
-                Err(self.wrong(value, what, "there are sqlite, etcd and external"))
+                let help = near(value, &["sqlite", "etcd", "external"]);
+                Err(self.wrong(value, what, help))
             }
         }
     }
 
     fn fault(&self, spec: &Spec, value: &str) -> Result<(HostName, Fault), SpecError> {
         let (host, name) = value.split_once(':').ok_or_else(|| {
-            self.wrong(
-                value,
-                format!("`{value}` is not HOST:NAME"),
-                "write `fault=agent-2:unreachable`",
-            )
+            let help = "write `fault=agent-2:unreachable`";
+            self.wrong(value, format!("`{value}` is not HOST:NAME"), help)
         })?;
         let known = spec.hosts().find(|(known, _, _)| known.as_str() == host);
-        let known = known.ok_or_else(|| {
-            let help = format!(
-                "there are server-1 to server-{} and {} agents from agent-1 on",
-                spec.servers, spec.agents
-            );
-            self.wrong(host, format!("this fleet has no host `{host}`"), help)
+        let (known, is_server, _) = known.ok_or_else(|| {
+            let what = format!("this fleet has no host `{host}`");
+            self.wrong(host, what, hosts(spec))
         })?;
         let fault = Fault::named(name).ok_or_else(|| {
             let names: Vec<&str> = Fault::CATALOGUE.iter().map(|(_, name, _)| *name).collect();
-            let near = names
-                .iter()
-                .max_by(|a, b| strsim::jaro(name, a).total_cmp(&strsim::jaro(name, b)));
-            let near = near.map_or("", |near| *near);
-            let help = format!("did you mean `{near}`? There are: {}", names.join(", "));
-            self.wrong(name, format!("there is no fault `{name}`"), help)
+            let what = format!("there is no fault `{name}`");
+            self.wrong(name, what, near(name, &names))
         })?;
-        Ok((known.0, fault))
+        if !fault.fits(is_server) {
+            let (kind, other) = if is_server {
+                ("a server", "agents")
+            } else {
+                ("an agent", "servers")
+            };
+            let what = format!("{host} is {kind}, and `{name}` is a fault of {other}");
+            return Err(self.wrong(value, what, hosts(spec)));
+        }
+        if spec.faults.contains(&(known.clone(), fault)) {
+            let what = format!("{host} has the fault `{name}` twice");
+            return Err(self.wrong(value, what, "leave one of the two out"));
+        }
+        Ok((known, fault))
     }
+}
+
+/// What there is, the likeliest first.
+fn near(name: &str, names: &[&str]) -> String {
+    let closest = names
+        .iter()
+        .max_by(|a, b| strsim::jaro(name, a).total_cmp(&strsim::jaro(name, b)));
+    let closest = closest.map_or("", |near| *near);
+    format!("did you mean `{closest}`? There are: {}", names.join(", "))
+}
+
+fn hosts(spec: &Spec) -> String {
+    let named = |kind: &str, count: usize| match count {
+        0 => None,
+        1 => Some(format!("{kind}-1")),
+        _ => Some(format!("{kind}-1 to {kind}-{count}")),
+    };
+    let all = [named("server", spec.servers), named("agent", spec.agents)];
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    format!("there are {}", all.join(" and "))
 }
 
 /// Reads a `sim:` string.
@@ -147,7 +209,7 @@ pub fn parse(text: &str) -> Result<Spec, SpecError> {
     let reader = Reader { whole: text };
     let rest = text
         .strip_prefix("sim:")
-        .ok_or_else(|| reader.wrong(text, "this is not a simulated fleet".to_owned(), SHAPE))?;
+        .ok_or_else(|| reader.wrong(text, "this is not a simulated fleet", SHAPE))?;
     let (counts, parameters) = match rest.split_once('?') {
         Some((counts, parameters)) => (counts, Some(parameters)),
         None => (rest, None),
@@ -155,26 +217,34 @@ pub fn parse(text: &str) -> Result<Spec, SpecError> {
     let (servers, agents) = counts
         .split_once('+')
         .ok_or_else(|| reader.wrong(counts, format!("`{counts}` is not SERVERS+AGENTS"), SHAPE))?;
-    let count = reader.count(servers)?;
+    let count = reader.count(servers, "servers")?;
     if count == 0 {
-        return Err(reader.wrong(servers, "a fleet needs a server".to_owned(), SHAPE));
+        return Err(reader.wrong(servers, "a fleet needs a server", SHAPE));
     }
     let mut spec = Spec {
         servers: count,
-        agents: reader.count(agents)?,
+        agents: reader.count(agents, "agents")?,
         datastore: if count == 1 {
             Datastore::Sqlite
         } else {
             Datastore::Etcd
         },
+        version: Version::default(),
         seed: 1,
         state: None,
         faults: Vec::new(),
         unknown_ok: false,
         shape: Shape::default(),
     };
+    let mut seen = Vec::new();
     for part in parameters.into_iter().flat_map(|all| all.split('&')) {
-        reader.set(&mut spec, part)?;
+        let (key, value) = reader.pair(part, &mut seen)?;
+        reader.set(&mut spec, key, value)?;
+    }
+    if spec.shape.split && spec.datastore != Datastore::Etcd {
+        let what = "servers of split roles keep their data in etcd";
+        let at = parameters.unwrap_or_default();
+        return Err(reader.wrong(at, what, "leave `datastore` or `topology` out"));
     }
     Ok(spec)
 }

@@ -1,0 +1,54 @@
+//! Which K3s a fleet runs. Only versions that were measured have a model: they differ in how a PUT fails.
+
+use serde::{Deserialize, Serialize};
+
+/// A measured version.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Version {
+    /// Is torn by a new token of bootstrap shape.
+    V1_32_4,
+    /// Refuses such a token before it changes anything.
+    #[default]
+    V1_34_3,
+}
+
+impl Version {
+    /// Every version and its name.
+    pub const NAMES: [(Self, &'static str); 2] = [
+        (Self::V1_34_3, "v1.34.3+k3s1"),
+        (Self::V1_32_4, "v1.32.4+k3s1"),
+    ];
+
+    /// The version of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let found = Self::NAMES.iter().find(|(_, known)| *known == name);
+        found.map(|(version, _)| *version)
+    }
+
+    /// Its name, as a node and `--version` tell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let found = Self::NAMES.iter().find(|(version, _)| *version == self);
+        found.map_or("", |(_, name)| name)
+    }
+
+    /// What `k3s --version` prints.
+    #[must_use]
+    pub fn banner(self) -> String {
+        let commit = match self {
+            Self::V1_32_4 => "1d104e37",
+            Self::V1_34_3 => "151ca514",
+        };
+        format!(
+            "k3s version {} ({commit})\ngo version go1.26.8\n",
+            self.name()
+        )
+    }
+
+    /// Whether a PUT takes the new token as it stands, and writes files before it knows what it has.
+    #[must_use]
+    pub fn takes_any_shape(self) -> bool {
+        self == Self::V1_32_4
+    }
+}
