@@ -21,6 +21,7 @@ mod server;
 mod shared;
 mod snapshot;
 mod table;
+mod title;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -61,7 +62,10 @@ async fn perform(args: Vec<String>, env: BTreeMap<String, String>) -> Ended {
         Some(Call::Rotate(asked)) => cli::rotate(&asked).await,
         Some(Call::CreateToken { ttl, description }) => cli::create(ttl, &description).await,
         Some(Call::ListTokens) => cli::list().await,
-        Some(Call::Serve(args)) => launch::serve(args, env).await,
+        Some(Call::Serve(args)) => match title::hide(args, &env) {
+            Ok(args) => launch::serve(args, env).await,
+            Err(error) => launch::fatal(format!("Error: {error}")),
+        },
         None => Ended::bad(2, format!("the stand-in has no `k3s {}`", args.join(" "))),
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use hyper::Method;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -25,6 +26,11 @@ use crate::sim::world::{Answer, Datastore as _, Level, Line};
 
 /// Runs until the process ends.
 pub(super) async fn serve(settings: Settings, place: Place) -> Ended {
+    // From here on a server hears SIGTERM only when it is up.
+    let Ok(stop) = signal(SignalKind::terminate()) else {
+        return fatal("Error: signals cannot be caught");
+    };
+    let is_member = Replica::read(&Disk, &settings).is_some();
     let peer = peer_reply(&settings, &place).await;
     let started = place.shared.with(|store| {
         Starting {
@@ -45,14 +51,28 @@ pub(super) async fn serve(settings: Settings, place: Place) -> Ended {
     };
     log(&started.lines);
     match started.outcome {
-        Ok(server) => match up(server, place).await {
-            Ok(()) => over(),
+        Ok(server) => match up(server, place, stop).await {
+            Ok(ended) => ended,
             Err(error) => fatal(format!("Error: {error}")),
         },
         Err(failure) => {
             let seconds = if failure == Failure::Late { 3 } else { 1 };
-            sleep(Duration::from_secs(seconds)).await;
-            over()
+            fails(Duration::from_secs(seconds), is_member, stop).await
+        }
+    }
+}
+
+/// The end of a start that fails. Told to stop meanwhile, a member waits for its temporary etcd until it is killed.
+async fn fails(after: Duration, is_member: bool, mut stop: Signal) -> Ended {
+    tokio::select! {
+        () = sleep(after) => over(),
+        _ = stop.recv() => {
+            if is_member {
+                let text = "Failed to test temporary data store connection: etcd datastore is not started";
+                log(&[Line::new(now(), Level::Info, text)]);
+                std::future::pending::<()>().await;
+            }
+            Ended::default()
         }
     }
 }
@@ -84,7 +104,7 @@ async fn peer_reply(settings: &Settings, place: &Place) -> PeerReply {
     }
 }
 
-async fn up(server: Server, place: Place) -> io::Result<()> {
+async fn up(server: Server, place: Place, mut stop: Signal) -> io::Result<Ended> {
     let (settings, backend) = (server.settings.clone(), server.backend);
     let peer = Peer {
         name: place.name.clone(),
@@ -119,13 +139,13 @@ async fn up(server: Server, place: Place) -> io::Result<()> {
     }
     log(&[Line::new(now(), Level::Info, "k3s is up and running")]);
     notify::ready(&place.env)?;
-    // None of them ends by itself, unless the process is to die.
-    if let Some(dies) = place.dies {
-        sleep(dies).await;
-    } else {
-        tasks.join_next().await;
+    // None of the tasks ends by itself, unless the process is to die.
+    let dies = place.dies.unwrap_or(Duration::MAX);
+    tokio::select! {
+        _ = stop.recv() => Ok(Ended::default()),
+        () = sleep(dies) => Ok(over()),
+        _ = tasks.join_next() => Ok(over()),
     }
-    Ok(())
 }
 
 /// Files that a server has once it is up.

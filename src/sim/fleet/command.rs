@@ -128,7 +128,7 @@ fn small(host: &Host, argv: &[&str], r#become: &Become, now: HostTime) -> Option
         }
         ["date", "+%s"] => said((host.time(now).0 / 1_000_000).to_string()),
         ["df", "-Pk", path] => Some(free(host, path)),
-        ["cat", path] => Some(match host.disk.text(path) {
+        ["cat", path] => Some(match host.title(path).or_else(|| host.disk.text(path)) {
             Some(text) => ran(0, text, ""),
             None => ran(1, "", format!("cat: {path}: No such file or directory\n")),
         }),

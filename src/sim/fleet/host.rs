@@ -102,6 +102,14 @@ impl Host {
         }
     }
 
+    /// What `/proc/PID/cmdline` holds of the running process, which hides its arguments.
+    pub(super) fn title(&self, path: &str) -> Option<String> {
+        let running = self.unit.main_pid != 0;
+        let kind = if self.is_server { "server" } else { "agent" };
+        let known = format!("/proc/{}/cmdline", self.unit.main_pid);
+        (running && path == known).then(|| format!("k3s {kind} "))
+    }
+
     pub(super) fn log(&mut self, line: impl Into<String>) {
         if self.journal.len() >= JOURNAL {
             self.journal.pop_front();

@@ -229,6 +229,9 @@ fn look(host: &Host, query: &Query, now: crate::model::HostTime) -> Response {
             let up = host.time(now).since(host.booted).as_secs_f64();
             Response::Content(Some(Content::new(format!("{up:.2} {up:.2}\n"))))
         }
+        Query::Read { path, .. } if host.title(path.as_str()).is_some() => {
+            Response::Content(host.title(path.as_str()).map(Content::new))
+        }
         Query::Read { path, limit } => match host.disk.read(path.as_str()) {
             Some(bytes) if u64::try_from(bytes.len()).is_ok_and(|size| size > *limit) => {
                 Response::Failed(words(

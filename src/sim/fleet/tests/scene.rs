@@ -8,7 +8,7 @@ use crate::secret::{Content, Secret};
 use crate::sim::Fleet;
 use crate::sim::fleet::{Reply, Trouble};
 use crate::sim::spec::parse;
-use crate::sim::world::{Files, after};
+use crate::sim::world::{Answer, Asked, Files, after};
 use crate::wire::{Become, Change, Command, Query, Ran, Request, Response};
 
 pub(super) const NEW: &str = "newserversecret1111111111111111";
@@ -78,23 +78,29 @@ impl Scene {
         }
     }
 
-    pub(super) fn knock(&mut self, host: &str, role: Role, secret: &str) -> Heard {
-        let knock = Knock {
-            door: Self::door(host),
-            role,
-            secret: Secret::new(secret),
-        };
+    /// `kubectl get --raw` of a path, as a role with a secret.
+    pub(super) fn raw(&mut self, host: &str, role: Role, secret: &str, path: &str) -> Ran {
+        let door = Self::door(host);
         let words = [
             "kubectl",
             "--kubeconfig=/dev/stdin",
             "--request-timeout=10s",
             "get",
             "--raw",
-            role.path(),
+            path,
         ];
-        let command = Command::new(std::iter::once(knock.door.k3s.as_str()).chain(words))
-            .stdin(knock.door.kubeconfig(role, &knock.secret));
-        let ran = self.ran(host, command);
+        let command = Command::new(std::iter::once(door.k3s.as_str()).chain(words))
+            .stdin(door.kubeconfig(role, &Secret::new(secret)));
+        self.ran(host, command)
+    }
+
+    pub(super) fn knock(&mut self, host: &str, role: Role, secret: &str) -> Heard {
+        let knock = Knock {
+            door: Self::door(host),
+            role,
+            secret: Secret::new(secret),
+        };
+        let ran = self.raw(host, role, secret, role.path());
         knock.heard(ran.status, &ran.stdout.text(), &ran.stderr.text())
     }
 
@@ -105,6 +111,43 @@ impl Scene {
             self.knock(host, Role::Server, &old),
             self.knock(host, Role::Server, NEW),
         )
+    }
+
+    /// What a supervisor answers to a GET, straight; `None` when nobody listens.
+    pub(super) fn ask(
+        &mut self,
+        host: &str,
+        path: &str,
+        basic: Option<(&str, &str)>,
+    ) -> Option<(u16, String)> {
+        let at = self.fleet.by_name[&name(host)];
+        let asked = Asked {
+            method: "GET",
+            path,
+            basic,
+            body: &[],
+        };
+        match self.fleet.ask(at, asked).ok()? {
+            Answer::Said { status, body } => Some((status, body)),
+            Answer::Dropped => None,
+        }
+    }
+
+    /// The password of a row of passwd.
+    pub(super) fn row(&self, host: &str, user: &str) -> String {
+        let text = self.text(host, &format!("{SERVER}/cred/passwd"));
+        let mut rows = text.lines().filter_map(|line| line.split_once(','));
+        let found = rows.find(|(_, rest)| rest.starts_with(user));
+        found.unwrap_or_default().0.to_owned()
+    }
+
+    pub(super) fn stat(&self, host: &str, path: &str) -> crate::wire::FileStat {
+        self.fleet
+            .host(&name(host))
+            .unwrap()
+            .disk
+            .stat(path)
+            .unwrap()
     }
 
     pub(super) fn put_command(host: &str, auth: &str, body: &str) -> Command {

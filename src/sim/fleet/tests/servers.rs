@@ -1,7 +1,7 @@
 //! Servers that restart with the wrong token, and their ways back: k3s-measured sections 3 and 5.
 
 use super::scene::*;
-use crate::k3s::knock::{Heard, Role};
+use crate::k3s::knock::Heard;
 
 const DIFFERENT: &str = "bootstrap data already found and encrypted with different token";
 
@@ -198,111 +198,6 @@ fn the_right_order_brings_all_servers_to_new() {
         assert_eq!(scene.property(host, "NRestarts"), "0");
     }
     assert_eq!(scene.fleet.most_servers_down(), 1);
-}
-
-const AGENT_SECRET: &str = "agentsecret1agentsecret1agentsec";
-
-fn with_agent_token(scene: &mut Scene, host: &str) {
-    let text = scene.text(host, CONFIG) + &format!("agent-token: {AGENT_SECRET}\n");
-    scene.write(host, CONFIG, &text);
-}
-
-/// sqlite-agent-token: first restart fine, the agent token is a file of its own, the second restart is fatal.
-#[test]
-fn a_new_agent_token_arms_the_second_restart() {
-    let mut scene = Scene::new("sim:1+0");
-    let old = scene.old.clone();
-    with_agent_token(&mut scene, "server-1");
-    scene.restart("server-1", 20);
-    assert_eq!(
-        scene.knock("server-1", Role::Node, AGENT_SECRET),
-        Heard::Accepted
-    );
-    assert_eq!(scene.knock("server-1", Role::Node, &old), Heard::Rejected);
-    assert!(
-        scene
-            .text("server-1", &format!("{SERVER}/agent-token"))
-            .contains("::node:")
-    );
-    scene.restart("server-1", 20);
-    assert!(
-        scene
-            .journal("server-1")
-            .contains("passwd newer than datastore")
-    );
-    assert_eq!(scene.active("server-1"), "activating");
-}
-
-/// sqlite-agent-token-cure: deleting two files starts it once; a PUT of the same token lasts.
-#[test]
-fn a_put_of_the_same_token_disarms_it() {
-    let mut scene = Scene::new("sim:1+0");
-    let old = scene.old.clone();
-    with_agent_token(&mut scene, "server-1");
-    scene.restart("server-1", 20);
-    scene.restart("server-1", 20);
-    let cure = |scene: &mut Scene| {
-        scene.remove("server-1", &format!("{SERVER}/cred/passwd"));
-        scene.remove("server-1", &format!("{SERVER}/token"));
-        scene.pass(20);
-        assert_eq!(scene.active("server-1"), "active");
-    };
-    cure(&mut scene);
-    scene.restart("server-1", 20);
-    assert_eq!(scene.active("server-1"), "activating");
-    cure(&mut scene);
-    assert_eq!(scene.put("server-1", &old, &old).status, 0);
-    for _ in 0..2 {
-        scene.restart("server-1", 20);
-        assert_eq!(scene.active("server-1"), "active");
-    }
-    assert_eq!(
-        scene.knock("server-1", Role::Node, AGENT_SECRET),
-        Heard::Accepted
-    );
-}
-
-/// ha-agent-token-put-early: config on all, restart one, PUT there, restart the rest; all fine, twice.
-#[test]
-fn the_best_order_for_an_agent_token_is_fine() {
-    let mut scene = Scene::new("sim:3+0");
-    let old = scene.old.clone();
-    let hosts = ["server-1", "server-2", "server-3"];
-    for host in hosts {
-        with_agent_token(&mut scene, host);
-    }
-    scene.restart("server-1", 30);
-    assert_eq!(scene.put("server-1", &old, &old).status, 0);
-    for host in ["server-2", "server-3", "server-1", "server-2", "server-3"] {
-        scene.restart(host, 30);
-        assert_eq!(scene.active(host), "active", "{host}");
-        assert_eq!(scene.knock(host, Role::Node, AGENT_SECRET), Heard::Accepted);
-    }
-    let mtime = |host: &str| {
-        let host = scene.fleet.host(&name(host)).unwrap();
-        crate::sim::world::Files::stat(&host.disk, &format!("{SERVER}/cred/passwd"))
-            .unwrap()
-            .mtime
-    };
-    assert!(hosts.iter().all(|host| mtime(host) == mtime("server-1")));
-}
-
-/// ha-member-away: with a separate agent token a rotate leaves the `node` row alone.
-#[test]
-fn a_rotate_keeps_a_separate_agent_token() {
-    let mut scene = Scene::new("sim:1+0");
-    let old = scene.old.clone();
-    with_agent_token(&mut scene, "server-1");
-    scene.restart("server-1", 20);
-    scene.put("server-1", &old, NEW);
-    scene.flip("server-1");
-    scene.restart("server-1", 20);
-    assert_eq!(scene.worth("server-1"), (Heard::Rejected, Heard::Accepted));
-    assert_eq!(
-        scene.knock("server-1", Role::Node, AGENT_SECRET),
-        Heard::Accepted
-    );
-    assert_eq!(scene.knock("server-1", Role::Node, NEW), Heard::Rejected);
 }
 
 /// k3s-measured section 3: a stop of a server that is stuck in its start takes 90 s and ends `failed`.
