@@ -15,6 +15,8 @@ use crate::sim::{Fleet, Spec};
 use crate::wire::{Batch, Command, Request, Response, Transport, TransportError};
 
 const ROUND_TRIP: Duration = Duration::from_millis(5);
+/// How long an answer may be late before the connection is given up.
+const PATIENCE: Duration = Duration::from_secs(15);
 const LOOK_AT_JOB: Duration = Duration::from_millis(200);
 
 /// A fleet that could not be opened or kept.
@@ -161,6 +163,15 @@ impl SimTransport {
                 Err(Trouble::Unmodelled(request)) => {
                     let host = host.clone();
                     return Err(TransportError::Unmodelled { host, request });
+                }
+                Err(Trouble::Frozen) => {
+                    let patience = command(request).map_or(PATIENCE, |of| of.timeout + PATIENCE);
+                    self.clock.sleep(patience).await;
+                    return Err(TransportError::Unknown {
+                        host: host.clone(),
+                        done,
+                        why: "the host takes the connection and does not answer".to_owned(),
+                    });
                 }
                 Err(Trouble::Cut) => {
                     return Err(TransportError::Unknown {

@@ -121,6 +121,7 @@ fn host(spec: &Spec, name: &HostName, is_server: bool, at: usize, began: HostTim
         skew,
         is_member: false,
         away: false,
+        frozen: false,
         epoch: 0,
         connections: 0,
         settled: false,

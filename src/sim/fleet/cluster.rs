@@ -73,9 +73,14 @@ impl Fleet {
     /// A rotate was asked for: what waits for that happens.
     fn rotated(&mut self) {
         for at in 0..self.hosts.len() {
-            let host = self.hosts.get_mut(at);
-            if host.is_some_and(|host| host.spend(Fault::RebootMidRotation)) {
-                self.later(at, Duration::from_secs(2), super::Event::Reboot);
+            for (fault, seconds, event) in [
+                (Fault::RebootMidRotation, 2, super::Event::Reboot),
+                (Fault::SecondRotation, 1, super::Event::RotateByHand),
+            ] {
+                let host = self.hosts.get_mut(at);
+                if host.is_some_and(|host| host.spend(fault)) {
+                    self.later(at, Duration::from_secs(seconds), event);
+                }
             }
         }
     }

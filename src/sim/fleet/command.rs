@@ -40,6 +40,11 @@ impl Fleet {
                 response.map(Reply::at_once)
             }
         };
+        let restarts = matches!(argv, ["systemctl", "restart", ..]);
+        let host = self.hosts.get_mut(at).filter(|_| restarts);
+        if host.is_some_and(|host| host.spend(Fault::CutRestart)) {
+            return Err(Trouble::Cut);
+        }
         if reply.is_none() && self.unknown_ok {
             self.assumed.insert(command.argv.join(" "));
             reply = Some(Reply::at_once(ran(0, "", "")));

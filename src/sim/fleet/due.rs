@@ -29,6 +29,29 @@ pub enum Event {
     Reboot,
     /// Something writes a former configuration back.
     Revert,
+    /// The host can be reached again.
+    Return,
+    /// The host takes connections and answers nothing.
+    Freeze,
+    /// The host loses its power.
+    PowerCut,
+    /// A person rotates by hand.
+    RotateByHand,
+}
+
+impl Event {
+    /// Whether it happens to the host, whatever has become of its process.
+    fn is_outside(self) -> bool {
+        matches!(
+            self,
+            Self::Reboot
+                | Self::Revert
+                | Self::Return
+                | Self::Freeze
+                | Self::PowerCut
+                | Self::RotateByHand
+        )
+    }
 }
 
 /// An event, its time and the life that it belongs to: events of a former life are void.
@@ -66,8 +89,7 @@ impl Fleet {
                 .hosts
                 .get(due.host)
                 .is_some_and(|host| host.epoch == due.epoch);
-            let outside = matches!(due.event, Event::Reboot | Event::Revert);
-            if lives || outside {
+            if lives || due.event.is_outside() {
                 self.happen(due.host, due.event);
             }
         }

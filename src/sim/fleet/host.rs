@@ -61,6 +61,9 @@ pub struct Host {
     pub is_member: bool,
     /// Whether it is out of reach now.
     pub away: bool,
+    /// Whether it takes connections and answers nothing.
+    #[serde(default)]
+    pub frozen: bool,
     pub(super) epoch: u64,
     pub(super) connections: u64,
     pub(super) settled: bool,

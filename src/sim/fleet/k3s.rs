@@ -196,7 +196,17 @@ impl Fleet {
                 Err(kubectl::refused("127.0.0.1:6443"))
             }
             Life::Up(_) if host.has(Fault::Api503) => Err(kubectl::words(&Answer::said(503, ""))),
-            Life::Up(_) if !self.has_quorum() => Err(Ended::bad(
+            Life::Up(_) if host.has(Fault::Api429) => Err(kubectl::words(&status(
+                429,
+                "the server has received too many requests and has asked us to try again later",
+                "TooManyRequests",
+            ))),
+            Life::Up(_) if host.has(Fault::Api500) => Err(kubectl::words(&status(
+                500,
+                "an error on the server has prevented the request from succeeding",
+                "InternalError",
+            ))),
+            Life::Up(_) if !self.has_quorum() || host.has(Fault::NoLeader) => Err(Ended::bad(
                 1,
                 "Error from server: etcdserver: request timed out",
             )),
@@ -267,7 +277,7 @@ impl Fleet {
         if !self.is_etcd(at) {
             return kubectl::refused("127.0.0.1:2381");
         }
-        let quorum = self.has_quorum();
+        let quorum = self.has_quorum() && !host.has(Fault::NoLeader);
         let id = kube::uid(host.name.as_str()).replace('-', "");
         let member = etcd::Member {
             id: id.get(..16).unwrap_or_default().to_owned(),

@@ -37,6 +37,8 @@ impl Fleet {
             Event::Die => self.end(at, State::Failed),
             Event::Killed => self.killed(at),
             Event::Reboot => self.reboot(at),
+            Event::Return => host.away = false,
+            Event::Freeze | Event::PowerCut | Event::RotateByHand => self.meddle(at, event),
             Event::Revert => {
                 if let Some((path, bytes)) = host.former.take() {
                     // What writes it back does not care whether it can.
@@ -178,6 +180,9 @@ impl Fleet {
         host.unit.started = Some(host.time(now));
         host.unit.state = State::Starting;
         "success".clone_into(&mut host.unit.result);
+        if host.settled && host.has(Fault::UnitFailing) {
+            return self.fail_with(at, "code=exited, status=203/EXEC", "exit-code");
+        }
         let launch = host.unit.loaded.launch(&host.disk);
         match Settings::resolve(&host.disk, &launch) {
             Ok(settings) if settings.kind == Kind::Server => self.launch_server(at, settings),

@@ -30,6 +30,8 @@ pub enum Trouble {
     Unmodelled(String),
     /// The connection breaks now.
     Cut,
+    /// The connection holds, and nobody answers.
+    Frozen,
 }
 
 impl Reply {
@@ -123,6 +125,13 @@ impl Fleet {
             return Err(Trouble::Cut);
         };
         host.disk.now = host.time(now);
+        if host.frozen {
+            return Err(Trouble::Frozen);
+        }
+        let writes = matches!(request, Request::Change(Change::WriteFile(_)));
+        if writes && host.spend(Fault::CutWrite) {
+            return Err(Trouble::Cut);
+        }
         match request {
             Request::Query(Query::Run(command)) | Request::Change(Change::Run(command)) => {
                 self.run(at, r#become, command)

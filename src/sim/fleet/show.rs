@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Host, State, Unit};
 use crate::model::HostTime;
+use crate::sim::fault::Fault;
 use crate::sim::world::timestamp;
 
 /// Blocks of `Key=value`, separated by an empty line; a pattern matches loaded units only.
@@ -52,6 +53,7 @@ fn block(host: &Host, name: &str, properties: &[&str]) -> String {
     let mut text = String::new();
     for key in properties {
         let known = (name == host.unit.name).then_some(host);
+        let known = known.filter(|host| is_told(host, key));
         match (*key, known) {
             ("Id", _) => line(&mut text, key, name),
             ("EnvironmentFiles", Some(host)) => {
@@ -64,6 +66,24 @@ fn block(host: &Host, name: &str, properties: &[&str]) -> String {
         }
     }
     text
+}
+
+/// Whether systemd still knows this of a unit whose text is gone: only how its process does.
+fn is_told(host: &Host, key: &str) -> bool {
+    let gone = host.has(Fault::UnitMissing) || host.has(Fault::UnitMasked);
+    let of_text = matches!(
+        key,
+        "LoadState"
+            | "UnitFileState"
+            | "FragmentPath"
+            | "DropInPaths"
+            | "ExecStart"
+            | "Environment"
+            | "EnvironmentFiles"
+            | "Type"
+    );
+    let masked = matches!(key, "LoadState" | "UnitFileState") && host.has(Fault::UnitMasked);
+    !(gone && of_text) || masked
 }
 
 fn line(text: &mut String, key: &str, value: &str) {
@@ -87,6 +107,7 @@ fn value(host: &Host, key: &str) -> String {
     let unit = &host.unit;
     let (active, sub) = unit.state.words();
     match key {
+        "LoadState" | "UnitFileState" if host.has(Fault::UnitMasked) => "masked".to_owned(),
         "LoadState" => "loaded".to_owned(),
         "ExecMainStatus" => i32::from(unit.result == "exit-code").to_string(),
         "ActiveState" => active.to_owned(),

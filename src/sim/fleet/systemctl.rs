@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::perform::{Reply, ran};
 use super::{Fleet, Loaded, State};
 use crate::model::HostName;
+use crate::sim::fault::Fault;
 use crate::wire::Response;
 
 /// What systemd is told.
@@ -40,6 +41,10 @@ pub(super) fn parse<'a>(words: &[&'a str]) -> Option<(Verb<'a>, bool)> {
 }
 
 impl Verb<'_> {
+    fn begins(self) -> bool {
+        matches!(self, Self::Restart(_) | Self::Start(_))
+    }
+
     fn unit(self) -> Option<(&'static str, String)> {
         let (word, unit) = match self {
             Self::Restart(unit) => ("restart", unit),
@@ -62,6 +67,16 @@ impl Fleet {
         if let Some((word, unit)) = verb.unit().filter(|(_, unit)| *unit != host.unit.name) {
             let text = format!("Failed to {word} {unit}: Unit {unit} not found.\n");
             return Reply::at_once(ran(5, "", text));
+        }
+        if let Some((word, unit)) = verb.unit().filter(|_| verb.begins()) {
+            if host.has(Fault::UnitMasked) {
+                let text = format!("Failed to {word} {unit}: Unit {unit} is masked.\n");
+                return Reply::at_once(ran(1, "", text));
+            }
+            if host.has(Fault::UnitMissing) {
+                let text = format!("Failed to {word} {unit}: Unit {unit} not found.\n");
+                return Reply::at_once(ran(5, "", text));
+            }
         }
         host.changes += 1;
         let state = host.unit.state;
@@ -89,6 +104,7 @@ impl Fleet {
     }
 
     fn restart(&mut self, at: usize) {
+        self.restarted(at);
         self.stop(at);
         match self.hosts.get_mut(at) {
             Some(host) if host.unit.state == State::Stopping => host.starts_after_stop = true,

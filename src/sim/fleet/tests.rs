@@ -3,6 +3,7 @@
 mod agent_token;
 mod agents;
 mod answers;
+mod befalls;
 mod cli;
 mod faults;
 mod looks;
