@@ -4,6 +4,7 @@ mod books;
 mod fleet;
 mod glance;
 mod graph;
+mod keep;
 mod lint;
 mod new_token;
 mod password;

@@ -1,6 +1,7 @@
 //! Command-line types only; the environment is read here and nowhere else.
 
 mod extra;
+mod keep;
 mod source;
 mod token;
 mod unshown;
@@ -11,6 +12,7 @@ use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use extra::ExtraVar;
+pub use keep::Keep;
 pub use source::NewTokenFrom;
 pub use token::{Generate, Inspect, NO_ARGUMENT, Stdin, Token};
 pub use unshown::Unshown;
@@ -168,6 +170,9 @@ pub struct Run {
     /// How it is performed.
     #[command(flatten)]
     pub perform: Perform,
+    /// What is kept off the hosts.
+    #[command(flatten)]
+    pub keep: Keep,
     /// Where the new token comes from: `env:NAME`, `file:PATH`, `stdin` or `exec:COMMAND`. Made anew when not given.
     #[arg(long, value_name = "SOURCE")]
     pub new_token_from: Option<Unshown<NewTokenFrom>>,

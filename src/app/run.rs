@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use super::books::{self, Books};
 use super::session::Session;
 use super::trouble::Trouble;
-use super::{Desk, fleet, new_token, places, print};
+use super::{Desk, fleet, keep, new_token, places, print};
 use crate::cli::{self, Pace};
 use crate::exit::Exit;
 use crate::facts::RunOptions;
@@ -28,6 +28,7 @@ pub(super) fn run(desk: &Desk, asked: &cli::Run) -> Result<Exit, Trouble> {
     let options = options(asked)?;
     fleet::lay_over(&mut books.inventory, &asked.perform.reach)?;
     let state = places::state(desk, asked.perform.state_dir.as_ref())?;
+    keep::remind(asked, &books, &plan);
     if !confirmed(asked, &books, &plan)? {
         return Err(Trouble::said(
             Exit::Stopped,

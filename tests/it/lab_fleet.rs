@@ -172,7 +172,7 @@ impl Cluster {
     pub(crate) fn keyroll(&self, book: &str, more: &[&str]) -> Process {
         let mut keyroll = Process::new(env!("CARGO_BIN_EXE_keyroll"));
         keyroll
-            .args(["run", book, "--state-dir"])
+            .args(["run", book, "--no-escrow", "--state-dir"])
             .arg(self.file("state"))
             .arg("-i")
             .arg(self.file("lab.yml"))
