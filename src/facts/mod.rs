@@ -7,6 +7,7 @@ mod files;
 mod journal;
 mod knocked;
 mod nodes;
+mod piece;
 mod program;
 mod unit;
 
@@ -15,6 +16,7 @@ pub use files::{Contents, NodeName, Paths};
 pub use journal::Journal;
 pub use knocked::Knocked;
 pub use nodes::{Lease, Leases, Node, Nodes};
+pub use piece::{Digest, Piece};
 pub use probe::{Fleet, Member, Overlay, Probe, RunOptions, Scope};
 pub use program::{Binary, FreeSpace, K3sVersion, Runs};
 pub use unit::{Unit, UnitState, Units};

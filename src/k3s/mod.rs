@@ -7,6 +7,7 @@ pub mod journal;
 pub mod knock;
 pub mod order;
 pub mod phase;
+pub mod sqlite;
 pub mod surface;
 pub mod token;
 pub mod version;

@@ -35,6 +35,8 @@ pub mod call;
 
 pub mod etcd;
 
+pub mod sqlite;
+
 pub mod fault;
 
 pub mod fleet;

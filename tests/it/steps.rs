@@ -252,7 +252,7 @@ pub(crate) fn step(words: &BTreeMap<String, serde_yaml::Value>) -> Step {
 
 fn spell(op: &Op) -> String {
     let act = match &op.act {
-        Act::Run { command, .. } => format!(
+        Act::Run { command, .. } | Act::Tell(command) => format!(
             "run {}",
             command.argv.join(" ").replace("/usr/local/bin/", "")
         ),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::perform::{Reply, Trouble, ran};
-use super::{Fleet, Host, show, systemctl};
+use super::{Fleet, Host, copy, show, systemctl};
 use crate::model::HostTime;
 use crate::sim::call::Call;
 use crate::sim::fault::Fault;
@@ -23,6 +23,7 @@ impl Fleet {
         let argv = without_env(&words);
         let mut reply = match argv {
             ["systemctl", rest @ ..] => self.systemctl(at, rest),
+            ["sh", "-s", "--", "copy-sqlite", rest @ ..] => self.copy_database(at, rest),
             [binary, ..] if K3S.contains(binary) || self.is_binary(at, binary) => {
                 let rest: Vec<String> = argv.iter().skip(1).map(|arg| (*arg).to_owned()).collect();
                 match Call::parse(&rest) {
@@ -154,7 +155,7 @@ fn small(host: &Host, argv: &[&str], r#become: &Become, now: HostTime) -> Option
             let lines: usize = lines.parse().ok()?;
             Some(ran(0, journal(host, unit, lines), ""))
         }
-        _ => None,
+        _ => copy::look(host, argv),
     }
 }
 
