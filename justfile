@@ -15,6 +15,10 @@ lint:
     cargo fmt --check
     cargo clippy --all-targets --all-features -- -D warnings
 
+# A million cases of any bytes to each parser of what stands on hosts.
+fuzz cases="1000000":
+    PROPTEST_CASES={{cases}} cargo test --release --lib fuzz_
+
 # Review changed snapshots.
 snap:
     cargo insta review

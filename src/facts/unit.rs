@@ -353,4 +353,20 @@ mod tests {
                 .contains("No such file")
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn fuzz_systemctl_show(
+            lines in proptest::collection::vec("(Id|ExecStart|Environment|EnvironmentFiles|DropInPaths|FragmentPath|NRestarts|ExecMainStartTimestampMonotonic|)=?[\\PC\\x00;={} \"'\\\\]{0,40}", 0..12),
+            uptime in "[0-9.]{0,24}", clock in "[0-9.\n]{0,24}",
+        ) {
+            let mut said = answers(&lines.join("\n"));
+            said[0] = Response::Content(Some(uptime.as_str().into()));
+            Units.parse(&said).ok();
+            if let Response::Ran(ran) = &mut said[1] {
+                ran.stdout = clock.as_str().into();
+            }
+            Units.parse(&said).ok();
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{CONFIG, DATA_DIR, Datastore, Fault, Install, Kind, Known, UnitText, Wanted};
-use crate::k3s::surface::{Place, Slot, Surface, by_value, envfile, whole, yaml};
+use crate::k3s::surface::{Place, Position, Slot, Surface, envfile, unit, whole, yaml};
 use crate::k3s::token::Token;
 
 /// Hands out what is known, and notes what is not.
@@ -22,17 +22,20 @@ impl Reader<'_> {
         };
         self.read.files.insert(path.to_owned());
         let bytes = file.as_ref()?.bytes();
-        let text = std::str::from_utf8(bytes)
-            .ok()
-            .filter(|text| !text.contains('\0'));
-        if text.is_none() {
-            self.fault(
-                "unreadable-file",
-                format!("{path} is not UTF-8 text"),
-                format!("repair {path}"),
-            );
-        }
-        text.map(str::to_owned)
+        let (at, what) = match std::str::from_utf8(bytes) {
+            Ok(text) => match text.find('\0') {
+                None => return Some(text.to_owned()),
+                Some(at) => (at, "a NUL byte, which no text has"),
+            },
+            Err(error) => (error.valid_up_to(), "bytes that are not UTF-8 text"),
+        };
+        let at = Position::of_byte(bytes, at);
+        self.fault(
+            "unreadable-file",
+            format!("{path}:{at}: here are {what}"),
+            format!("repair {path}"),
+        );
+        None
     }
 
     fn folder(&mut self, path: &Utf8Path) -> Vec<String> {
@@ -65,7 +68,34 @@ struct Setting {
     value: String,
     place: Place,
     file: Utf8PathBuf,
-    slot: Option<Slot>,
+    /// Where it begins, when the file was read.
+    at: Option<Position>,
+    slot: Result<Slot, &'static str>,
+}
+
+impl Setting {
+    /// One that stands somewhere in unit text.
+    fn of_unit(value: &str, place: Place, file: Option<&Utf8PathBuf>) -> Self {
+        Self {
+            value: value.to_owned(),
+            place,
+            file: file.cloned().unwrap_or_default(),
+            at: None,
+            slot: Err("not written there as systemd shows it"),
+        }
+    }
+
+    /// A file that holds the token and nothing else.
+    fn of_file(text: &str, place: Place, file: Utf8PathBuf) -> Self {
+        let slot = whole(text);
+        Self {
+            value: text.trim().to_owned(),
+            place,
+            file,
+            at: Some(Position::of_byte(text.as_bytes(), slot.range.start)),
+            slot: Ok(slot),
+        }
+    }
 }
 
 /// Everything that sets something, strongest first.
@@ -128,8 +158,8 @@ impl Settings {
                     .extend(entries.into_iter().map(|entry| (path.clone(), entry))),
                 Err(error) => reader.fault(
                     "config-unreadable",
-                    format!("{path}: {error}"),
-                    format!("repair {path}"),
+                    format!("{path}:{}: {error}", error.at),
+                    format!("repair {path}, with every key written out"),
                 ),
             }
         }
@@ -139,14 +169,9 @@ impl Settings {
     /// Every place that sets this, strongest first.
     fn all(&self, flag: &str, variable: &str) -> Vec<Setting> {
         let mut found = Vec::new();
+        let text = self.texts.first();
         for (_, value) in self.arguments.iter().rev().filter(|(name, _)| name == flag) {
-            let file = self.texts.first().cloned().unwrap_or_default();
-            found.push(Setting {
-                value: value.clone(),
-                place: Place::Argument,
-                file,
-                slot: None,
-            });
+            found.push(Setting::of_unit(value, Place::Argument, text));
         }
         for (file, entry) in self
             .config
@@ -164,6 +189,7 @@ impl Settings {
                 value,
                 place: Place::Config,
                 file: file.clone(),
+                at: Some(entry.at),
                 slot: entry.slot(),
             });
         }
@@ -177,6 +203,7 @@ impl Settings {
                 value: set.value.clone(),
                 place: Place::EnvFile,
                 file: file.clone(),
+                at: Some(set.at),
                 slot: set.slot(),
             });
         }
@@ -186,13 +213,7 @@ impl Settings {
             .rev()
             .filter(|(name, _)| name == variable)
         {
-            let file = self.texts.first().cloned().unwrap_or_default();
-            found.push(Setting {
-                value: value.clone(),
-                place: Place::UnitEnvironment,
-                file,
-                slot: None,
-            });
+            found.push(Setting::of_unit(value, Place::UnitEnvironment, text));
         }
         found
     }
@@ -277,10 +298,7 @@ impl Settings {
         for set in self.all("token-file", "K3S_TOKEN_FILE").into_iter().take(1) {
             let path = Utf8PathBuf::from(&set.value);
             match reader.text(&path) {
-                Some(text) => {
-                    let slot = Some(whole(&text));
-                    found.push(Setting { value: text.trim().to_owned(), place: Place::TokenFile, file: path, slot });
-                }
+                Some(text) => found.push(Setting::of_file(&text, Place::TokenFile, path)),
                 None if reader.known.files.contains_key(&path) => reader.fault(
                     "token-file-missing",
                     format!("{} names {path} as its token-file, which is not there: K3s would wait for it for ever", set.file),
@@ -300,13 +318,7 @@ impl Settings {
         if found.is_empty() && kind == Kind::Server {
             let path = data_dir.join("server/token");
             if let Some(text) = reader.text(&path) {
-                let slot = Some(whole(&text));
-                found.push(Setting {
-                    value: text.trim().to_owned(),
-                    place: Place::ServerToken,
-                    file: path,
-                    slot,
-                });
+                found.push(Setting::of_file(&text, Place::ServerToken, path));
             }
         }
         // An empty value that does not win says nothing.
@@ -333,11 +345,18 @@ impl Settings {
             let Some(text) = reader.text(path).filter(|text| text.contains(&set.value)) else {
                 continue;
             };
-            let (value, place, slot) = (set.value.clone(), set.place, by_value(&text, &set.value));
+            let setting = match set.place {
+                Place::Argument => "ExecStart",
+                _ => "Environment",
+            };
+            let slot = unit::slot(&text, setting, &set.value);
+            let first = text.find(&set.value).unwrap_or_default();
+            let start = slot.as_ref().map_or(first, |slot| slot.range.start);
             found.push(Setting {
-                value,
-                place,
+                value: set.value.clone(),
+                place: set.place,
                 file: path.clone(),
+                at: Some(Position::of_byte(text.as_bytes(), start)),
                 slot,
             });
         }
@@ -347,32 +366,34 @@ impl Settings {
 
 fn surface(set: Setting, reader: &mut Reader<'_>) -> Option<Surface> {
     let file = set.file;
-    let token = match Token::parse(&set.value) {
-        Ok(token) => token,
-        Err(error) => {
+    let at = set.at.map_or(String::new(), |at| format!(":{at}"));
+    let slot = match set.slot {
+        Ok(slot) => slot,
+        Err(shape) => {
             reader.fault(
-                "token-malformed",
-                format!("the token in {file}: {error}"),
-                format!("repair it in {file}"),
+                "token-not-editable",
+                format!("{file}{at}: the token is {shape}, and cannot be edited exactly"),
+                set.place.advice(&file),
             );
             return None;
         }
     };
-    let Some(slot) = set.slot else {
-        let what = format!("{file} holds a token in a shape that cannot be edited exactly");
-        reader.fault(
-            "token-not-editable",
-            what,
-            format!("write it on one line in {file}, in double quotes"),
-        );
-        return None;
-    };
-    Some(Surface {
-        place: set.place,
-        file,
-        slot,
-        token,
-    })
+    match Token::parse(&set.value) {
+        Ok(token) => Some(Surface {
+            place: set.place,
+            file,
+            slot,
+            token,
+        }),
+        Err(error) => {
+            reader.fault(
+                "token-malformed",
+                format!("{file}{at}: the token: {error}"),
+                format!("repair it in {file}"),
+            );
+            None
+        }
+    }
 }
 
 /// Flags with their values, long names; the short ones of K3s are spelled out. A flag without a value is `true`.

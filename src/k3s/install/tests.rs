@@ -187,7 +187,7 @@ fn plain_yaml_is_quoted_when_it_is_written() {
 fn what_cannot_be_edited_exactly_is_a_fault() {
     for (config, name) in [
         ("token: |\n  abc\n", "token-not-editable"),
-        ("token: {a: b}\n", "token-malformed"),
+        ("token: {a: b}\n", "token-not-editable"),
         ("token: K10abc::server:x\n", "token-malformed"),
         ("token: \"abc\n", "config-unreadable"),
         ("token: a\0bc\n", "unreadable-file"),
@@ -267,4 +267,31 @@ fn an_empty_value_that_does_not_win_says_nothing() {
         .file(env, "K3S_TOKEN=\n")
         .install();
     assert_eq!((places(&install).len(), install.faults.len()), (1, 0));
+}
+
+proptest::proptest! {
+    #[test]
+    fn fuzz_a_set_up(
+        config in "(token|token\\+|token-file|data-dir|<<)?: ?[\\PC\n\t'\"&*|!-]{0,30}",
+        env in "(K3S_TOKEN|K3S_CONFIG_FILE|K3S_DATA_DIR)?=?[\\PC\n\r'\"\\\\]{0,30}",
+        bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..30),
+        argv in "/bin/k3s (server|agent)( (--token|-t|--token-file|--config)[= ]?[\\PC]{0,12}){0,3}",
+    ) {
+        let mut host = host(&argv)
+            .file(CONFIG, &config)
+            .file("/etc/default/k3s", &env)
+            .file("/etc/systemd/system/k3s.service", &argv);
+        let raw = Some(crate::secret::Content::new(bytes));
+        host.known.files.insert("/etc/systemd/system/k3s.service.env".into(), raw);
+        let known = host.known.clone();
+        let install = host.install();
+        for surface in &install.surfaces {
+            if let Some(Some(file)) = known.files.get(&surface.file) {
+                proptest::prop_assert!(surface.edited(file, &Secret::new("NEW")).is_some());
+            }
+        }
+        for fault in &install.faults {
+            proptest::prop_assert!(!fault.what.is_empty() && !fault.next.is_empty());
+        }
+    }
 }

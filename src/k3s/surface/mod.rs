@@ -3,11 +3,13 @@
 //! An edit replaces the token's own bytes and nothing else: every other byte of the file stays.
 
 pub mod envfile;
+pub mod unit;
 pub mod yaml;
 
 use std::ops::Range;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use zeroize::Zeroizing;
 
 use super::token::Token;
 use crate::secret::{Content, Secret};
@@ -31,6 +33,23 @@ pub enum Place {
 }
 
 impl Place {
+    /// How a token is written there so that it can be edited.
+    #[must_use]
+    pub fn advice(self, file: &Utf8Path) -> String {
+        match self {
+            Self::Config => {
+                format!("write it on one line in {file}, in double quotes: token: \"…\"")
+            }
+            Self::EnvFile => format!("write it on one line in {file}: K3S_TOKEN='…'"),
+            Self::Argument | Self::UnitEnvironment => format!(
+                "write it once and whole in {file}, or better: move it to /etc/rancher/k3s/config.yaml and run systemctl daemon-reload"
+            ),
+            Self::TokenFile | Self::ServerToken => {
+                format!("let {file} hold the token and nothing else")
+            }
+        }
+    }
+
     /// Whether the file is unit text, which systemd reads only at `daemon-reload`.
     #[must_use]
     pub fn is_unit_text(self) -> bool {
@@ -56,10 +75,81 @@ pub struct Surface {
 pub struct Slot {
     /// Bytes, quotes included.
     pub range: Range<usize>,
-    /// Written before the new token.
-    pub open: &'static str,
-    /// Written after it.
-    pub close: &'static str,
+    /// How a token is written there.
+    pub quote: Quote,
+}
+
+/// Quotes around a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quote {
+    /// None.
+    Bare,
+    /// `'…'` in YAML.
+    YamlSingle,
+    /// `"…"` in YAML.
+    YamlDouble,
+    /// `'…'` in an environment file.
+    EnvSingle,
+    /// `"…"` in an environment file.
+    EnvDouble,
+}
+
+impl Quote {
+    /// A token as it is written in these quotes.
+    #[must_use]
+    pub fn write(self, token: &str) -> Zeroizing<String> {
+        let escaped = |marks: &[char]| {
+            let mut text = String::with_capacity(token.len() * 2 + 2);
+            text.push('"');
+            for c in token.chars() {
+                if marks.contains(&c) {
+                    text.push('\\');
+                }
+                text.push(c);
+            }
+            text.push('"');
+            text
+        };
+        Zeroizing::new(match self {
+            Self::Bare => token.to_owned(),
+            Self::YamlSingle => format!("'{}'", token.replace('\'', "''")),
+            Self::EnvSingle => format!("'{token}'"),
+            Self::YamlDouble => escaped(&['"', '\\']),
+            Self::EnvDouble => escaped(&['"', '\\', '`', '$']),
+        })
+    }
+}
+
+/// A place in a file, both counted from 1; columns are characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Line.
+    pub line: usize,
+    /// Column.
+    pub column: usize,
+}
+
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+impl Position {
+    /// The place of a byte in a text; its end when there is no such byte.
+    #[must_use]
+    pub fn of_byte(bytes: &[u8], at: usize) -> Self {
+        let before = bytes.get(..at).unwrap_or(bytes);
+        let line_start = before
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |at| at + 1);
+        let in_line = before.get(line_start..).unwrap_or_default();
+        Self {
+            line: before.split(|b| *b == b'\n').count(),
+            column: 1 + String::from_utf8_lossy(in_line).chars().count(),
+        }
+    }
 }
 
 impl Surface {
@@ -71,17 +161,8 @@ impl Surface {
             bytes.get(..self.slot.range.start)?,
             bytes.get(self.slot.range.end..)?,
         );
-        let written = self.token.respell(secret);
-        Some(Content::new(
-            [
-                head,
-                self.slot.open.as_bytes(),
-                written.as_bytes(),
-                self.slot.close.as_bytes(),
-                tail,
-            ]
-            .concat(),
-        ))
+        let written = self.slot.quote.write(&self.token.respell(secret));
+        Some(Content::new([head, written.as_bytes(), tail].concat()))
     }
 
     /// Where the new file waits for the flip: the same directory, a name that neither K3s nor systemd reads.
@@ -103,19 +184,9 @@ pub fn whole(text: &str) -> Slot {
     let start = text.len() - text.trim_start().len();
     Slot {
         range: start..start + text.trim().len(),
-        open: "",
-        close: "",
+        quote: Quote::Bare,
     }
 }
 
-/// The slot of a token in unit text, found by its value; `None` unless it stands there exactly once.
-#[must_use]
-pub fn by_value(text: &str, token: &str) -> Option<Slot> {
-    let mut found = text.match_indices(token);
-    let (start, _) = found.next()?;
-    found.next().is_none().then(|| Slot {
-        range: start..start + token.len(),
-        open: "",
-        close: "",
-    })
-}
+#[cfg(test)]
+mod fuzz;

@@ -1,10 +1,13 @@
 //! The top level of a K3s config file: keys, scalar values, and the exact bytes of each value.
 
+mod typed;
+
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
-use super::Slot;
+use super::{Position, Quote, Slot};
 
 /// One `key: value` of the top level.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,59 +16,46 @@ pub struct Entry {
     pub key: String,
     /// Whether the key had a trailing `+`, which appends in K3s.
     pub appends: bool,
-    /// Its values: one for a scalar, all scalars of a list; `None` for anything else (a map, an alias, nothing).
+    /// Its values: one for a scalar, all scalars of a list; `None` for anything else (a map, nothing).
     pub values: Option<Vec<String>>,
-    /// Bytes of a scalar value, quotes included.
-    pub range: Option<Range<usize>>,
-    /// Quotes of a scalar.
-    quote: Quote,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Quote {
-    Plain,
-    Single,
-    Double,
-    Block,
+    /// Where the value begins.
+    pub at: Position,
+    slot: Result<Slot, &'static str>,
 }
 
 /// Why a config file cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {why}")]
+#[error("{why}")]
 pub struct YamlError {
-    line: usize,
-    column: usize,
-    why: String,
+    /// Where.
+    pub at: Position,
+    /// What is wrong.
+    pub why: String,
 }
 
 /// Reads the top level of a config file. An empty file has no entries.
 ///
 /// # Errors
-/// When it is not YAML, or its top level is no map.
+/// When it is not YAML, its top level is no map, or it merges keys from elsewhere.
 pub fn entries(text: &str) -> Result<Vec<Entry>, YamlError> {
-    Reader {
+    let reader = Reader {
         text,
         parser: Parser::new_from_str(text),
         bytes: Bytes::of(text),
-    }
-    .document()
+        anchors: BTreeMap::new(),
+        aliased: BTreeMap::new(),
+        depth: 0,
+    };
+    reader.document()
 }
 
 impl Entry {
     /// Where an edit writes: plain text becomes double-quoted, so that YAML cannot type it (`0123`, `1e5`).
-    /// `None` for what is no scalar, or one that spans lines.
-    #[must_use]
-    pub fn slot(&self) -> Option<Slot> {
-        let (open, close) = match self.quote {
-            Quote::Plain | Quote::Double => ("\"", "\""),
-            Quote::Single => ("'", "'"),
-            Quote::Block => return None,
-        };
-        Some(Slot {
-            range: self.range.clone()?,
-            open,
-            close,
-        })
+    ///
+    /// # Errors
+    /// With what the value is that it cannot be edited: "a list".
+    pub fn slot(&self) -> Result<Slot, &'static str> {
+        self.slot.clone()
     }
 }
 
@@ -89,11 +79,22 @@ impl Bytes {
     }
 }
 
+/// Levels after which a file is given up: a config file has three.
+const DEEPEST: usize = 64;
+
 struct Reader<'a> {
     text: &'a str,
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
     bytes: Bytes,
+    /// Scalars with an anchor, by its number.
+    anchors: BTreeMap<usize, String>,
+    /// How often each anchor is named by an alias.
+    aliased: BTreeMap<usize, usize>,
+    depth: usize,
 }
+
+/// An entry, and the anchor that its value carries.
+type Anchored = (Entry, usize);
 
 impl<'a> Reader<'a> {
     fn document(mut self) -> Result<Vec<Entry>, YamlError> {
@@ -115,57 +116,113 @@ impl<'a> Reader<'a> {
     }
 
     fn mapping(&mut self) -> Result<Vec<Entry>, YamlError> {
-        let mut entries = Vec::new();
+        let mut entries: Vec<Anchored> = Vec::new();
         loop {
             let (event, span) = self.next()?;
             match event {
                 Event::MappingEnd => break,
-                Event::Scalar(key, ..) => entries.push(self.entry(&key)?),
+                Event::Scalar(key, ScalarStyle::Plain, ..) if key == "<<" => {
+                    return Err(wrong(span, "it merges keys from elsewhere with `<<`"));
+                }
+                Event::Scalar(key, ..) => {
+                    let entry = self.entry(&key, span)?;
+                    entries.push(entry);
+                }
                 _ => return Err(wrong(span, "a key must be plain text")),
             }
         }
         loop {
             let (event, span) = self.next()?;
             match event {
-                Event::StreamEnd => return Ok(entries),
+                Event::StreamEnd => break,
                 Event::DocumentEnd | Event::Nothing => {}
                 _ => return Err(wrong(span, "the file holds more than one document")),
             }
         }
+        let aliased = |anchor: usize| anchor != 0 && self.aliased.contains_key(&anchor);
+        Ok(entries
+            .into_iter()
+            .map(|(entry, anchor)| Entry {
+                slot: if aliased(anchor) {
+                    Err("a text that another setting names with `*`")
+                } else {
+                    entry.slot
+                },
+                ..entry
+            })
+            .collect())
     }
 
-    fn entry(&mut self, key: &str) -> Result<Entry, YamlError> {
+    fn entry(&mut self, key: &str, key_span: Span) -> Result<Anchored, YamlError> {
         let bare = key.strip_suffix('+');
-        let mut entry = Entry {
+        let (event, span) = self.next()?;
+        let mut found = 0;
+        let (values, slot) = match event {
+            Event::Scalar(value, style, anchor, tag) => {
+                found = anchor;
+                let slot = self.slot(&value, style, tag.as_deref(), span);
+                (Some(vec![value.into_owned()]), slot)
+            }
+            Event::Alias(anchor) => (
+                self.anchors.get(&anchor).map(|value| vec![value.clone()]),
+                Err("an alias (`*`) of a text that stands elsewhere"),
+            ),
+            Event::SequenceStart(..) => (self.sequence()?, Err("a list")),
+            Event::MappingStart(..) => {
+                self.skip(1)?;
+                (None, Err("a map"))
+            }
+            _ => (None, Err("empty")),
+        };
+        // An empty value has no place of its own.
+        let span = if span.start.index() < key_span.start.index() {
+            key_span
+        } else {
+            span
+        };
+        let entry = Entry {
             key: bare.unwrap_or(key).to_owned(),
             appends: bare.is_some(),
-            values: None,
-            range: None,
-            quote: Quote::Block,
+            values,
+            at: position(span),
+            slot,
         };
-        let (event, span) = self.next()?;
-        match event {
-            Event::Scalar(value, style, ..) => {
-                let range = self.scalar(style, span);
-                entry.quote = self.quote(style, &range, &value);
-                entry.range = Some(range);
-                entry.values = Some(vec![value.into_owned()]);
-            }
-            Event::SequenceStart(..) => entry.values = self.sequence()?,
-            Event::MappingStart(..) => self.skip(1)?,
-            _ => {}
-        }
-        Ok(entry)
+        Ok((entry, found))
     }
 
-    fn quote(&self, style: ScalarStyle, range: &Range<usize>, value: &str) -> Quote {
+    fn slot(
+        &self,
+        value: &str,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        span: Span,
+    ) -> Result<Slot, &'static str> {
+        let range = self.scalar(style, span);
         let written = self.text.get(range.clone()).unwrap_or_default();
-        match style {
-            ScalarStyle::Plain if written == value => Quote::Plain,
-            ScalarStyle::SingleQuoted if written.starts_with('\'') => Quote::Single,
-            ScalarStyle::DoubleQuoted if written.starts_with('"') => Quote::Double,
-            _ => Quote::Block,
+        if tag.is_some() {
+            return Err("a text with a tag (`!`)");
         }
+        if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+            return Err("a block of lines");
+        }
+        if written.is_empty() || value.is_empty() {
+            return Err("empty");
+        }
+        if written.contains(['\n', '\r']) {
+            return Err("a text of several lines");
+        }
+        let quote = match style {
+            ScalarStyle::Plain if typed::is_read_as_text(value) && written == value => {
+                Quote::YamlDouble
+            }
+            ScalarStyle::Plain => {
+                return Err("a number, yes or no for YAML, which K3s writes in another way");
+            }
+            ScalarStyle::SingleQuoted if is_in(written, '\'') => Quote::YamlSingle,
+            ScalarStyle::DoubleQuoted if is_in(written, '"') => Quote::YamlDouble,
+            _ => return Err("a text whose end was not found"),
+        };
+        Ok(Slot { range, quote })
     }
 
     /// The parser counts white space and comments behind a quoted scalar to it.
@@ -193,6 +250,10 @@ impl<'a> Reader<'a> {
                         values.push(value.into_owned());
                     }
                 }
+                Event::Alias(anchor) => match (self.anchors.get(&anchor), &mut values) {
+                    (Some(value), Some(values)) => values.push(value.clone()),
+                    _ => values = None,
+                },
                 Event::SequenceStart(..) | Event::MappingStart(..) => {
                     self.skip(1)?;
                     values = None;
@@ -207,26 +268,50 @@ impl<'a> Reader<'a> {
             match self.next()?.0 {
                 Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
                 Event::SequenceEnd | Event::MappingEnd => depth -= 1,
+                Event::StreamEnd => return Ok(()),
                 _ => {}
             }
         }
         Ok(())
     }
 
+    /// Notes every anchor and alias on its way, however deep.
     fn next(&mut self) -> Result<(Event<'a>, Span), YamlError> {
-        match self.parser.next_event() {
-            Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(YamlError {
-                line: error.marker().line(),
-                column: error.marker().col() + 1,
-                why: error.info().to_owned(),
-            }),
-            None => Ok((
+        let (event, span) = match self.parser.next_event() {
+            Some(Ok(event)) => event,
+            Some(Err(error)) => {
+                return Err(YamlError {
+                    at: Position {
+                        line: error.marker().line(),
+                        column: error.marker().col() + 1,
+                    },
+                    why: error.info().to_owned(),
+                });
+            }
+            None => (
                 Event::StreamEnd,
                 Span::empty(saphyr_parser::Marker::default()),
-            )),
+            ),
+        };
+        match &event {
+            Event::SequenceStart(..) | Event::MappingStart(..) => self.depth += 1,
+            Event::SequenceEnd | Event::MappingEnd => self.depth = self.depth.saturating_sub(1),
+            Event::Scalar(value, _, anchor, _) if *anchor != 0 => {
+                self.anchors.insert(*anchor, value.to_string());
+            }
+            Event::Alias(anchor) => *self.aliased.entry(*anchor).or_default() += 1,
+            _ => {}
         }
+        if self.depth > DEEPEST {
+            return Err(wrong(span, "it is nested deeper than a config file of K3s"));
+        }
+        Ok((event, span))
     }
+}
+
+/// Whether a text stands between two marks.
+fn is_in(written: &str, mark: char) -> bool {
+    written.len() >= 2 && written.starts_with(mark) && written.ends_with(mark)
 }
 
 /// Bytes up to and with the closing quote of a text that begins with the opening one.
@@ -234,93 +319,19 @@ fn closed(text: &str, mark: char) -> Option<usize> {
     text.get(1..)?.find(mark).map(|at| at + 2)
 }
 
+fn position(span: Span) -> Position {
+    Position {
+        line: span.start.line().max(1),
+        column: span.start.col() + 1,
+    }
+}
+
 fn wrong(span: Span, why: &str) -> YamlError {
     YamlError {
-        line: span.start.line(),
-        column: span.start.col() + 1,
+        at: position(span),
         why: why.to_owned(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn written<'a>(text: &'a str, key: &str) -> &'a str {
-        let entries = entries(text).unwrap();
-        let entry = entries.iter().find(|entry| entry.key == key).unwrap();
-        &text[entry.range.clone().unwrap()]
-    }
-
-    #[test]
-    fn the_bytes_of_a_value_are_found_exactly() {
-        for (text, token) in [
-            ("token: abc\n", "abc"),
-            ("token: abc   # why\nserver: x\n", "abc"),
-            ("# häßlich\ntoken: 'abc'\n", "'abc'"),
-            (
-                "a:\n  - b\n  - c: d\ntoken:    \"ab\\\"c\"  \r\nz: 1\r\n",
-                "\"ab\\\"c\"",
-            ),
-            ("{token: abc, server: x}", "abc"),
-            ("a: b # grün\ntoken: 'a''b' # 'keep'\r\nz: ü\n", "'a''b'"),
-            (
-                "a: \"grün\" # ö\ntoken: \"a\\\\\" # \"keep\"\n",
-                "\"a\\\\\"",
-            ),
-            ("---\ntoken: K10::server:x\n...\n", "K10::server:x"),
-        ] {
-            assert_eq!(written(text, "token"), token, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_scalar_has_no_slot() {
-        for text in [
-            "token: {a: b}",
-            "token: [a]",
-            "token: |\n  abc\n",
-            "a: &x abc\ntoken: *x",
-            "token: a\n  b\n",
-        ] {
-            let entries = entries(text).unwrap();
-            let entry = entries.iter().find(|entry| entry.key == "token").unwrap();
-            assert_eq!(entry.slot(), None, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn lists_and_appending_keys_are_read() {
-        let read = entries("node-label:\n  - a=b\n  - c=d\nkubelet-arg+: x\nempty:\n").unwrap();
-        assert_eq!(read[0].values.as_deref().unwrap(), ["a=b", "c=d"]);
-        assert!(read[1].appends && read[1].key == "kubelet-arg");
-        assert_eq!(entries("").unwrap(), []);
-        assert_eq!(entries("# only a comment\n").unwrap(), []);
-    }
-
-    #[test]
-    fn broken_files_say_where() {
-        assert!(entries("token: \"abc\nserver: x\n").is_err());
-        assert!(
-            entries("- a\n- b\n")
-                .unwrap_err()
-                .to_string()
-                .contains("line 1")
-        );
-        assert!(entries("a: b\n\tc: d\n").is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_makes_it_panic(text in "[\\PC\n\t:'\"{}\\[\\]#&*|>-]{0,80}") {
-            if let Ok(entries) = entries(&text) {
-                for entry in entries {
-                    if let Some(range) = entry.range {
-                        prop_assert!(text.get(range).is_some());
-                    }
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -64,6 +64,7 @@ fn row(line: &str) -> Option<(String, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn rows_are_found_by_user_in_any_order() {
@@ -83,5 +84,20 @@ mod tests {
             node: Some(Secret::new("b")),
         };
         assert_eq!(Passwd::parse(&passwd.text()), passwd);
+    }
+
+    proptest! {
+        #[test]
+        fn fuzz_passwd(text in "[\\PC\n\r\\x00,\"]{0,120}", secret in "[a-z0-9]{1,8}") {
+            let read = Passwd::parse(&text);
+            for found in [read.server, read.node].into_iter().flatten() {
+                prop_assert!(text.replace("\"\"", "\"").contains(found.expose()));
+            }
+            let mixed = format!("{}\n\"{secret}\",server,server,k3s:server", text.replace("server", "x"));
+            let is_whole = !mixed.lines().any(|line| line.matches('"').count() % 2 == 1);
+            if is_whole {
+                prop_assert_eq!(Passwd::parse(&mixed).server, Some(Secret::new(secret)));
+            }
+        }
     }
 }
