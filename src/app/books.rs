@@ -9,7 +9,8 @@ use crate::cli;
 use crate::inventory::{self, Inventory};
 use crate::plan::{self, Plan, Request};
 use crate::playbook::{self, Playbook};
-use crate::sim::{Spec, spec};
+use crate::sim::Spec;
+use crate::sim::spec::{self, SpecError};
 use crate::template::Vars;
 
 /// What `-i sim:…` begins with.
@@ -77,8 +78,13 @@ fn fleet(name: &str) -> Result<(Inventory, Option<Spec>), Trouble> {
     if !name.starts_with(SIM) {
         return Ok((inventory::read(name)?, None));
     }
-    let spec = spec::parse(name).map_err(|error| Trouble::usage(error.what, error.help))?;
+    let spec = spec::parse(name).map_err(wrong_fleet)?;
     Ok((spec.inventory(), Some(spec)))
+}
+
+fn wrong_fleet(error: SpecError) -> Trouble {
+    let what = format!("{}\n{}", error.what, error.pointed());
+    Trouble::usage(what, error.help)
 }
 
 fn lay_over(vars: &mut Vars, extra: &[(String, Value)]) {

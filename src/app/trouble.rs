@@ -43,7 +43,13 @@ impl Trouble {
             }
             Self::Said { what, next, exit } => {
                 for what in what {
-                    writer.talk(&format!("error: {what}")).ok();
+                    // What follows the first line points at a part of what was given.
+                    let mut lines = what.lines();
+                    let first = lines.next().unwrap_or_default();
+                    writer.talk(&format!("error: {first}")).ok();
+                    for line in lines {
+                        writer.talk(line).ok();
+                    }
                 }
                 writer.talk(&format!("next: {next}")).ok();
                 exit

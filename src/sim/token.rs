@@ -86,6 +86,7 @@ mod tests {
     use super::*;
 
     /// sqlite-rotate: the datastore's keys of both secrets.
+    /// measured: M2.key-of-token
     #[test]
     fn the_key_is_the_beginning_of_the_secrets_hash() {
         assert_eq!(

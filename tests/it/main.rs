@@ -13,11 +13,15 @@ mod cuts;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod lab_canary;
 #[cfg(test)]
 mod lab_fleet;
 #[cfg(test)]
 mod lab_rotation;
+#[cfg(test)]
+mod measured;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]

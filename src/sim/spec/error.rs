@@ -19,3 +19,15 @@ pub struct SpecError {
     #[label("here")]
     pub at: SourceSpan,
 }
+
+impl SpecError {
+    /// The string, and marks under the part that is wrong.
+    #[must_use]
+    pub fn pointed(&self) -> String {
+        let count = |part: Option<&str>| part.map_or(0, |part| part.chars().count());
+        let (from, to) = (self.at.offset(), self.at.offset() + self.at.len());
+        let before = " ".repeat(count(self.text.get(..from)));
+        let marks = "^".repeat(count(self.text.get(from..to)).max(1));
+        format!("  {}\n  {before}{marks}", self.text)
+    }
+}

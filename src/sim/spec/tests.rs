@@ -208,6 +208,18 @@ fn each_mistake_is_pointed_at() {
 }
 
 #[test]
+fn the_part_is_marked_below_the_string() {
+    let error = parse("sim:3+8?state=ä.json&fault=agent-9:flaky").unwrap_err();
+    let wanted = [
+        "  sim:3+8?state=ä.json&fault=agent-9:flaky",
+        "                             ^^^^^^^",
+    ];
+    assert_eq!(error.pointed(), wanted.join("\n"));
+    let error = parse("sim:").unwrap_err();
+    assert_eq!(error.pointed(), "  sim:\n     ^");
+}
+
+#[test]
 fn the_second_of_two_parameters_is_pointed_at() {
     let error = parse("sim:3+8?seed=1&seed=1").unwrap_err();
     assert_eq!(error.at.offset(), "sim:3+8?seed=1&".len());

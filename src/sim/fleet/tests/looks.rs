@@ -70,9 +70,15 @@ fn a_restart_without_block_returns_at_once_and_changes_the_invocation() {
 }
 
 /// K3s-measured section 4: agent 1–4 s, etcd server 4–19 s.
+/// measured: M4.start-times
 #[test]
 fn starts_take_as_long_as_measured() {
     let mut scene = Scene::new("sim:3+1");
+    let mut alone = Scene::new("sim:1+0");
+    alone.restart("server-1", 5);
+    assert_eq!(alone.active("server-1"), "activating");
+    alone.pass(2);
+    assert_eq!(alone.active("server-1"), "active");
     for (host, least, most) in [("agent-1", 1, 6), ("server-3", 3, 21)] {
         scene.restart(host, least);
         assert_eq!(scene.active(host), "activating", "{host}");

@@ -22,9 +22,12 @@ fn a_knock_tells_right_wrong_and_wrong_role_apart() {
 }
 
 /// sqlite-rotate: after the PUT memory is still OLD; files and the datastore's only key are NEW.
+/// measured: M2.before, M2.after-put
 #[test]
 fn a_rotate_changes_files_and_datastore_but_no_memory() {
     let mut scene = Scene::new("sim:1+1");
+    assert_eq!(scene.worth("server-1"), OLD_WORKS);
+    assert_eq!(scene.fleet.bootstrap_keys(), [token::key(&scene.old)]);
     scene.rotate("server-1");
     assert_eq!(scene.worth("server-1"), OLD_WORKS);
     let passwd = Passwd::parse(&scene.text("server-1", &format!("{SERVER}/cred/passwd"))).unwrap();
@@ -39,6 +42,7 @@ fn a_rotate_changes_files_and_datastore_but_no_memory() {
 }
 
 /// ha-two-stage: the other servers' files are untouched and all memories are OLD.
+/// measured: M2.others-untouched
 #[test]
 fn a_rotate_leaves_the_other_servers_files_alone() {
     let mut scene = Scene::new("sim:3+0");
@@ -54,6 +58,7 @@ fn a_rotate_leaves_the_other_servers_files_alone() {
 }
 
 /// sqlite-wrong-token: after a restart with NEW configured NEW is 405 and OLD 401.
+/// measured: M2.after-restart
 #[test]
 fn after_a_restart_with_new_only_new_works() {
     let mut scene = Scene::new("sim:1+1");
@@ -64,6 +69,7 @@ fn after_a_restart_with_new_only_new_works() {
 }
 
 /// sqlite-rotate, ha-rollback-restart: PUT of OLD before any restart brings everything back.
+/// measured: M2.roll-back
 #[test]
 fn a_roll_back_by_put_needs_no_restart_and_survives_restarts() {
     let mut scene = Scene::new("sim:3+0");
@@ -71,6 +77,18 @@ fn a_roll_back_by_put_needs_no_restart_and_survives_restarts() {
     scene.rotate("server-1");
     assert_eq!(scene.put("server-1", &old, &old).status, 0);
     assert_eq!(scene.fleet.bootstrap_keys(), [token::key(&old)]);
+    let rows = (
+        scene.row("server-1", "server"),
+        scene.row("server-1", "node"),
+    );
+    assert_eq!(rows, (old.clone(), old.clone()));
+    assert!(
+        scene
+            .text("server-1", &format!("{SERVER}/token"))
+            .trim()
+            .ends_with(&old)
+    );
+    assert_eq!(scene.worth("server-1"), OLD_WORKS);
     for host in ["server-2", "server-1", "server-3", "server-1"] {
         scene.restart(host, 30);
         assert_eq!(scene.worth(host), OLD_WORKS, "{host}");
@@ -78,6 +96,7 @@ fn a_roll_back_by_put_needs_no_restart_and_survives_restarts() {
 }
 
 /// sqlite-rotate: a token of bootstrap shape answers 500 and changes nothing.
+/// measured: M2.bootstrap-shape-1.34
 #[test]
 fn a_bootstrap_shaped_token_is_refused_with_500() {
     let mut scene = Scene::new("sim:1+0");
@@ -97,14 +116,66 @@ fn a_bootstrap_shaped_token_is_refused_with_500() {
     assert_eq!(scene.fleet.bootstrap_keys(), [token::key(&old)]);
 }
 
-/// sqlite-rotate: `{}` dies without an answer.
+const SHAPED: &str = "abcdef.0123456789abcdef";
+
+/// v1.32.4-sqlite: what the server row and the last part of `server/token` are.
+fn written(scene: &Scene) -> (String, String) {
+    let text = scene.text("server-1", &format!("{SERVER}/token"));
+    let (_, last) = text.trim().rsplit_once("::server:").unwrap();
+    (scene.row("server-1", "server"), last.to_owned())
+}
+
+/// measured: M2.bootstrap-shape-1.32
 #[test]
-fn an_empty_object_dies_without_an_answer() {
-    let mut scene = Scene::new("sim:1+0");
-    let command = Scene::put_command("server-1", &scene.old, "{}");
-    let ran = scene.ran("server-1", command);
-    assert_eq!((ran.status, ran.stderr.text().contains("EOF")), (1, true));
+fn an_older_version_is_torn_by_a_bootstrap_shaped_token() {
+    let mut scene = Scene::new("sim:1+0?k3s=v1.32.4+k3s1");
+    let version = scene.out("server-1", "k3s --version");
+    assert!(version.starts_with("k3s version v1.32.4+k3s1 (1d104e37)"));
+    let old = scene.old.clone();
+    let ran = scene.put("server-1", &old, SHAPED);
+    assert_eq!(ran.status, 1);
+    assert!(ran.stderr.text().contains("(InternalError)"));
+    assert_eq!(written(&scene), (SHAPED.to_owned(), SHAPED.to_owned()));
+    assert_eq!(scene.row("server-1", "node"), SHAPED);
+    assert_eq!(scene.fleet.bootstrap_keys(), [token::key(SHAPED)]);
     assert_eq!(scene.worth("server-1"), OLD_WORKS);
+    for next in [NEW, "thirdserversecret222222222222222"] {
+        assert_eq!(scene.put("server-1", &old, next).status, 1);
+        assert_eq!(written(&scene), (next.to_owned(), next.to_owned()));
+        assert_eq!(scene.row("server-1", "node"), next);
+        assert_eq!(scene.fleet.bootstrap_keys(), [token::key(SHAPED)]);
+    }
+}
+
+/// measured: M2.k10-form-1.32
+#[test]
+fn an_older_version_writes_a_full_token_as_it_stands() {
+    let mut scene = Scene::new("sim:1+0?k3s=v1.32.4+k3s1");
+    let old = scene.old.clone();
+    scene.put("server-1", &old, SHAPED);
+    scene.put("server-1", &old, NEW);
+    let ca = scene.text("server-1", &format!("{SERVER}/tls/server-ca.crt"));
+    let full = token::full(&ca, "server", "k10formnewsecret000000000000000");
+    assert_eq!(scene.put("server-1", &old, &full).status, 1);
+    assert_eq!(
+        scene.row("server-1", "server"),
+        "k10formnewsecret000000000000000"
+    );
+    assert_eq!(scene.row("server-1", "node"), full);
+    assert_eq!(
+        scene.text("server-1", &format!("{SERVER}/token")),
+        token::full(&ca, "server", &full) + "\n"
+    );
+    assert_eq!(scene.fleet.bootstrap_keys(), [token::key(SHAPED)]);
+}
+
+#[test]
+fn an_older_version_rotates_to_a_bare_token_as_a_newer_one_does() {
+    let mut scene = Scene::new("sim:3+1?k3s=v1.32.4+k3s1");
+    scene.rotate("server-1");
+    assert_eq!(scene.fleet.bootstrap_keys(), [token::key(NEW)]);
+    let nodes = scene.out("server-1", "k3s kubectl get nodes -o json");
+    assert!(nodes.contains("\"kubeletVersion\": \"v1.32.4+k3s1\""));
 }
 
 /// sqlite-rotate: who shows NEW between PUT and restart is refused.
@@ -137,39 +208,6 @@ fn a_second_rotator_is_torn() {
             .contains("third")
     );
     assert_eq!(scene.fleet.bootstrap_keys(), [token::key(NEW)]);
-}
-
-/// ha-mid-rotation: a snapshot fails on the rotator, works elsewhere, and works again after the roll back.
-#[test]
-fn a_snapshot_fails_between_rotate_and_restart_on_the_rotator() {
-    let mut scene = Scene::new("sim:3+0");
-    let old = scene.old.clone();
-    scene.rotate("server-1");
-    let ran = scene.run("server-1", "k3s etcd-snapshot save --name mid");
-    assert_eq!(ran.status, 1);
-    assert!(
-        ran.stderr
-            .text()
-            .contains("level=fatal msg=\"Error: see server log for details: not authorized\"")
-    );
-    assert_eq!(
-        scene
-            .run("server-2", "k3s etcd-snapshot save --name mid")
-            .status,
-        0
-    );
-    scene.put("server-1", &old, &old);
-    let ran = scene.run("server-1", "k3s etcd-snapshot save --name back");
-    assert!(
-        ran.stderr
-            .text()
-            .contains("level=info msg=\"Snapshot back-server-1-")
-    );
-    assert!(
-        ran.stderr
-            .text()
-            .contains("Unknown flag --token found in config.yaml, skipping")
-    );
 }
 
 /// K3s-facts 2.1: files, modes and links of a server.

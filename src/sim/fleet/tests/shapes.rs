@@ -27,6 +27,7 @@ fn a_server_takes_its_token_from_each_surface() {
 }
 
 /// split-roles: rotate on a control-plane-only server, NEW everywhere, the etcd server first: all fine.
+/// measured: M3.split-roles
 #[test]
 fn split_roles_rotate_in_the_measured_order() {
     let mut scene = Scene::new("sim:3+1?topology=split");
@@ -49,6 +50,7 @@ fn split_roles_rotate_in_the_measured_order() {
 }
 
 /// split-roles: the etcd-only server has no kube-apiserver, and takes a rotate all the same.
+/// measured: M3.etcd-only-rotate
 #[test]
 fn an_etcd_only_server_takes_a_rotate() {
     let mut scene = Scene::new("sim:3+0?topology=split");
