@@ -1,6 +1,7 @@
 //! One function per subcommand; the only place that wires parts together.
 
 mod books;
+mod doctor;
 mod fleet;
 mod glance;
 mod graph;
@@ -31,6 +32,7 @@ pub fn run(cli: &Cli) -> Exit {
         Command::Graph(graph) => graph::graph(graph),
         Command::Lint(books) => lint::lint(&desk, books),
         Command::Where(glance) => place::place(&desk, glance),
+        Command::Doctor(asked) => doctor::doctor(&desk, asked),
         Command::Token(asked) => token::token(&desk, asked),
     };
     end.unwrap_or_else(|trouble| trouble.tell(&desk))

@@ -1,5 +1,7 @@
 //! Command-line types only; the environment is read here and nowhere else.
 
+mod aim;
+mod doctor;
 mod extra;
 mod keep;
 mod source;
@@ -11,6 +13,8 @@ use std::num::NonZeroUsize;
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub use aim::Aim;
+pub use doctor::Doctor;
 pub use extra::ExtraVar;
 pub use keep::Keep;
 pub use source::NewTokenFrom;
@@ -97,6 +101,9 @@ pub enum Command {
     Lint(Books),
     /// Says from which place each node takes its token.
     Where(Glance),
+    /// Says what is wrong on this machine or on hosts, and what to do.
+    #[command(before_help = doctor::EXAMPLES)]
+    Doctor(Box<Doctor>),
     /// Judges a token, or makes one.
     #[command(subcommand, before_help = token::EXAMPLES)]
     Token(Token),

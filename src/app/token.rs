@@ -52,12 +52,12 @@ fn judge(desk: &Desk, asked: &cli::Inspect) -> Result<Exit, Trouble> {
     for word in &asked.stdin {
         word.get().map_err(refused)?;
     }
-    let given = match &asked.inventory {
+    let given = match &asked.aim.inventory {
         Some(_) if asked.stdin.is_empty() => None,
         _ => Some(new_token::input().map_err(|why| refused(format!("no token on stdin: {why}")))?),
     };
     let mut exit = Exit::Fine;
-    let judged = match asked.glance() {
+    let judged = match asked.aim.glance() {
         None => vec![Judged {
             place: "stdin".to_owned(),
             token: inspect(&given.unwrap_or_default()),
@@ -75,7 +75,7 @@ fn judge(desk: &Desk, asked: &cli::Inspect) -> Result<Exit, Trouble> {
     if judged.iter().any(|it| it.flaws().iter().any(stops)) {
         exit = Exit::first_of([exit, Exit::TaskFailed]);
     }
-    print(&if asked.json {
+    print(&if asked.aim.json {
         screen::json(&judged, asked.show)
     } else {
         screen::text(&judged, asked.show)

@@ -1,13 +1,11 @@
 //! `token`: judging one and making one. A token itself is never an argument: others see a command line.
 
 use std::ffi::OsString;
-use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
-use super::{Hosts, Reach, Unshown};
+use super::{Aim, Unshown};
 
 /// Shown above the help.
 pub(super) const EXAMPLES: &str = "\
@@ -40,45 +38,12 @@ pub struct Inspect {
     /// `-`: the token comes on stdin although a fleet is named. Never the token itself.
     #[arg(value_name = "-")]
     pub stdin: Vec<Unshown<Stdin>>,
-    /// The fleet that the token is compared with; without `-`, the tokens of its hosts are judged.
-    #[arg(short, long, value_name = "INVENTORY")]
-    pub inventory: Option<String>,
-    /// Only these hosts are asked.
-    #[arg(short, long, value_name = "PATTERN", requires = "inventory")]
-    pub limit: Option<String>,
-    /// How hosts are reached.
-    #[command(flatten)]
-    pub reach: Reach,
-    /// Hosts at once.
-    #[arg(short, long, value_name = "NUMBER", default_value = "50")]
-    pub forks: NonZeroUsize,
     /// Shows the secret too.
     #[arg(long)]
     pub show: bool,
-    /// The result as JSON on stdout.
-    #[arg(long)]
-    pub json: bool,
-    /// Where keyroll keeps its own files.
-    #[arg(long, value_name = "FOLDER", env = "KEYROLL_STATE_DIR")]
-    pub state_dir: Option<Utf8PathBuf>,
-}
-
-impl Inspect {
-    /// Which hosts to look at, and how; `None` when no fleet is named.
-    #[must_use]
-    pub fn glance(&self) -> Option<super::Glance> {
-        Some(super::Glance {
-            hosts: Hosts {
-                inventory: self.inventory.clone()?,
-                limit: self.limit.clone(),
-                extra_vars: Vec::new(),
-            },
-            reach: self.reach.clone(),
-            forks: self.forks,
-            json: self.json,
-            state_dir: self.state_dir.clone(),
-        })
-    }
+    /// The fleet that the token is compared with; without `-`, the tokens of its hosts are judged.
+    #[command(flatten)]
+    pub aim: Aim,
 }
 
 /// `token generate`.

@@ -135,10 +135,4 @@ pub(super) const ENTRIES: &[Entry] = &[
         "it may belong to a run that hangs, or be left by one that died; a lock of a dead process does not stop a new run",
         "see whether that run still goes on",
     ),
-    refuse(
-        "inventory-unreadable",
-        "the inventory cannot be read",
-        "which hosts there are cannot be told",
-        "keyroll lint @rotate-token -i INVENTORY",
-    ),
 ];

@@ -4,8 +4,8 @@ use super::{Entry, refuse, warn};
 
 pub(super) const ENTRIES: &[Entry] = &[
     warn(
-        "node-token-is-file",
-        "`server/node-token` is a file of its own and no link to `server/token`",
+        "node-token-no-link",
+        "`server/node-token` is no link to `server/token`",
         "somebody wrote it, often as a \"rotation\": K3s reads nothing from it and replaces it at the next start",
         "move it away; then tell whoever wrote it that nothing was rotated",
     ),
@@ -194,11 +194,5 @@ pub(super) const ENTRIES: &[Entry] = &[
         "the inventory has the host in the wrong group",
         "servers and agents are rotated in different ways",
         "move it to the other group",
-    ),
-    refuse(
-        "not-looked-at",
-        "the host could not be looked at",
-        "nothing is known about it",
-        "see what the host answers, by hand",
     ),
 ];

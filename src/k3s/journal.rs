@@ -1,4 +1,15 @@
-//! Lines that K3s writes when a token is wrong, and what each means.
+//! Lines that K3s writes when it does not start, and what each means.
+
+/// A line that gives something away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sign {
+    /// Its name in the catalogue of findings.
+    pub name: &'static str,
+    /// Part of the line.
+    part: &'static str,
+    /// In a sentence.
+    pub meaning: &'static str,
+}
 
 /// Whether a line says that a server was started with another token than the datastore's, and would come up by itself
 /// with the right one.
@@ -13,49 +24,74 @@ pub fn is_refused_by_peer(line: &str) -> bool {
     line.contains("Unable to reconcile with remote datastore: not authorized")
 }
 
-/// What a line of the journal gives away, in a sentence; `None` for ordinary lines.
+/// What a line of the journal gives away; `None` for ordinary lines.
 #[must_use]
-pub fn meaning(line: &str) -> Option<&'static str> {
-    SIGNS
-        .iter()
-        .find(|(sign, _)| line.contains(sign))
-        .map(|(_, meaning)| *meaning)
+pub fn sign(line: &str) -> Option<&'static Sign> {
+    SIGNS.iter().find(|sign| line.contains(sign.part))
 }
 
-const SIGNS: [(&str, &str); 9] = [
-    (
+const fn means(name: &'static str, part: &'static str, meaning: &'static str) -> Sign {
+    Sign {
+        name,
+        part,
+        meaning,
+    }
+}
+
+/// All signs; of two that fit one line the first counts.
+pub const SIGNS: [Sign; 11] = [
+    means(
+        "passwd-trap",
         "passwd newer than datastore",
         "it was once started with the wrong token and will not start again by itself, even with the right one",
     ),
-    (
+    means(
+        "other-token",
         "encrypted with different token",
         "its configured token is not the one that the datastore is encrypted with",
     ),
-    (
+    means(
+        "ca-hash-mismatch",
         "token CA hash does not match",
         "its token pins another cluster's CA",
     ),
-    (
+    means(
+        "no-bootstrap-data",
         "no bootstrap data found",
         "the datastore has nothing under its token",
     ),
-    (
+    means(
+        "flags-differ",
         "critical configuration value mismatch",
         "its critical flags differ from those of the other servers",
     ),
-    (
+    means(
+        "peer-refuses-token",
         "Unable to reconcile with remote datastore: not authorized",
         "the server that it joins does not accept its token",
     ),
-    (
+    means(
+        "token-rejected",
         "failed to retrieve configuration from server: not authorized",
         "no server accepts its token, and it has no certificate to come in with",
     ),
-    (
+    means(
+        "token-rejected",
+        "401 Unauthorized",
+        "no server accepts its token, and it has no certificate to come in with",
+    ),
+    means(
+        "x509",
+        "x509: ",
+        "the certificate of the server that it joins comes from a CA that it does not trust",
+    ),
+    means(
+        "api-unreachable",
         "failed to get CA certs",
         "it does not reach the server that its `server:` names",
     ),
-    (
+    means(
+        "node-password",
         "Node password rejected",
         "another node had this name, or its node password was lost",
     ),
@@ -63,15 +99,49 @@ const SIGNS: [(&str, &str); 9] = [
 
 #[cfg(test)]
 mod tests {
-    use super::meaning;
+    use super::sign;
+
+    /// As measured, or as K3s's source has it.
+    const LINES: [(&str, &str); 8] = [
+        (
+            r#"level=fatal msg="/var/lib/rancher/k3s/server/cred/passwd newer than datastore and could cause a cluster outage. Remove the file(s) from disk""#,
+            "passwd-trap",
+        ),
+        (
+            "Error: preparing server: failed to bootstrap cluster data: bootstrap data already found and encrypted with different token",
+            "other-token",
+        ),
+        (
+            "Failed to validate connection to cluster at https://10.0.0.1:6443: token CA hash does not match the Cluster CA certificate hash: a != b",
+            "ca-hash-mismatch",
+        ),
+        (
+            "Waiting to retrieve agent configuration; server is not ready: failed to retrieve configuration from server: not authorized",
+            "token-rejected",
+        ),
+        (
+            r#"server is not ready: failed to get CA certs: Get "https://127.0.0.1:6444/cacerts": read: connection reset by peer"#,
+            "api-unreachable",
+        ),
+        (
+            r#"failed to get CA certs: Get "https://10.0.0.1:6443/cacerts": tls: failed to verify certificate: x509: certificate signed by unknown authority"#,
+            "x509",
+        ),
+        (
+            "Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may not match server node-passwd entry, try enabling a unique node name with the --with-node-id flag",
+            "node-password",
+        ),
+        (
+            "token is not valid: https://10.0.0.1:6443/apis: 401 Unauthorized",
+            "token-rejected",
+        ),
+    ];
 
     #[test]
-    fn measured_lines_are_understood() {
-        let trap = r#"level=fatal msg="/var/lib/rancher/k3s/server/cred/passwd newer than datastore and could cause a cluster outage. Remove the file(s) from disk""#;
-        assert!(meaning(trap).unwrap().contains("not start again by itself"));
-        assert!(
-            meaning("bootstrap data already found and encrypted with different token").is_some()
-        );
-        assert_eq!(meaning("level=info msg=\"Running kubelet\""), None);
+    fn each_cause_is_told_from_the_others() {
+        for (line, name) in LINES {
+            assert_eq!(sign(line).map(|sign| sign.name), Some(name), "{line}");
+        }
+        assert_eq!(sign("level=info msg=\"Running kubelet\""), None);
     }
 }

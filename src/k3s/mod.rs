@@ -5,6 +5,7 @@
 pub mod install;
 pub mod journal;
 pub mod knock;
+pub mod leftovers;
 pub mod order;
 pub mod phase;
 pub mod sqlite;

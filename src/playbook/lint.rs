@@ -1,5 +1,8 @@
 //! Mistakes of meaning: what a playbook and an inventory say together.
 
+mod habits;
+mod words;
+
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -29,6 +32,7 @@ pub fn lint(playbook: &Playbook, inventory: &Inventory) -> Problems {
         problems.push(without_hosts(playbook, play, all_empty));
     }
     problems.extend(needs(playbook));
+    problems.extend(habits::habits(playbook, inventory));
     problems
 }
 

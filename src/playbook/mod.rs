@@ -127,6 +127,8 @@ pub struct Task {
     pub name: String,
     /// The step.
     pub step: Step,
+    /// Where the step's arguments stand in the text.
+    pub at: SourceSpan,
     /// Where the task stands in the playbook: indices of play and task, then of `undo`.
     pub path: Vec<usize>,
     /// `when`: expressions that must all be true on the host.

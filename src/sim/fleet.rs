@@ -13,6 +13,7 @@ mod due;
 mod furnish;
 mod host;
 mod k3s;
+mod leftovers;
 mod life;
 mod meddle;
 mod perform;

@@ -2,6 +2,10 @@
 //!
 //! Works on lines and not on the tree, so that it also holds for a text that cannot be parsed.
 
+use miette::NamedSource;
+
+use super::SourceText;
+
 /// Whether a variable of this name holds a secret: `token`, `k3s_token`, `ansible_become_password`, …
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
@@ -38,6 +42,20 @@ pub fn mask(text: &str, open: &[&str]) -> String {
     }
     masked
 }
+
+/// The same text with these values as stars, byte for byte as long; short ones would cover half of it.
+#[must_use]
+pub fn cover(text: &SourceText, values: &[&str]) -> SourceText {
+    let mut covered = text.inner().clone();
+    for value in values.iter().filter(|value| value.len() >= SHORTEST) {
+        let instead: String = value.chars().flat_map(stars).collect();
+        covered = covered.replace(value, &instead);
+    }
+    std::sync::Arc::new(NamedSource::new(text.name(), covered))
+}
+
+/// Of a value that is covered wherever it stands.
+const SHORTEST: usize = 4;
 
 fn stars(c: char) -> impl Iterator<Item = char> {
     let (c, count) = if c.is_whitespace() {

@@ -15,7 +15,7 @@ mod scalar;
 mod yaml;
 
 pub use fit::Misfit;
-pub use mask::{is_secret_name, mask};
+pub use mask::{cover, is_secret_name, mask};
 pub use miette::SourceSpan;
 pub use near::nearest;
 pub use node::{Entry, Kind, Node};

@@ -4,7 +4,8 @@
 #[must_use]
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = name.to_lowercase().replace('-', "_");
-    let distance = |candidate: &str| strsim::osa_distance(&plain, &candidate.to_lowercase());
+    let distance =
+        |candidate: &str| strsim::osa_distance(&plain, &candidate.to_lowercase().replace('-', "_"));
     let best = known
         .into_iter()
         .map(|candidate| (distance(candidate), candidate))
@@ -21,6 +22,7 @@ mod tests {
         assert_eq!(nearest("host", ["hosts", "name"]), Some("hosts"));
         assert_eq!(nearest("k3s-restart", ["k3s_restart"]), Some("k3s_restart"));
         assert_eq!(nearest("Serial", ["serial"]), Some("serial"));
+        assert_eq!(nearest("disk_ful", ["disk-full"]), Some("disk-full"));
     }
 
     #[test]

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::findings::{last_sign, of_host as findings_of_host};
 use super::k3s_restart::stale_pin;
 use super::look::{AgentStanding, Cluster, Seen, ServerSeen};
 use super::{Proposal, StepError, Unmet};
-use crate::facts::{FactError, FreeSpace, Journal, K3sVersion, Probe};
+use crate::facts::{FactError, FreeSpace, K3sVersion, Probe};
 use crate::k3s::install::Kind;
 use crate::k3s::journal;
 use crate::k3s::knock::Heard;
@@ -36,6 +37,9 @@ impl K3sPreflight {
         proposal
             .unmet
             .extend(seen.disagreements(cluster.standing.as_ref().ok()));
+        for finding in findings_of_host(probe, &seen, cluster.standing.as_ref().ok()).await? {
+            finding.into_proposal(&mut proposal);
+        }
         if probe.speaks_for_fleet() {
             fleet::judge(probe, &cluster, &mut proposal).await?;
         } else if let Ok(standing) = cluster.standing()? {
@@ -190,8 +194,8 @@ async fn of_unit(probe: &Probe<'_>, seen: &Seen, cluster: &Cluster, proposal: &m
     }
     let mut what = format!("{} on {host} is {}", unit.text.id, unit.words());
     let mut next = format!("get {} to run on {host} first", unit.text.id);
-    if let Some((line, meaning)) = last_words(probe, seen).await {
-        what = format!("{what}: {meaning}");
+    if let Some((line, sign)) = last_sign(probe, seen, 20).await {
+        what = format!("{what}: {}", sign.meaning);
         next = way_back(seen, &line)
             .or_else(|| behind_its_peer(seen, &line, cluster))
             .unwrap_or(next);
@@ -223,15 +227,6 @@ fn wait(seen: &Seen) -> Op {
             interval,
         }),
     )
-}
-
-/// The last line of the unit's journal that gives away why it does not run, and what it means.
-async fn last_words(probe: &Probe<'_>, seen: &Seen) -> Option<(String, &'static str)> {
-    let unit = seen.unit.text.id.clone();
-    // Without its journal a dead unit is still named.
-    let lines = probe.get(Journal { unit, lines: 20 }).await.ok()?;
-    let known = |line: &String| Some((line.clone(), journal::meaning(line)?));
-    lines.iter().rev().find_map(known)
 }
 
 /// A server that was started, by a reboot say, between the rotate and the change of its configuration: what waits

@@ -4,6 +4,7 @@
 use futures::future::join_all;
 use serde::Deserialize;
 
+use super::findings::{Finding, leftovers};
 use super::k3s_token::{proof_of_agent, proof_of_server};
 use super::look::{AgentStanding, Cluster, Seen};
 use super::unmanaged::unmanaged_nodes;
@@ -13,7 +14,7 @@ use crate::k3s::install::Kind;
 use crate::k3s::phase::{Proven, Standing};
 use crate::k3s::token;
 use crate::op::{Act, Op};
-use crate::secret::Content;
+use crate::secret::{Content, Secret};
 use crate::wire::{Owner, WriteFile};
 
 /// `k3s_prove`
@@ -48,6 +49,9 @@ impl K3sProve {
             Kind::Server => proof_of_server(probe, &seen, standing).await?,
             Kind::Agent => proof_of_agent(probe, &seen, standing).await?,
         };
+        let old: Vec<Secret> = standing.old.iter().cloned().collect();
+        let copies = leftovers(probe, &seen, &old).await;
+        proposal.notes.extend(copies.iter().map(Finding::note));
         if probe.speaks_for_fleet() {
             proposal.notes.push(EXPOSED.to_owned());
             proposal

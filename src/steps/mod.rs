@@ -1,5 +1,6 @@
 //! What work there is: each step looks and proposes; it never writes, prints or remembers.
 
+pub mod findings;
 pub mod look;
 
 pub mod assert;

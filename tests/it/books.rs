@@ -93,6 +93,38 @@ fn every_bad_playbook_is_told_what_is_wrong_and_where() {
 }
 
 #[test]
+fn every_doubtful_playbook_is_warned_and_good_ones_are_not() {
+    let warned = |book: &playbook::Playbook, fleet: &Inventory| {
+        let problems = playbook::lint(book, fleet);
+        assert_eq!(problems.errors(), 0, "{}", shown(&problems));
+        problems
+    };
+    let read = |path: &str| playbook::read(path).unwrap_or_else(|p| panic!("{}", shown(&p)));
+    let names = std::cell::RefCell::new(BTreeSet::new());
+    check("playbooks/doubtful", |path| {
+        let problems = warned(&read(path), &fleet());
+        names
+            .borrow_mut()
+            .extend(problems.iter().map(|problem| problem.code));
+        shown(&problems)
+    });
+    let names = names.into_inner();
+    assert_eq!(names.len(), 7, "{names:?}");
+    for name in names {
+        assert!(keyroll::findings::entry(name).is_some(), "{name}");
+    }
+    let good = cases("playbooks/good");
+    let good = good.iter().map(|path| path.to_str().expect("a path"));
+    for path in good.chain(["@rotate-token"]) {
+        let problems = warned(&read(path), &fleet());
+        let habits = problems
+            .iter()
+            .filter(|it| keyroll::findings::entry(it.code).is_some());
+        assert_eq!(habits.count(), 0, "{path}: {}", shown(&problems));
+    }
+}
+
+#[test]
 fn every_good_playbook_becomes_a_plan() {
     check("playbooks/good", |path| {
         let book = playbook::read(path).unwrap_or_else(|problems| panic!("{}", shown(&problems)));
@@ -150,7 +182,12 @@ fn every_good_inventory_is_understood() {
 
 #[test]
 fn no_expectation_shows_a_secret() {
-    for folder in ["playbooks/bad", "inventories/bad", "inventories/good"] {
+    for folder in [
+        "playbooks/bad",
+        "playbooks/doubtful",
+        "inventories/bad",
+        "inventories/good",
+    ] {
         for case in cases(folder) {
             let snapshot = PathBuf::from(format!("{}.snap", case.display()));
             let text = std::fs::read_to_string(&snapshot).expect("an expectation");

@@ -15,6 +15,8 @@ mod engine;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod findings;
+#[cfg(test)]
 mod lab_canary;
 #[cfg(test)]
 mod lab_fleet;

@@ -2,7 +2,8 @@
 //!
 //! Each file below `tests/steps/<step>/` is a list of cases:
 //! `case` (a sentence), `fleet` (as for `-i`), `before` (what happened so far), `on` (host), `step` (as in a playbook),
-//! then what is expected: `ops` (`host verb subject`), `unmet` (names), `notes` (parts of sentences); each empty when absent.
+//! then what is expected: `ops` (`host verb subject`), `unmet` (names), `notes` (parts of sentences) and `silent`
+//! (parts that no note has); each empty when absent.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -47,6 +48,9 @@ struct Case {
     unmet: Vec<String>,
     #[serde(default)]
     notes: Vec<String>,
+    /// Parts of sentences that no note may have.
+    #[serde(default)]
+    silent: Vec<String>,
     /// Part of the error's text, when the step cannot look.
     #[serde(default)]
     error: Option<String>,
@@ -75,6 +79,8 @@ struct Before {
     write: Option<(String, String)>,
     /// A file's bytes are copied to another path.
     copy: Option<(String, String)>,
+    /// With these permission bits; 0600 when absent.
+    mode: Option<String>,
     /// A file is removed.
     remove: Option<String>,
     /// Virtual seconds pass.
@@ -223,11 +229,20 @@ impl Rig {
             } else if let Some((from, to)) = &before.copy {
                 let text = self.read(&host, from).await;
                 self.write(&host, to, &text).await;
+                self.set_mode(&host, to, before.mode.as_deref());
             } else if let Some((path, text)) = &before.write {
                 self.write(&host, path, text).await;
+                self.set_mode(&host, path, before.mode.as_deref());
             } else {
                 panic!("nothing happened");
             }
+        }
+    }
+
+    fn set_mode(&self, host: &HostName, path: &str, mode: Option<&str>) {
+        if let Some(mode) = mode.map(|text| u32::from_str_radix(text, 8).unwrap()) {
+            self.sim
+                .with(|fleet| fleet.host_mut(host).unwrap().disk.set_mode(path, mode));
         }
     }
 
@@ -266,6 +281,16 @@ fn spell(op: &Op) -> String {
         },
     };
     format!("{} {act}", op.on)
+}
+
+/// Notes that are missing, and those that should not be there.
+fn misspoken(case: &Case, notes: &[String]) -> Vec<String> {
+    let has = |part: &&String| notes.iter().any(|said| said.contains(part.as_str()));
+    let missing = case.notes.iter().filter(|part| !has(part));
+    let missing = missing.map(|part| format!("no note has {part:?}: {notes:#?}"));
+    let odd = case.silent.iter().filter(has);
+    let odd = odd.map(|part| format!("a note has {part:?}: {notes:#?}"));
+    missing.chain(odd).collect()
 }
 
 fn run_case(case: &Case) -> Vec<String> {
@@ -311,15 +336,7 @@ fn run_case(case: &Case) -> Vec<String> {
         if unmet != case.unmet {
             wrong.push(format!("unmet: {:#?}", proposal.unmet));
         }
-        for note in &case.notes {
-            if !proposal
-                .notes
-                .iter()
-                .any(|said| said.contains(note.as_str()))
-            {
-                wrong.push(format!("no note has {note:?}: {:#?}", proposal.notes));
-            }
-        }
+        wrong.extend(misspoken(case, &proposal.notes));
         assert_eq!(
             rig.sim.changes(),
             changes,

@@ -18,6 +18,7 @@ fn task(run_once: bool) -> Task {
     Task {
         name: "t".into(),
         step,
+        at: (0, 0).into(),
         path: vec![],
         when: vec![],
         run_once,

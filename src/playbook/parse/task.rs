@@ -3,7 +3,7 @@
 use super::{Reader, command};
 use crate::playbook::Task;
 use crate::playbook::keywords::{IN_TASK, MODULES_LATER, TASK, TASK_LATER};
-use crate::source::{Entry, Node, nearest};
+use crate::source::{Entry, Node, SourceSpan, nearest};
 use crate::steps::Step;
 
 /// Reads the list of tasks below `tasks` or `undo`. `above` is the path of what they belong to.
@@ -57,10 +57,11 @@ fn read(node: &Node, path: Vec<usize>, reader: &mut Reader<'_>) -> Option<Task> 
     for entry in keywords {
         draft.take(entry, &path, reader);
     }
-    let (step, default_name) = step?;
+    let (step, default_name, at) = step?;
     Some(Task {
         name: draft.name.unwrap_or(default_name),
         step,
+        at,
         path,
         when: draft.when,
         run_once: draft.run_once,
@@ -126,7 +127,11 @@ fn undo(entry: &Entry, path: &[usize], reader: &mut Reader<'_>) -> Vec<Task> {
     tasks
 }
 
-fn step(node: &Node, others: &[&Entry], reader: &mut Reader<'_>) -> Option<(Step, String)> {
+fn step(
+    node: &Node,
+    others: &[&Entry],
+    reader: &mut Reader<'_>,
+) -> Option<(Step, String, SourceSpan)> {
     let (steps, strangers): (Vec<&Entry>, Vec<&Entry>) = others
         .iter()
         .partition(|entry| Step::NAMES.contains(&entry.key.as_str()));
@@ -187,7 +192,7 @@ fn stranger(entry: &Entry, has_step: bool, reader: &mut Reader<'_>) {
     reader.problem("playbook::unknown-step", what, entry.at, help);
 }
 
-fn arguments(entry: &Entry, reader: &mut Reader<'_>) -> Option<(Step, String)> {
+fn arguments(entry: &Entry, reader: &mut Reader<'_>) -> Option<(Step, String, SourceSpan)> {
     reader.templates(&entry.value);
     let name = match entry.value.get("state").and_then(|state| state.text()) {
         Some(state) => format!("{}: {state}", entry.key),
@@ -200,7 +205,7 @@ fn arguments(entry: &Entry, reader: &mut Reader<'_>) -> Option<(Step, String)> {
     match Step::arguments(&entry.key, &*written)? {
         Ok(step) => {
             conditions(entry, &step, reader);
-            Some((step, name))
+            Some((step, name, entry.value.at))
         }
         Err(misfit) => {
             let at = if entry.value.at.is_empty() {

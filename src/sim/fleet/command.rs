@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::perform::{Reply, Trouble, ran};
-use super::{Fleet, Host, copy, show, systemctl};
+use super::{Fleet, Host, copy, leftovers, show, systemctl};
 use crate::model::HostTime;
 use crate::sim::call::Call;
 use crate::sim::fault::Fault;
@@ -37,7 +37,10 @@ impl Fleet {
             }),
             _ => {
                 let host = self.hosts.get(at);
-                let response = host.and_then(|host| small(host, argv, r#become, self.now));
+                let response = host.and_then(|host| {
+                    small(host, argv, r#become, self.now)
+                        .or_else(|| leftovers::search(host, argv, command))
+                });
                 response.map(Reply::at_once)
             }
         };

@@ -20,7 +20,7 @@ use crate::facts::{Binary, Contents, FactError, Paths, Probe, UnitState, Units};
 use crate::k3s::install::{Fault, Install, Known};
 use crate::k3s::knock::Door;
 use crate::k3s::phase::{Proven, Standing};
-use crate::k3s::surface::Surface;
+use crate::k3s::surface::{Place, Surface};
 use crate::k3s::token::Token;
 use crate::model::{HostName, HostTime};
 use crate::secret::{Content, Secret};
@@ -304,11 +304,13 @@ impl Seen {
                 "{}: {} and {} hold different tokens; {} wins",
                 self.host, winner.file, loser.file, winner.file
             );
-            Unmet::new(
-                "surfaces-disagree",
-                what,
-                format!("remove the token from {}", loser.file),
-            )
+            let envs = [winner, loser].map(|it| it.place == Place::EnvFile);
+            let name = if envs == [true, true] {
+                "env-files-disagree"
+            } else {
+                "surfaces-disagree"
+            };
+            Unmet::new(name, what, format!("remove the token from {}", loser.file))
         };
         self.install
             .surfaces

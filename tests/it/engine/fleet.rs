@@ -229,6 +229,7 @@ pub(super) fn task(argv: &[&str], creates: Option<&str>) -> Task {
             argv,
             creates: creates.map(literal),
         }),
+        at: (0, 0).into(),
         path: Vec::new(),
         when: Vec::new(),
         run_once: false,

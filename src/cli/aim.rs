@@ -1,0 +1,49 @@
+//! A fleet that a command can do without.
+
+use std::num::NonZeroUsize;
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+use super::{Glance, Hosts, Reach};
+
+/// Which fleet is meant, if any, and how it is looked at.
+#[derive(Debug, Clone, Args)]
+pub struct Aim {
+    /// A file or folder, or sim:3+8 for a simulated fleet.
+    #[arg(short, long, value_name = "INVENTORY")]
+    pub inventory: Option<String>,
+    /// Only these hosts are looked at.
+    #[arg(short, long, value_name = "PATTERN", requires = "inventory")]
+    pub limit: Option<String>,
+    /// How hosts are reached.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// Hosts at once.
+    #[arg(short, long, value_name = "NUMBER", default_value = "50")]
+    pub forks: NonZeroUsize,
+    /// The result as JSON on stdout.
+    #[arg(long)]
+    pub json: bool,
+    /// Where keyroll keeps its own files.
+    #[arg(long, value_name = "FOLDER", env = "KEYROLL_STATE_DIR")]
+    pub state_dir: Option<Utf8PathBuf>,
+}
+
+impl Aim {
+    /// Which hosts to look at, and how; `None` when no fleet is named.
+    #[must_use]
+    pub fn glance(&self) -> Option<Glance> {
+        Some(Glance {
+            hosts: Hosts {
+                inventory: self.inventory.clone()?,
+                limit: self.limit.clone(),
+                extra_vars: Vec::new(),
+            },
+            reach: self.reach.clone(),
+            forks: self.forks,
+            json: self.json,
+            state_dir: self.state_dir.clone(),
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! What bad runbooks leave on hosts, under the names of the catalogue. Looks only.
+
+mod files;
+mod join;
+mod leftovers;
+mod log;
+
+use super::look::Seen;
+use super::{Proposal, Unmet};
+use crate::facts::{FactError, Probe};
+use crate::findings::{Weight, entry, weight};
+use crate::k3s::phase::Standing;
+use crate::secret::Secret;
+
+pub use leftovers::leftovers;
+pub(super) use log::last_sign;
+pub use log::why_down;
+
+/// Something that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Its name in the catalogue.
+    pub name: &'static str,
+    /// What was seen.
+    pub what: String,
+    /// What to do next.
+    pub next: String,
+}
+
+impl Finding {
+    /// With the next command of the catalogue.
+    pub(crate) fn of(name: &'static str, what: impl Into<String>) -> Self {
+        Self {
+            name,
+            what: what.into(),
+            next: entry(name).map_or_else(String::new, |entry| entry.next.to_owned()),
+        }
+    }
+
+    /// The same with a next command of its own.
+    pub(crate) fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = next.into();
+        self
+    }
+
+    /// Whether it stands in the way.
+    #[must_use]
+    pub fn weight(&self) -> Weight {
+        weight(self.name)
+    }
+
+    /// As a note of a run.
+    #[must_use]
+    pub fn note(&self) -> String {
+        format!("{}: {}; next: {}", self.name, self.what, self.next)
+    }
+
+    /// Puts it where it belongs in a proposal: what stands in the way, or a note.
+    pub(super) fn into_proposal(self, proposal: &mut Proposal) {
+        match self.weight() {
+            Weight::Refuse => proposal
+                .unmet
+                .push(Unmet::new(self.name, self.what, self.next)),
+            Weight::Warn => proposal.notes.push(self.note()),
+        }
+    }
+}
+
+/// Everything of the catalogue that can be seen on one host without searching its files.
+///
+/// # Errors
+/// When it cannot be asked.
+pub async fn of_host(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    standing: Option<&Standing>,
+) -> Result<Vec<Finding>, FactError> {
+    let mut found = files::judge(probe, seen).await?;
+    found.extend(files::disagree(seen, &in_flight(seen, standing)));
+    found.extend(files::set_twice(seen));
+    found.extend(join::judge(probe, seen).await?);
+    Ok(found)
+}
+
+/// Secrets between which a host may stand while a rotation goes on.
+fn in_flight(seen: &Seen, standing: Option<&Standing>) -> Vec<Secret> {
+    let both = standing
+        .into_iter()
+        .flat_map(|it| it.old.iter().chain([&it.new, &it.datastore]));
+    let kept = [seen.kept(), seen.staged()].into_iter().flatten();
+    both.cloned().chain(kept).collect()
+}

@@ -1,0 +1,80 @@
+//! Copies of a token that were left behind in scripts, histories and templates.
+
+use std::collections::BTreeSet;
+
+use camino::Utf8PathBuf;
+
+use super::Finding;
+use crate::facts::{Leftovers, Probe};
+use crate::k3s::leftovers::{Copy, SHORTEST};
+use crate::secret::Secret;
+use crate::steps::look::Seen;
+
+/// Places that are named one by one; more are counted.
+const NAMED: usize = 10;
+
+/// Searches a host for copies of these secrets. What K3s itself reads there is no copy; nothing is changed, and a
+/// search that could not be made is a finding, not an error.
+pub async fn leftovers(probe: &Probe<'_>, seen: &Seen, secrets: &[Secret]) -> Vec<Finding> {
+    let (long, short): (Vec<Secret>, Vec<Secret>) = secrets
+        .iter()
+        .cloned()
+        .partition(|secret| secret.expose().len() >= SHORTEST);
+    let mut found = Vec::new();
+    if !short.is_empty() {
+        let what = format!("a token of fewer than {SHORTEST} characters is not searched for");
+        found.push(Finding::of("leftovers-not-searched", what));
+    }
+    if long.is_empty() {
+        return found;
+    }
+    let fact = Leftovers {
+        secrets: long,
+        data_dir: seen.install.data_dir.clone(),
+    };
+    match probe.get_now(&seen.host, fact).await {
+        Ok(search) => {
+            found.extend(named(&search.copies, &own(seen)));
+            if !search.complete {
+                let what = "there were too many files, or it took too long";
+                found.push(Finding::of("leftovers-not-searched", what));
+            }
+        }
+        Err(error) => found.push(Finding::of("leftovers-not-searched", error.to_string())),
+    }
+    found
+}
+
+/// Files that hold the token because K3s reads it there, or keyroll is about to put it there.
+fn own(seen: &Seen) -> BTreeSet<Utf8PathBuf> {
+    let surfaces = seen.install.surfaces.iter();
+    surfaces
+        .flat_map(|surface| [surface.file.clone(), surface.staged()])
+        .collect()
+}
+
+fn named(copies: &[Copy], own: &BTreeSet<Utf8PathBuf>) -> Vec<Finding> {
+    let foreign: Vec<&Copy> = copies
+        .iter()
+        .filter(|copy| !own.contains(&copy.path))
+        .collect();
+    let finding = |copy: &&Copy| {
+        let place = match copy.line {
+            0 => copy.path.to_string(),
+            line => format!("{}:{line}", copy.path),
+        };
+        Finding::of(
+            "token-left-behind",
+            format!("{place} holds a copy of the token"),
+        )
+    };
+    let mut found: Vec<Finding> = foreign.iter().take(NAMED).map(finding).collect();
+    let more = foreign.len().saturating_sub(NAMED);
+    if more > 0 {
+        found.push(Finding::of(
+            "token-left-behind",
+            format!("{more} more copies of the token"),
+        ));
+    }
+    found
+}
