@@ -118,7 +118,7 @@ impl Query {
 pub enum Owner {
     /// The user that the batch runs as.
     Runner,
-    /// Owner, group and SELinux context of this path, which exists.
+    /// Owner, group, ACL, extended attributes and SELinux context of this path, which exists.
     Like(Utf8PathBuf),
 }
 

@@ -10,6 +10,7 @@ mod leftovers;
 mod nodes;
 mod piece;
 mod program;
+mod replaceable;
 mod unit;
 
 pub use etcd::{EtcdMember, Member as EtcdState};
@@ -21,6 +22,7 @@ pub use nodes::{Lease, Leases, Node, Nodes};
 pub use piece::{Digest, Piece};
 pub use probe::{Fleet, Member, Overlay, Probe, RunOptions, Scope};
 pub use program::{Binary, FreeSpace, K3sVersion, Runs};
+pub use replaceable::{Obstacle, Replaceable};
 pub use unit::{Unit, UnitState, Units};
 
 use crate::secret::Secret;

@@ -124,6 +124,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         "look at the unit's EnvironmentFile, --config and token-file settings",
     ),
     refuse(
+        "endless-links",
+        "a configuration is a link that leads to ever more links",
+        "what would be edited cannot be worked out",
+        "let it lead to its file directly",
+    ),
+    refuse(
+        "token-file-is-node-token",
+        "the token-file is the link node-token, which K3s itself makes",
+        "an edit there would change K3s's own file",
+        "write the token into a file of your own, mode 0600, and name that one",
+    ),
+    refuse(
         "arguments-from-variables",
         "the unit takes arguments from variables",
         "what K3s is started with cannot be seen",

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::findings::{last_sign, of_host as findings_of_host};
 use super::k3s_restart::stale_pin;
+use super::k3s_token::obstacles;
 use super::look::{AgentStanding, Cluster, Seen, ServerSeen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::{FactError, FreeSpace, K3sVersion, Probe};
@@ -84,7 +85,9 @@ async fn of_host(probe: &Probe<'_>, seen: &Seen) -> Result<Vec<Unmet>, StepError
             ),
             format!("free {} MiB there", FREE_KIB / 1024),
         )),
-        Ok(_) | Err(FactError::Unreadable { .. }) => {}
+        Ok(_) | Err(FactError::Unreadable { .. }) => {
+            unmet.extend(obstacles(probe, seen).await?);
+        }
         Err(error) => return Err(error.into()),
     }
     Ok(unmet)

@@ -3,9 +3,11 @@
 mod active;
 mod proven;
 mod rolled_back;
+mod room;
 mod rotated;
 mod staged;
 
+use camino::Utf8PathBuf;
 use serde::Deserialize;
 
 use super::look::{Cluster, Edit, Seen};
@@ -18,6 +20,7 @@ use crate::secret::{Content, Secret};
 use crate::wire::{Command, Owner, WriteFile};
 
 pub use proven::{proof_of_agent, proof_of_server};
+pub(super) use room::obstacles;
 
 /// `k3s_token`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -25,6 +28,20 @@ pub use proven::{proof_of_agent, proof_of_server};
 pub struct K3sToken {
     /// What should hold.
     pub state: State,
+    /// The permission bits of a file that gets the token.
+    #[serde(default)]
+    pub mode: Mode,
+}
+
+/// The permission bits of a file that gets a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Nobody but its owner can read it: what is wider than 0600 is repaired.
+    #[default]
+    Private,
+    /// As they were.
+    Keep,
 }
 
 /// What can hold of a token on a host.
@@ -69,11 +86,11 @@ impl K3sToken {
             ));
         }
         match (self.state, seen.install.kind) {
-            (State::Staged, Kind::Server) => staged::propose(probe, &seen).await,
-            (State::Rotated, Kind::Server) => rotated::propose(probe).await,
-            (State::RolledBack, Kind::Server) => rolled_back::propose(probe).await,
-            (State::Active, Kind::Server) => active::on_server(probe, &seen).await,
-            (State::Active, Kind::Agent) => active::on_agent(probe, &seen).await,
+            (State::Staged, Kind::Server) => staged::propose(probe, &seen, self.mode).await,
+            (State::Rotated, Kind::Server) => rotated::propose(probe, self.mode).await,
+            (State::RolledBack, Kind::Server) => rolled_back::propose(probe, self.mode).await,
+            (State::Active, Kind::Server) => active::on_server(probe, &seen, self.mode).await,
+            (State::Active, Kind::Agent) => active::on_agent(probe, &seen, self.mode).await,
             (State::Proven, Kind::Server) => proven::on_server(probe, &seen).await,
             (State::Proven, Kind::Agent) => proven::on_agent(probe, &seen).await,
             (State::Staged | State::Rotated | State::RolledBack, Kind::Agent) => {
@@ -95,26 +112,30 @@ impl K3sToken {
 /// within it starts with a wrong token.
 const WINDOW: &str = "wrong-token window";
 
-/// Writes a surface's file with other bytes, beside it, where it waits for the flip.
-fn stage(seen: &Seen, edit: &Edit<'_>, why: &str) -> Op {
+/// Writes a surface's file with other bytes to a path in the same directory: beside it, where it waits for the flip, or
+/// over it.
+fn write(seen: &Seen, edit: &Edit<'_>, path: Utf8PathBuf, mode: Mode, why: &str) -> Op {
+    let was = seen.stats.get(&edit.surface.file).and_then(Option::as_ref);
+    let was = was.map_or(0o600, |stat| stat.mode);
+    let bits = match mode {
+        Mode::Keep => was,
+        Mode::Private if was & 0o600 == 0 => 0o600,
+        Mode::Private => was & 0o600,
+    };
+    let repaired = if bits == was {
+        String::new()
+    } else {
+        format!(", with mode {bits:04o} instead of {was:04o}")
+    };
     let file = WriteFile {
-        path: edit.surface.staged(),
+        path,
         content: edit.content.clone(),
-        mode: mode_of(seen, edit),
+        mode: bits,
         owner: Owner::Like(edit.surface.file.clone()),
         make_parent: false,
     };
-    Op::root(&seen.host, why, Act::WriteFile(file)).guarded(seen.unchanged(edit.surface))
-}
-
-/// At most 0600: a file with a token is nobody else's business.
-fn mode_of(seen: &Seen, edit: &Edit<'_>) -> u32 {
-    let mode = seen
-        .stats
-        .get(&edit.surface.file)
-        .and_then(Option::as_ref)
-        .map_or(0o600, |stat| stat.mode & 0o600);
-    if mode == 0 { 0o600 } else { mode }
+    Op::root(&seen.host, format!("{why}{repaired}"), Act::WriteFile(file))
+        .guarded(seen.unchanged(edit.surface))
 }
 
 /// The one request that re-encrypts the datastore. Its body travels on a descriptor, the credentials on stdin.
@@ -137,7 +158,7 @@ fn put(door: &Door, authority: &Secret, new: &Secret) -> Command {
 }
 
 /// What a rotate is known to leave on the rotator (measured: sqlite-rotate).
-fn leaves(seen: &Seen, secret: &Secret) -> Vec<(camino::Utf8PathBuf, Content)> {
+fn leaves(seen: &Seen, secret: &Secret) -> Vec<(Utf8PathBuf, Content)> {
     let hash = seen
         .ca_hash()
         .or_else(|| seen.install.winner()?.token.hash().map(str::to_owned))

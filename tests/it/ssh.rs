@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use keyroll::facts::{Fact as _, Replaceable};
 use keyroll::transport::script::{Nonce, render};
 use keyroll::transport::ssh::SshTransport;
-use keyroll::wire::{Become, Change, Command, Query, Request, Response, Transport, TransportError};
+use keyroll::wire::{
+    Become, Change, Command, Guard, Holds, Query, Request, Response, Transport, TransportError,
+};
 
 use crate::ssh_rig::{Sshd, batch, bytes, change, host, only, query, run, sh, text};
 
@@ -80,6 +83,74 @@ async fn files_are_written_looked_at_and_removed() {
         Response::Stat(None),
     ];
     assert_eq!(answers, expected);
+    transport.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_was_changed_since_it_was_read_is_not_replaced() {
+    let sshd = sshd!("a_file_that_was_changed_since_it_was_read_is_not_replaced");
+    let transport = sshd.transport();
+    let path = camino::Utf8PathBuf::try_from(sshd.path("config")).unwrap();
+    std::fs::write(&path, "changed by somebody").unwrap();
+    let write = |expected: &str| {
+        let guard = Guard {
+            path: path.clone(),
+            holds: Holds::Bytes(expected.into()),
+        };
+        let file = keyroll::wire::WriteFile {
+            path: path.clone(),
+            content: "new".into(),
+            mode: 0o600,
+            owner: keyroll::wire::Owner::Like(path.clone()),
+            make_parent: false,
+        };
+        batch(vec![
+            Request::Guard(guard),
+            Request::Change(Change::WriteFile(file)),
+        ])
+    };
+    let answers = transport.exec(&host(), &write("as read")).await.unwrap();
+    assert!(
+        matches!(answers.as_slice(), [Response::Moved(what)] if what.contains("was changed")),
+        "{answers:?}"
+    );
+    assert_eq!(std::fs::read(&path).unwrap(), b"changed by somebody");
+    let answers = transport
+        .exec(&host(), &write("changed by somebody"))
+        .await
+        .unwrap();
+    assert_eq!(answers, [Response::Done, Response::Done]);
+    assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    transport.close().await;
+}
+
+#[tokio::test]
+async fn an_immutable_file_is_found_without_trying_to_change_it() {
+    let test = "an_immutable_file_is_found_without_trying_to_change_it";
+    let sshd = sshd!("an_immutable_file_is_found_without_trying_to_change_it");
+    let path = camino::Utf8PathBuf::try_from(sshd.path("config")).unwrap();
+    std::fs::write(&path, "old").unwrap();
+    let chattr = |flag: &str| {
+        assert_cmd::Command::new("chattr")
+            .args([flag, path.as_str()])
+            .ok()
+    };
+    if let Err(why) = chattr("+i") {
+        return crate::ssh_rig::cannot(test, &format!("chattr +i needs root: {why}"));
+    }
+    let transport = sshd.transport();
+    let fact = Replaceable([path.clone()].into());
+    let queries = fact.queries().into_iter().map(Request::Query).collect();
+    let answers = transport.exec(&host(), &batch(queries)).await.unwrap();
+    chattr("-i").unwrap();
+    let found = fact.parse(&answers).unwrap();
+    assert_eq!(
+        found
+            .iter()
+            .map(|o| (o.path.as_str(), o.what))
+            .collect::<Vec<_>>(),
+        [(path.as_str(), "immutable")]
+    );
     transport.close().await;
 }
 

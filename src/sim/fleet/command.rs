@@ -141,6 +141,12 @@ fn small(host: &Host, argv: &[&str], r#become: &Become, now: HostTime) -> Option
             Some(text) => ran(0, text, ""),
             None => ran(1, "", format!("cat: {path}: No such file or directory\n")),
         }),
+        ["test", "-w", path] => {
+            let there = host.disk.stat(&host.disk.resolve(path)).is_some();
+            let locked = host.disk.etc_read_only && path.starts_with("/etc/");
+            Some(ran(i32::from(!there || locked), "", ""))
+        }
+        ["lsattr", "-d", _] => Some(ran(127, "", "sh: lsattr: not found\n")),
         ["test", "-e", path] => {
             let there = host.disk.stat(&host.disk.resolve(path)).is_some();
             Some(ran(i32::from(!there), "", ""))

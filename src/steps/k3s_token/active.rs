@@ -1,21 +1,25 @@
 //! The surface holds NEW: what waits beside it is renamed over it.
 
-use super::{mode_of, stage};
+use super::{Mode, write};
 use crate::facts::Probe;
 use crate::k3s::install::Kind;
 use crate::op::{Act, Op};
 use crate::secret::Secret;
-use crate::steps::look::{AgentStanding, Cluster, Seen};
+use crate::steps::look::{AgentStanding, Cluster, Edit, Seen};
 use crate::steps::{Proposal, StepError, Unmet};
-use crate::wire::{Guard, Holds, Owner, WriteFile};
+use crate::wire::{Guard, Holds};
 
-pub(super) async fn on_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
+pub(super) async fn on_server(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    mode: Mode,
+) -> Result<Proposal, StepError> {
     let cluster = Cluster::around(probe).await;
     let standing = match cluster.standing()? {
         Ok(standing) => standing,
         Err(unmet) => return Ok(Proposal::refuse(unmet)),
     };
-    let mut proposal = Proposal::of(flip(seen, &standing.new));
+    let mut proposal = Proposal::of(flip(seen, &standing.new, mode));
     proposal.unmet = seen.disagreements(Some(standing));
     if !standing.is_rotated() && !proposal.ops.is_empty() {
         proposal.unmet.push(Unmet::new(
@@ -31,13 +35,14 @@ pub(super) async fn on_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
 }
 
 /// What brings every surface of a server to `secret`.
-pub(super) fn flip(seen: &Seen, secret: &Secret) -> Vec<Op> {
+pub(super) fn flip(seen: &Seen, secret: &Secret, mode: Mode) -> Vec<Op> {
     let edits = seen.edits(secret);
     let mut ops = Vec::new();
     for edit in &edits {
         let (from, to) = (edit.surface.staged(), edit.surface.file.clone());
         if seen.file(&from) != Some(&edit.content) {
-            ops.push(stage(seen, edit, &format!("write {to} anew beside it")));
+            let why = format!("write {to} anew beside it");
+            ops.push(write(seen, edit, from.clone(), mode, &why));
         }
         let (why, reload) = (
             format!("let {to} name the right token"),
@@ -67,7 +72,11 @@ pub(super) fn flip(seen: &Seen, secret: &Secret) -> Vec<Op> {
     ops
 }
 
-pub(super) async fn on_agent(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
+pub(super) async fn on_agent(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    mode: Mode,
+) -> Result<Proposal, StepError> {
     let cluster = Cluster::around(probe).await;
     let standing = match cluster.standing()? {
         Ok(standing) => standing,
@@ -81,7 +90,7 @@ pub(super) async fn on_agent(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal,
         ))),
         AgentStanding::Old => {
             let edits = seen.edits(&standing.new);
-            let ops = edits.iter().map(|edit| write(seen, edit)).collect();
+            let ops = edits.iter().map(|edit| over(seen, edit, mode)).collect();
             Ok(Proposal {
                 ops,
                 unmet: cluster
@@ -95,7 +104,7 @@ pub(super) async fn on_agent(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal,
     }
 }
 
-fn write(seen: &Seen, edit: &crate::steps::look::Edit<'_>) -> Op {
+fn over(seen: &Seen, edit: &Edit<'_>, mode: Mode) -> Op {
     debug_assert_eq!(
         seen.install.kind,
         Kind::Agent,
@@ -103,14 +112,5 @@ fn write(seen: &Seen, edit: &crate::steps::look::Edit<'_>) -> Op {
     );
     let path = edit.surface.file.clone();
     let why = format!("let {path} name the new token");
-    let file = WriteFile {
-        content: edit.content.clone(),
-        mode: mode_of(seen, edit),
-        owner: Owner::Like(path.clone()),
-        make_parent: false,
-        path,
-    };
-    let write = Op::root(&seen.host, why, Act::WriteFile(file));
-    let write = write.guarded(seen.unchanged(edit.surface));
-    write.reloading(edit.surface.place.is_unit_text())
+    write(seen, edit, path, mode, &why).reloading(edit.surface.place.is_unit_text())
 }

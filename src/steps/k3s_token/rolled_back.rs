@@ -4,7 +4,7 @@
 //! ha-rollback-restart). Later the way is forward, and that is said.
 
 use super::active::flip;
-use super::{leaves, put};
+use super::{Mode, leaves, put};
 use crate::facts::Probe;
 use crate::k3s::phase::{Phase, Standing, names};
 use crate::model::HostName;
@@ -13,7 +13,7 @@ use crate::secret::Secret;
 use crate::steps::look::{Blind, Cluster, ServerSeen};
 use crate::steps::{Proposal, StepError, Unmet};
 
-pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
+pub(super) async fn propose(probe: &Probe<'_>, mode: Mode) -> Result<Proposal, StepError> {
     let cluster = Cluster::now(probe).await;
     let standing = match &cluster.standing {
         Ok(standing) => standing,
@@ -25,7 +25,7 @@ pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
     let back = cluster
         .servers
         .iter()
-        .flat_map(|server| flip(&server.seen, old))
+        .flat_map(|server| flip(&server.seen, old, mode))
         .collect::<Vec<Op>>();
     let hidden = not_known(&cluster, standing);
     if back.is_empty() && !standing.is_rotated() {

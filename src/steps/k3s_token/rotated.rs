@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::active::flip;
-use super::{leaves, not_answering, put};
+use super::{Mode, leaves, not_answering, put};
 use crate::facts::{EtcdMember, Probe};
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Phase, Standing};
@@ -20,7 +20,7 @@ use crate::steps::unmanaged::unmanaged_servers;
 use crate::steps::{Proposal, StepError, Unmet};
 use crate::wire::{Owner, WriteFile};
 
-pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
+pub(super) async fn propose(probe: &Probe<'_>, mode: Mode) -> Result<Proposal, StepError> {
     let cluster = Cluster::now(probe).await;
     let standing = match cluster.standing()? {
         Ok(standing) => standing,
@@ -30,7 +30,7 @@ pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
         return Ok(if cluster.is_witnessed(standing) {
             Proposal::default()
         } else {
-            once_more(&cluster, standing)
+            once_more(&cluster, standing, mode)
         });
     }
     let nodes = server_nodes(probe, &cluster.servers).await;
@@ -56,7 +56,7 @@ pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
     let mut ops: Vec<Op> = cluster.servers.iter().filter_map(unmark).collect();
     let why = "re-encrypt the datastore with the new token";
     ops.push(Op::root(&rotator.seen.host, why, act));
-    ops.extend(afterwards(&cluster, rotator, standing));
+    ops.extend(afterwards(&cluster, rotator, standing, mode));
     Ok(Proposal {
         ops,
         unmet,
@@ -66,7 +66,7 @@ pub(super) async fn propose(probe: &Probe<'_>) -> Result<Proposal, StepError> {
 
 /// The rotator's files hold NEW, and nobody saw the rotate end well. Asked for once more it is answered well when the
 /// datastore holds NEW, and with 500 when it does not (measured: v1.32.4-sqlite).
-fn once_more(cluster: &Cluster, standing: &Standing) -> Proposal {
+fn once_more(cluster: &Cluster, standing: &Standing, mode: Mode) -> Proposal {
     let rotator = standing
         .rotator
         .as_ref()
@@ -82,7 +82,7 @@ fn once_more(cluster: &Cluster, standing: &Standing) -> Proposal {
     };
     let why = "ask for the same rotate once more, since nothing shows that it ended well";
     let mut ops = vec![Op::root(&rotator.seen.host, why, act)];
-    ops.extend(afterwards(cluster, rotator, standing));
+    ops.extend(afterwards(cluster, rotator, standing, mode));
     Proposal {
         ops,
         unmet: not_answering(cluster),
@@ -95,6 +95,7 @@ fn afterwards<'a>(
     cluster: &'a Cluster,
     rotator: &'a ServerSeen,
     standing: &Standing,
+    mode: Mode,
 ) -> impl Iterator<Item = Op> + use<'a> {
     let host = &rotator.seen.host;
     let mark = WriteFile {
@@ -109,7 +110,7 @@ fn afterwards<'a>(
     let flips = cluster
         .servers
         .iter()
-        .flat_map(|server| flip(&server.seen, &standing.new));
+        .flat_map(|server| flip(&server.seen, &standing.new, mode));
     let flips: Vec<Op> = flips.map(|op| op.at_once(super::WINDOW)).collect();
     let others = members(cluster).filter(move |server| server.seen.host != *host);
     flips

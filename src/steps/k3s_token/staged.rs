@@ -1,6 +1,6 @@
 //! NEW waits beside every surface, and OLD is kept where the proof and a roll back can find it.
 
-use super::stage;
+use super::{Mode, obstacles, write};
 use crate::facts::Probe;
 use crate::op::{Act, Op};
 use crate::secret::{Content, Secret};
@@ -8,7 +8,11 @@ use crate::steps::look::{Cluster, Seen};
 use crate::steps::{Proposal, StepError};
 use crate::wire::{Owner, WriteFile};
 
-pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
+pub(super) async fn propose(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    mode: Mode,
+) -> Result<Proposal, StepError> {
     let cluster = Cluster::around(probe).await;
     let standing = match cluster.standing()? {
         Ok(standing) => standing,
@@ -28,14 +32,14 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
     }
     for edit in seen.edits(&standing.new) {
         if seen.file(&edit.surface.staged()) != Some(&edit.content) {
-            ops.push(stage(
-                seen,
-                &edit,
-                &format!("let the new token wait beside {}", edit.surface.file),
-            ));
+            let why = format!("let the new token wait beside {}", edit.surface.file);
+            ops.push(write(seen, &edit, edit.surface.staged(), mode, &why));
         }
     }
     let mut proposal = Proposal::of(ops);
+    if !proposal.ops.is_empty() {
+        proposal.unmet = obstacles(probe, seen).await?;
+    }
     if standing.given_passed_over {
         proposal.notes.push(PASSED_OVER.to_owned());
     }

@@ -60,7 +60,7 @@ impl Hand<'_> {
         &self,
         mut install: Install,
         known: &mut Known,
-    ) -> Result<Install, FactError> {
+    ) -> Result<Install, Blind> {
         for _ in 0..ROUNDS {
             let stats = self.get(Paths(files(&install))).await?;
             let target = |path: &Utf8PathBuf| match stats.get(path)?.as_ref().map(|stat| &stat.kind)
@@ -71,6 +71,9 @@ impl Hand<'_> {
             let mut moved = false;
             for surface in &mut install.surfaces {
                 if let Some(to) = target(&surface.file) {
+                    if surface.file.file_name() == Some("node-token") {
+                        return Err(Blind::Faulty(node_token(&surface.file)));
+                    }
                     let content = known.files.get(&surface.file).cloned().flatten();
                     known.files.insert(to.clone(), content);
                     surface.file = to;
@@ -78,10 +81,31 @@ impl Hand<'_> {
                 }
             }
             if !moved {
-                break;
+                // Two names of one file lead to one place in it, which is edited once.
+                let mut places = BTreeSet::new();
+                install.surfaces.retain(|surface| {
+                    places.insert((surface.file.clone(), surface.slot.range.start))
+                });
+                return Ok(install);
             }
         }
-        Ok(install)
+        Err(Blind::Faulty(Fault {
+            name: "endless-links",
+            what: format!(
+                "a configuration of {} is a symbolic link that leads to more than {ROUNDS} others",
+                install.unit
+            ),
+            next: "let it lead to its file directly".to_owned(),
+        }))
+    }
+}
+
+/// K3s makes this link anew at each start; what is written through it is K3s's own `server/token`.
+fn node_token(path: &Utf8Path) -> Fault {
+    Fault {
+        name: "token-file-is-node-token",
+        what: format!("the token-file is {path}, a link that K3s itself makes"),
+        next: "write the token into a file of your own, mode 0600, and name that one".to_owned(),
     }
 }
 

@@ -49,18 +49,33 @@ f() {
     *) t 60 sync ;;
   esac
 }
-# gives $2 the owner, group and SELinux context of $1
+# gives $2 the owner, group, ACL, extended attributes and SELinux context of $1
 o() {
+  q=mode,ownership,xattr
+  ! [ -e /sys/fs/selinux/enforce ] || q=$q,context
+  m=$(t 30 cp --attributes-only --preserve=$q "$1" "$2" 2>&1) && return
+  case $m in
+    *option* | *'without xattr support'*) ;;
+    *) r "$m" || return ;;
+  esac
+  case $(t 30 ls -ldL "$1") in
+    ??????????+*) r "$1 has an ACL, and the cp of this host cannot keep one" || return ;;
+  esac
   m=$(t 30 stat -L -c %u:%g "$1") && chown "$m" "$2" || return
   if [ -e /sys/fs/selinux/enforce ] && command -v chcon >/dev/null; then
     chcon --reference="$1" "$2"
   fi
 }
-# finishes a write: temporary file, target, directory, mode, length, owner as this path (or empty)
+# makes a folder that nobody else can enter, in it an empty file with this mode and what this path has (or empty)
+k() {
+  mkdir -m 700 "$1" && : >"$2" || return
+  [ -z "$4" ] || o "$4" "$2" || return
+  chmod "$3" "$2"
+}
+# finishes a write: temporary file, target, directory, length
 w() {
-  [ "$(($(wc -c <"$1")))" -eq "$5" ] || r "$1 was not written whole" || return
-  [ -z "$6" ] || o "$6" "$1" || return
-  chmod "$4" "$1" && f "$1" && t 60 mv -fT "$1" "$2" && f "$3"
+  [ "$(($(wc -c <"$1")))" -eq "$4" ] || r "$1 was not written whole" || return
+  f "$1" && t 60 mv -fT "$1" "$2" && f "$3"
 }
 # whether two directories are on one file system: mv would copy otherwise
 d() {

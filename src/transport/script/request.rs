@@ -178,7 +178,8 @@ fn change_paths(change: &Change) -> Result<String, Refusal> {
     })
 }
 
-/// The content goes to a file that nobody else can read and that neither K3s nor systemd takes for one of theirs.
+/// The content goes to a file in a folder that nobody else can enter, since the file may have another's mode and ACL
+/// from its first moment. What an earlier write left behind there when it was killed goes away.
 fn write_file(script: &mut Vec<u8>, file: &WriteFile, nonce: &str) -> Result<(), Refusal> {
     let name: String = file
         .path
@@ -189,28 +190,31 @@ fn write_file(script: &mut Vec<u8>, file: &WriteFile, nonce: &str) -> Result<(),
         .collect();
     let folder_path = folder(&file.path);
     let suffix = nonce.get(..12).unwrap_or(nonce);
-    let temp = folder_path.join(format!(".{name}.keyroll-tmp.{suffix}"));
-    let (path, dir, temp) = (
+    let left = folder_path.join(format!(".{name}.keyroll-tmp."));
+    let own = Utf8PathBuf::from(format!("{left}{suffix}"));
+    let temp = absolute(&own.join("new"))?;
+    let (path, dir, left, own) = (
         absolute(&file.path)?,
         absolute(folder_path)?,
-        absolute(&temp)?,
+        absolute(&left)?,
+        absolute(&own)?,
     );
     let like = match &file.owner {
         Owner::Runner => "''".to_owned(),
         Owner::Like(other) => absolute(other)?,
     };
     let parent = if file.make_parent {
-        format!("mkdir -p {dir} && ")
+        format!("mkdir -p {dir} && f {} && ", absolute(folder(folder_path))?)
     } else {
         String::new()
     };
-    script.extend_from_slice(format!("p && (umask 077; set -C; {parent}").as_bytes());
-    quote::print(script, file.content.bytes());
     let (mode, len) = (file.mode & 0o7777, file.content.bytes().len());
-    script.extend_from_slice(
-        format!(" >{temp} && w {temp} {path} {dir} {mode:04o} {len} {like} || {{ s=$?; rm -f {temp}; exit $s; }})")
-            .as_bytes(),
-    );
+    let begin =
+        format!("p && (umask 077; rm -rf {left}*; {parent}k {own} {temp} {mode:04o} {like} && ");
+    script.extend_from_slice(begin.as_bytes());
+    quote::print(script, file.content.bytes());
+    let end = format!(" >>{temp} && w {temp} {path} {dir} {len}; s=$?; rm -rf {own}; exit $s)");
+    script.extend_from_slice(end.as_bytes());
     Ok(())
 }
 

@@ -268,3 +268,56 @@ fn a_guard_lets_only_what_it_expects_be_changed() {
             .contains("came or went")
     );
 }
+
+/// An ACL that lets user 12345 read; `mask` bounds it.
+fn acl(mask: u16) -> Vec<u8> {
+    const ALL: u32 = u32::MAX;
+    let entries: [(u16, u16, u32); 5] = [
+        (0x01, 6, ALL),
+        (0x02, 4, 12345),
+        (0x04, 4, ALL),
+        (0x10, mask, ALL),
+        (0x20, 0, ALL),
+    ];
+    let bytes = entries.iter().flat_map(|(tag, bits, id)| {
+        [
+            &tag.to_le_bytes()[..],
+            &bits.to_le_bytes(),
+            &id.to_le_bytes(),
+        ]
+        .concat()
+    });
+    2_u32.to_le_bytes().into_iter().chain(bytes).collect()
+}
+
+fn attribute(path: &Utf8Path, name: &str) -> Vec<u8> {
+    let mut buffer = vec![0; 256];
+    let len = rustix::fs::getxattr(path.as_str(), name, &mut buffer[..]).unwrap();
+    buffer[..len].to_vec()
+}
+
+#[test]
+fn a_write_keeps_acl_and_attributes_and_a_narrower_mode_closes_the_acl() {
+    const ACL: &str = "system.posix_acl_access";
+    let (_dir, folder) = folder();
+    let path = folder.join("config.yaml");
+    for (mode, mask) in [(0o640, 4), (0o600, 0)] {
+        std::fs::write(&path, "old").unwrap();
+        let set = |name: &str, value: &[u8]| {
+            rustix::fs::setxattr(path.as_str(), name, value, rustix::fs::XattrFlags::empty())
+                .unwrap();
+        };
+        set("user.note", b"by hand");
+        set(ACL, &acl(4));
+        let mut edited = file(&path, b"new");
+        (edited.owner, edited.mode) = (Owner::Like(path.clone()), mode);
+        std::fs::create_dir(folder.join(".config.yaml.keyroll-tmp.left")).unwrap();
+        assert_eq!(perform(vec![write(edited)]), [Response::Done]);
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        let bits = std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!((bits, attribute(&path, ACL)), (mode, acl(mask)));
+        assert_eq!(attribute(&path, "user.note"), b"by hand");
+        assert_eq!(entries(&folder), ["config.yaml"]);
+        std::fs::remove_file(&path).unwrap();
+    }
+}
