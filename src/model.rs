@@ -140,6 +140,9 @@ impl Percent {
 pub struct HostTime(pub i64);
 
 impl HostTime {
+    /// The grain of a process's start time, in microseconds: a kernel tick and a little more.
+    pub const GRAIN: i64 = 20_000;
+
     /// Time since `earlier`; zero when `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> std::time::Duration {

@@ -8,7 +8,8 @@ use crate::model::HostTime;
 use crate::wire::{Command, Query, Response};
 
 const PROPERTIES: &str = "--property=Id,LoadState,ActiveState,SubState,MainPID,NRestarts,InvocationID,\
-ExecMainStartTimestamp,ExecMainStartTimestampMonotonic,NeedDaemonReload,UnitFileState,Result,FragmentPath,DropInPaths,\
+ExecMainStartTimestamp,ExecMainStartTimestampMonotonic,ActiveEnterTimestamp,ActiveEnterTimestampMonotonic,\
+Type,NeedDaemonReload,UnitFileState,Result,FragmentPath,DropInPaths,\
 ExecStart,Environment,EnvironmentFiles";
 
 /// The state of one unit, now.
@@ -39,6 +40,8 @@ pub struct UnitState {
     pub invocation: String,
     /// When its main process started; `None` when it never did.
     pub started: Option<HostTime>,
+    /// When its process said that it is ready; `None` when it never did, or its kind of unit does not say so.
+    pub ready: Option<HostTime>,
     /// The host's clock when it was asked.
     pub now: HostTime,
     /// `success`, `exit-code`, `timeout`, …
@@ -166,10 +169,11 @@ fn state(block: &str, now: i64, booted: i64) -> UnitState {
             .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         line.unwrap_or_default().to_owned()
     };
-    let monotonic = get("ExecMainStartTimestampMonotonic")
-        .parse::<i64>()
-        .ok()
-        .filter(|micros| *micros > 0);
+    let moment = |key: &str| {
+        let exact = get(&format!("{key}Monotonic")).parse::<i64>().ok();
+        let exact = exact.filter(|micros| *micros > 0)?;
+        Some(moment(booted + exact, &get(key)))
+    };
     let drop_ins = get("DropInPaths");
     let texts =
         std::iter::once(get("FragmentPath")).chain(drop_ins.split_whitespace().map(str::to_owned));
@@ -180,7 +184,8 @@ fn state(block: &str, now: i64, booted: i64) -> UnitState {
         main_pid: get("MainPID").parse().unwrap_or(0),
         n_restarts: get("NRestarts").parse().unwrap_or(0),
         invocation: get("InvocationID"),
-        started: monotonic.map(|since| started(booted + since, &get("ExecMainStartTimestamp"))),
+        started: moment("ExecMainStartTimestamp"),
+        ready: moment("ActiveEnterTimestamp").filter(|_| get("Type").starts_with("notify")),
         now: HostTime(now),
         result: get("Result"),
         needs_reload: get("NeedDaemonReload") == "yes",
@@ -199,7 +204,7 @@ fn state(block: &str, now: i64, booted: i64) -> UnitState {
 }
 
 /// The monotonic stamp is exact, but a suspended machine or a stepped clock moves it: then the wall clock's second counts.
-fn started(exact: i64, wall: &str) -> HostTime {
+fn moment(exact: i64, wall: &str) -> HostTime {
     let second = jiff::civil::DateTime::strptime("%a %Y-%m-%d %H:%M:%S UTC", wall).ok();
     let second = second
         .and_then(|time| time.to_zoned(jiff::tz::TimeZone::UTC).ok())
@@ -280,6 +285,7 @@ mod tests {
     // The middle part is as recorded in agent-precedence.
     const AGENT: &str = "Type=notify\nId=k3s-agent.service\nLoadState=loaded\nMainPID=400\nResult=success\nNRestarts=2\n\
         ExecMainStartTimestamp=Sun 2026-11-22 04:03:55 UTC\nExecMainStartTimestampMonotonic=1500000\n\
+        ActiveEnterTimestamp=Sun 2026-11-22 04:03:57 UTC\nActiveEnterTimestampMonotonic=3700000\n\
         ExecStart={ path=/usr/local/bin/k3s-cg ; argv[]=/usr/local/bin/k3s-cg agent ; ignore_errors=no ; start_time=[Sun 2026-11-22 04:20:22 UTC] ; stop_time=[n/a] ; pid=400 ; code=(null) ; status=0/0 }\n\
         Environment=PATH=/opt/k3s/bin:/usr/bin \"A=b c\"\n\
         EnvironmentFiles=/etc/default/k3s-agent (ignore_errors=yes)\nEnvironmentFiles=/etc/systemd/system/k3s-agent.service.env (ignore_errors=yes)\n\
@@ -307,6 +313,7 @@ mod tests {
         assert_eq!(unit.text.texts, ["/etc/systemd/system/k3s-agent.service"]);
         assert_eq!(unit.now, HostTime(1_795_321_234_500_000));
         assert_eq!(unit.started, Some(HostTime(1_795_320_235_750_000)));
+        assert_eq!(unit.ready, Some(HostTime(1_795_320_237_950_000)));
     }
 
     #[test]

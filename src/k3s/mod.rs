@@ -11,4 +11,5 @@ pub mod phase;
 pub mod sqlite;
 pub mod surface;
 pub mod token;
+pub mod unsaved;
 pub mod version;

@@ -24,6 +24,7 @@ mod lab_fleet;
 mod lab_rotation;
 #[cfg(test)]
 mod measured;
+mod mend;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]

@@ -90,7 +90,7 @@ struct Before {
 pub(crate) struct Rig {
     pub(crate) sim: SimTransport,
     pub(crate) scope: Scope,
-    clock: Clock,
+    pub(crate) clock: Clock,
     _learned: std::sync::mpsc::Receiver<Secret>,
 }
 
@@ -246,7 +246,7 @@ impl Rig {
         }
     }
 
-    async fn write(&self, host: &HostName, path: &str, text: &str) {
+    pub(crate) async fn write(&self, host: &HostName, path: &str, text: &str) {
         let file = WriteFile {
             path: path.into(),
             content: Content::from(text),

@@ -110,6 +110,7 @@ fn host(spec: &Spec, name: &HostName, is_server: bool, at: usize, began: HostTim
             n_restarts: 0,
             invocation: String::new(),
             started: None,
+            ready: None,
             result: "success".to_owned(),
         },
         life: Life::Down,

@@ -299,6 +299,7 @@ impl Fleet {
             return;
         };
         host.unit.state = State::Running;
+        host.unit.ready = Some(host.time(now));
         let settings = match std::mem::replace(&mut host.life, Life::Down) {
             Life::Starting(server, _) => {
                 let settings = server.settings.clone();

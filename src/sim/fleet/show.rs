@@ -96,7 +96,10 @@ fn absent(key: &str) -> &'static str {
         "LoadState" => "not-found",
         "ActiveState" => "inactive",
         "SubState" => "dead",
-        "MainPID" | "NRestarts" | "ExecMainStartTimestampMonotonic" => "0",
+        "MainPID"
+        | "NRestarts"
+        | "ExecMainStartTimestampMonotonic"
+        | "ActiveEnterTimestampMonotonic" => "0",
         "NeedDaemonReload" => "no",
         "Result" => "success",
         _ => "",
@@ -117,10 +120,9 @@ fn value(host: &Host, key: &str) -> String {
         "InvocationID" if unit.state == State::Inactive => String::new(),
         "InvocationID" => unit.invocation.clone(),
         "ExecMainStartTimestamp" => unit.started.map(long).unwrap_or_default(),
-        "ExecMainStartTimestampMonotonic" => {
-            let started = unit.started.map(|at| at.since(host.booted).as_micros());
-            started.unwrap_or(0).to_string()
-        }
+        "ExecMainStartTimestampMonotonic" => monotonic(host, unit.started),
+        "ActiveEnterTimestamp" => unit.ready.map(long).unwrap_or_default(),
+        "ActiveEnterTimestampMonotonic" => monotonic(host, unit.ready),
         "NeedDaemonReload" => {
             let stale = unit.loaded.is_stale(&host.disk, &unit.fragment);
             if stale { "yes" } else { "no" }.to_owned()
@@ -134,6 +136,11 @@ fn value(host: &Host, key: &str) -> String {
         "Environment" => unit.loaded.environment.join(" "),
         _ => String::new(),
     }
+}
+
+fn monotonic(host: &Host, at: Option<HostTime>) -> String {
+    let since = at.map_or(0, |at| at.since(host.booted).as_micros());
+    since.to_string()
 }
 
 fn exec(unit: &Unit) -> String {

@@ -74,6 +74,9 @@ pub struct Unit {
     pub invocation: String,
     /// When the process started.
     pub started: Option<HostTime>,
+    /// When it said that it is ready.
+    #[serde(default)]
+    pub ready: Option<HostTime>,
     /// `success` or `exit-code`.
     pub result: String,
 }

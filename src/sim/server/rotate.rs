@@ -71,9 +71,16 @@ impl Server {
         let wanted = Passwd {
             // The row of `server` is cleaned of the form, that of `node` is not.
             server: Token::secret_of(new),
-            node: if follows { new.to_owned() } else { known.node },
+            node: if follows {
+                new.to_owned()
+            } else {
+                known.node.clone()
+            },
         };
-        files.replace(&path, wanted.render(now.0 / 1_000).as_bytes(), 0o600)?;
+        // Written only when a row changes, so that its time tells of that (recorded: ha-agent-token-put-early).
+        if known != wanted {
+            files.replace(&path, wanted.render(now.0 / 1_000).as_bytes(), 0o600)?;
+        }
         let text = token::full(&self.ca, "server", new) + "\n";
         files.write(&self.settings.path("server/token"), text.as_bytes(), 0o600)?;
         Ok(known.server)

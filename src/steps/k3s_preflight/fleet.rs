@@ -182,7 +182,9 @@ fn topology(cluster: &Cluster, version: Option<String>, measured: bool) -> Strin
 }
 
 fn remarks(cluster: &Cluster) -> Vec<String> {
-    let mut notes = Vec::new();
+    // The rotate itself mends it; until then no reboot must come in between.
+    let fatal = cluster.next_restart_fatal().into_iter();
+    let mut notes: Vec<String> = fatal.map(|unmet| unmet.what).collect();
     let etcd = cluster
         .servers
         .iter()

@@ -109,7 +109,16 @@ fn node_token(path: &Utf8Path) -> Fault {
     }
 }
 
-pub(super) fn files(install: &Install) -> BTreeSet<Utf8PathBuf> {
+/// Whose times count.
+pub(super) fn watched(install: &Install) -> BTreeSet<Utf8PathBuf> {
+    let own = match install.kind {
+        Kind::Server => vec![install.data("server/cred/passwd"), install.ca()],
+        Kind::Agent => Vec::new(),
+    };
+    files(install).into_iter().chain(own).collect()
+}
+
+fn files(install: &Install) -> BTreeSet<Utf8PathBuf> {
     install
         .surfaces
         .iter()
@@ -127,6 +136,7 @@ fn usual_places() -> Wanted {
         "server/.keyroll/old",
         "server/.keyroll/proven",
         "server/.keyroll/rotated",
+        "server/.keyroll/saved",
         "server/tls/server-ca.crt",
         "agent/server-ca.crt",
     ];
@@ -163,6 +173,7 @@ pub(super) fn files_of(install: &Install, known: &Known) -> Wanted {
             "server/.keyroll/old",
             "server/.keyroll/proven",
             "server/.keyroll/rotated",
+            "server/.keyroll/saved",
         ]
         .map(|path| install.data(path))
         .to_vec(),

@@ -4,12 +4,13 @@ mod agent;
 mod cluster;
 mod hand;
 mod passwd;
+mod unsaved;
 
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use hand::{Hand, USUAL, binaries, files, files_of, no_binary, one_unit};
+use hand::{Hand, USUAL, binaries, files_of, no_binary, one_unit, watched};
 
 pub use agent::AgentStanding;
 pub use cluster::{Cluster, ServerSeen, restart_order, words};
@@ -49,7 +50,7 @@ pub struct Seen {
     pub k3s: Utf8PathBuf,
     /// Files that were read.
     pub known: Known,
-    /// What `stat` says of the surfaces.
+    /// What `stat` says of the surfaces and, on a server, of its passwd and CA.
     pub stats: BTreeMap<Utf8PathBuf, Option<FileStat>>,
 }
 
@@ -100,7 +101,7 @@ impl Seen {
             .get((
                 Binary(binaries(&unit)),
                 Contents(files_of(&install, &known)),
-                Paths(files(&install)),
+                Paths(watched(&install)),
             ))
             .await?;
         known.files.extend(more.files);
@@ -339,7 +340,7 @@ impl Seen {
     #[must_use]
     pub fn started_after_change(&self) -> bool {
         match (self.unit.started, self.surface_changed()) {
-            (Some(started), Some(changed)) => started.0 + CLOCK_GRAIN > changed.0,
+            (Some(started), Some(changed)) => started.0 + HostTime::GRAIN > changed.0,
             (Some(_), None) => true,
             (None, _) => false,
         }
@@ -391,9 +392,6 @@ fn guard(path: &Utf8Path, holds: Holds) -> Guard {
         holds,
     }
 }
-
-/// The grain of a process's start time, in microseconds: a kernel tick and a little more.
-const CLOCK_GRAIN: i64 = 20_000;
 
 /// A file with its new bytes.
 #[derive(Debug, Clone)]

@@ -1,0 +1,139 @@
+//! Servers that run and would not start again: their `cred/passwd` differs from the datastore's and is newer.
+//!
+//! K3s rewrites passwd at a start only when a row changes, such as a new agent token, and saves it to the datastore only
+//! with a rotate (measured: sqlite-agent-token, ha-agent-token). So what tells is a passwd written by the very start of
+//! the process that runs; a later rotate anywhere, seen or known of, has overtaken it.
+
+use crate::model::{HostName, HostTime};
+
+/// K3s forgives a passwd that is newer than the datastore's by less than this.
+const FORGIVEN: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// Times of one server whose process is up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasswdTimes {
+    /// Which.
+    pub host: HostName,
+    /// When `server/cred/passwd` was written.
+    pub passwd: HostTime,
+    /// When the CA was written: with passwd at the first start of a cluster, long before at any other.
+    pub ca: Option<HostTime>,
+    /// When the process started.
+    pub started: HostTime,
+    /// When it said that it was ready, until when a start may have written.
+    pub ready: HostTime,
+    /// Time of the passwd that is known to have been saved, as [`mark`] left it.
+    pub saved: Option<HostTime>,
+}
+
+impl PasswdTimes {
+    fn is_of_start(&self, time: HostTime) -> bool {
+        time.0 + HostTime::GRAIN >= self.started.0 && time <= self.ready
+    }
+
+    /// Whether the datastore is known to have this passwd or a later one.
+    fn is_saved(&self) -> bool {
+        let is_first_start = self.ca.is_some_and(|ca| self.is_of_start(ca));
+        !self.is_of_start(self.passwd) || is_first_start || self.saved == Some(self.passwd)
+    }
+}
+
+/// The servers whose next restart would be fatal, the latest passwd first: to save that one is enough for all.
+#[must_use]
+pub fn unsaved(servers: &[PasswdTimes]) -> Vec<&PasswdTimes> {
+    let known = servers.iter().filter(|server| server.is_saved());
+    let known = known.map(|server| server.passwd).max();
+    let is_newer = |server: &&PasswdTimes| {
+        known.is_none_or(|known| server.passwd > known && server.passwd.since(known) >= FORGIVEN)
+    };
+    let mut found: Vec<&PasswdTimes> = servers
+        .iter()
+        .filter(|server| !server.is_saved())
+        .filter(is_newer)
+        .collect();
+    found.sort_by_key(|server| std::cmp::Reverse(server.passwd));
+    found
+}
+
+/// The text of a mark that this passwd was saved.
+#[must_use]
+pub fn mark(passwd: HostTime) -> String {
+    format!("{}\n", passwd.0)
+}
+
+/// Reads a mark.
+#[must_use]
+pub fn parse_mark(text: &str) -> Option<HostTime> {
+    text.trim().parse().ok().map(HostTime)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In seconds; the CA is as old as the cluster.
+    fn times(host: &str, passwd: i64, started: i64, ready: i64) -> PasswdTimes {
+        let at = |seconds: i64| HostTime(seconds * 1_000_000);
+        PasswdTimes {
+            host: HostName::new(host).unwrap(),
+            passwd: at(passwd),
+            ca: Some(at(0)),
+            started: at(started),
+            ready: at(ready),
+            saved: None,
+        }
+    }
+
+    fn names(servers: &[PasswdTimes]) -> Vec<&str> {
+        unsaved(servers).iter().map(|s| s.host.as_str()).collect()
+    }
+
+    #[test]
+    fn a_passwd_written_by_the_start_that_runs_is_not_in_the_datastore() {
+        assert_eq!(names(&[times("h1", 101, 100, 110)]), ["h1"]);
+        let three = [
+            times("h1", 101, 100, 110),
+            times("h2", 121, 120, 130),
+            times("h3", 141, 140, 150),
+        ];
+        assert_eq!(names(&three), ["h3", "h2", "h1"]);
+    }
+
+    #[test]
+    fn the_first_start_of_a_cluster_is_saved_by_itself() {
+        let mut first = times("h1", 101, 100, 110);
+        first.ca = Some(HostTime(100_500_000));
+        assert!(names(&[first, times("h2", 101, 120, 130)]).is_empty());
+    }
+
+    #[test]
+    fn a_rotate_or_a_roll_back_overtakes_what_a_start_wrote() {
+        let rotated = times("h1", 300, 100, 110);
+        assert!(names(&[rotated, times("h2", 121, 120, 130)]).is_empty());
+    }
+
+    #[test]
+    fn passwds_that_follow_the_datastore_are_older_than_their_process() {
+        // As recorded in ha-agent-token-put-early: one time on all three.
+        let after = [times("h1", 64, 96, 99), times("h2", 64, 118, 120)];
+        assert!(names(&after).is_empty());
+        // The first of them not restarted yet.
+        assert!(names(&[times("h1", 64, 63, 75), times("h2", 64, 118, 120)]).is_empty());
+    }
+
+    #[test]
+    fn a_later_change_on_another_server_is_seen_beside_saved_ones() {
+        let servers = [times("h1", 64, 96, 99), times("h2", 201, 200, 210)];
+        assert_eq!(names(&servers), ["h2"]);
+    }
+
+    #[test]
+    fn a_mark_counts_for_the_passwd_that_it_names_and_no_other() {
+        let mut server = times("h1", 101, 100, 110);
+        server.saved = parse_mark(&mark(server.passwd));
+        assert!(names(std::slice::from_ref(&server)).is_empty());
+        server.passwd = HostTime(server.passwd.0 + 1);
+        assert_eq!(names(&[server]), ["h1"]);
+        assert_eq!(parse_mark("x"), None);
+    }
+}

@@ -1,0 +1,61 @@
+//! Servers that run and would not start again, by the times of their passwd.
+
+use super::{Cluster, Seen, ServerSeen};
+use crate::k3s::install::Kind;
+use crate::k3s::unsaved::{PasswdTimes, parse_mark, unsaved};
+use crate::model::HostTime;
+use crate::steps::Unmet;
+
+impl Seen {
+    /// Where [`crate::k3s::unsaved::mark`] says that this server's passwd was saved.
+    #[must_use]
+    pub fn saved_path(&self) -> camino::Utf8PathBuf {
+        self.install.data("server/.keyroll/saved")
+    }
+
+    /// The times that tell whether this server would start again; `None` when it does not run, or they are not to be had.
+    #[must_use]
+    pub fn passwd_times(&self) -> Option<PasswdTimes> {
+        let written = |path| Some(self.stats.get(&path)?.as_ref()?.mtime);
+        let is_up = self.install.kind == Kind::Server && self.unit.is_active();
+        let mark = self.file(&self.saved_path());
+        Some(PasswdTimes {
+            host: self.host.clone(),
+            passwd: written(self.install.data("server/cred/passwd"))?,
+            ca: written(self.install.ca()),
+            started: self.unit.started.filter(|_| is_up)?,
+            ready: self.unit.ready?,
+            saved: mark.and_then(|file| parse_mark(&file.text())),
+        })
+    }
+}
+
+impl Cluster {
+    /// Servers that run and would not start again, since their passwd is newer than the datastore's: the latest passwd
+    /// first, with its time.
+    #[must_use]
+    pub fn unsaved(&self) -> Vec<(&ServerSeen, HostTime)> {
+        let times = self.servers.iter().map(|server| server.seen.passwd_times());
+        let times: Vec<PasswdTimes> = times.flatten().collect();
+        let found = unsaved(&times).into_iter();
+        found
+            .filter_map(|times| Some((self.server(&times.host)?, times.passwd)))
+            .collect()
+    }
+
+    /// The same, as reasons: `next-restart-fatal`.
+    #[must_use]
+    pub fn next_restart_fatal(&self) -> Vec<Unmet> {
+        let unmet = |(server, _): (&ServerSeen, HostTime)| {
+            let host = &server.seen.host;
+            Unmet::new(
+                "next-restart-fatal",
+                format!(
+                    "{host} runs, and would not start again: its server/cred/passwd was changed by its last start, as by a new agent token, and the datastore does not have it"
+                ),
+                "run `keyroll heal` on this inventory; restart no server before",
+            )
+        };
+        self.unsaved().into_iter().map(unmet).collect()
+    }
+}
