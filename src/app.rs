@@ -7,6 +7,7 @@ mod glance;
 mod graph;
 mod keep;
 mod lint;
+mod mend;
 mod new_token;
 mod password;
 mod place;
@@ -29,6 +30,9 @@ pub fn run(cli: &Cli) -> Exit {
     let desk = Desk::new(&cli.surroundings);
     let end = match &cli.command {
         Command::Run(run) => run::run(&desk, run),
+        Command::Rollback(asked) => mend::rollback(&desk, asked),
+        Command::Rescue(asked) => mend::rescue(&desk, asked),
+        Command::Heal(asked) => mend::heal(&desk, asked),
         Command::Graph(graph) => graph::graph(graph),
         Command::Lint(books) => lint::lint(&desk, books),
         Command::Where(glance) => place::place(&desk, glance),

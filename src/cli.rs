@@ -4,6 +4,7 @@ mod aim;
 mod doctor;
 mod extra;
 mod keep;
+mod mend;
 mod source;
 mod token;
 mod unshown;
@@ -17,6 +18,7 @@ pub use aim::Aim;
 pub use doctor::Doctor;
 pub use extra::ExtraVar;
 pub use keep::Keep;
+pub use mend::{Heal, Mend, Rescue, Rollback};
 pub use source::NewTokenFrom;
 pub use token::{Generate, Inspect, NO_ARGUMENT, Stdin, Token};
 pub use unshown::Unshown;
@@ -95,6 +97,15 @@ pub enum Command {
     /// Performs a playbook, or with --check says what it would do.
     #[command(before_help = RUN_EXAMPLES)]
     Run(Box<Run>),
+    /// Takes an unfinished rotation back, while no running server has the new token.
+    #[command(before_help = mend::ROLLBACK_EXAMPLES)]
+    Rollback(Box<Rollback>),
+    /// Brings back a server that a token keeps from starting, or an agent whose token is refused.
+    #[command(before_help = mend::RESCUE_EXAMPLES)]
+    Rescue(Box<Rescue>),
+    /// Mends servers that run and would not start again.
+    #[command(before_help = mend::HEAL_EXAMPLES)]
+    Heal(Box<Heal>),
     /// Draws the plan of a playbook.
     Graph(Graph),
     /// Says what is wrong with a playbook or an inventory.
@@ -112,7 +123,7 @@ pub enum Command {
 /// A playbook and an inventory.
 #[derive(Debug, Clone, Args)]
 pub struct Books {
-    /// A file, or a built-in playbook: @rotate-token.
+    /// A file, or a built-in playbook: @rotate-token, @rollback, @rescue, @heal.
     #[arg(value_name = "PLAYBOOK")]
     pub playbook: String,
     /// Which hosts.

@@ -14,7 +14,11 @@ use crate::plan::{Plan, Request};
 use crate::wire::Become;
 
 pub(super) fn run(desk: &Desk, asked: &cli::Run) -> Result<Exit, Trouble> {
-    let mut books = books::read(&asked.books)?;
+    perform(desk, asked, books::read(&asked.books)?)
+}
+
+/// Performs what was read, or says what was asked for instead.
+pub(super) fn perform(desk: &Desk, asked: &cli::Run, mut books: Books) -> Result<Exit, Trouble> {
     let plan = books.plan(&request(asked))?;
     if asked.only.syntax_check {
         return Ok(print(&format!(

@@ -19,6 +19,7 @@ mod task;
 mod texts;
 mod undo;
 mod wait;
+mod way_out;
 
 pub use redact::Redactor;
 pub use run::{Ended, Run, Title};

@@ -15,7 +15,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use super::bus::{self, Message};
 use super::schedule::{Root, Schedule, Work};
 use super::task::{self, Assignment, Done};
-use super::{Shared, StopLevel, gate, undo};
+use super::{Shared, StopLevel, gate, undo, way_out};
 use crate::event::{EventKind, Failure, Sink, Summary, TaskOutcome};
 use crate::exit::Exit;
 use crate::facts::Scope;
@@ -140,7 +140,12 @@ impl Run {
         run.ledger.write();
         run.go().await;
         let level = *run.stop.borrow();
-        run.ledger.end(self.check, level, &self.title)
+        let back = if run.ledger.has_failed() && !self.check && level < StopLevel::FinishOps {
+            way_out::roll_back(&run.shared, &self.title.inventory).await
+        } else {
+            None
+        };
+        run.ledger.end(self.check, level, &self.title, back)
     }
 }
 

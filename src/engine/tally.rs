@@ -73,6 +73,11 @@ impl Tally {
         self.summary.roots.push((key.clone(), failure.clone()));
     }
 
+    /// Whether a task or a gate has failed so far.
+    pub(super) fn has_failed(&self) -> bool {
+        !self.summary.roots.is_empty()
+    }
+
     /// The end: exit number and summary. `again` is the command that was given, `really` the same without `--check`.
     pub(super) fn end(
         mut self,

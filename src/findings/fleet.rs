@@ -16,6 +16,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         "finish the upgrade first",
     ),
     refuse(
+        "next-restart-fatal",
+        "a server runs, and would not start again",
+        "its last start changed server/cred/passwd, as a new agent token does, and the datastore does not have it (measured: sqlite-agent-token, ha-agent-token)",
+        "keyroll heal -i INVENTORY, before any server restarts",
+    ),
+    refuse(
+        "other-server-down",
+        "another server does not run, or its etcd is not well",
+        "with two members down the cluster has no quorum",
+        "bring that server back first: keyroll rescue with its name",
+    ),
+    refuse(
+        "other-server-away",
+        "another server could not be looked at",
+        "it may be the one that was rotated, or the last one that is well",
+        "get it to answer first",
+    ),
+    refuse(
         "calibration-failed",
         "a server answers a probe with its own token in an unforeseen way",
         "nothing can be proven on a server whose answers are not understood",

@@ -22,6 +22,29 @@ pub fn wants_other_token(line: &str) -> bool {
 #[must_use]
 pub fn is_refused_by_peer(line: &str) -> bool {
     line.contains("Unable to reconcile with remote datastore: not authorized")
+        || line.contains("failed to bootstrap cluster data: not authorized")
+}
+
+/// Whether a line says that the server that this one joins accepts its token, and the datastore has another.
+#[must_use]
+pub fn is_refused_by_datastore_alone(line: &str) -> bool {
+    line.contains("failed to save bootstrap data") && wants_other_token(line)
+}
+
+/// Whether a line is of a trouble with a token, for which there is a way back.
+#[must_use]
+pub fn is_of_token(line: &str) -> bool {
+    wants_other_token(line)
+        || is_refused_by_peer(line)
+        || is_newer_than_datastore(line)
+        || line.contains("token CA hash does not match")
+        || line.contains("failed to retrieve configuration from server: not authorized")
+}
+
+/// Whether a line says that the server's passwd keeps it from starting, with whatever token.
+#[must_use]
+pub fn is_newer_than_datastore(line: &str) -> bool {
+    line.contains("passwd newer than datastore")
 }
 
 /// What a line of the journal gives away; `None` for ordinary lines.

@@ -8,6 +8,7 @@ pub mod knock;
 pub mod leftovers;
 pub mod order;
 pub mod phase;
+pub mod rescue;
 pub mod sqlite;
 pub mod surface;
 pub mod token;

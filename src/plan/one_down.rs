@@ -51,9 +51,9 @@ fn most_at_once(plays: &[PlannedPlay], play: usize, inventory: &Inventory) -> us
         return 0;
     };
     let restarts = |once: bool| {
-        play.tasks
-            .iter()
-            .any(|task| task.run_once == once && matches!(task.step, Step::K3sRestart(_)))
+        play.tasks.iter().any(|task| {
+            task.run_once == once && matches!(task.step, Step::K3sRestart(_) | Step::K3sRescue(_))
+        })
     };
     let servers = GroupName::new("server")
         .ok()

@@ -7,10 +7,15 @@ use crate::source::{Problem, Problems, Source, nearest, read_file};
 use crate::steps::Step;
 
 /// Playbooks that are part of the product, with their texts.
-pub const BUILTINS: &[(&str, &str)] = &[(
-    "@rotate-token",
-    include_str!("../../playbooks/rotate-token.yml"),
-)];
+pub const BUILTINS: &[(&str, &str)] = &[
+    ("@heal", include_str!("../../playbooks/heal.yml")),
+    ("@rescue", include_str!("../../playbooks/rescue.yml")),
+    ("@rollback", include_str!("../../playbooks/rollback.yml")),
+    (
+        "@rotate-token",
+        include_str!("../../playbooks/rotate-token.yml"),
+    ),
+];
 
 /// Reads a playbook from a path, or a built-in one by its name: `@rotate-token`.
 ///

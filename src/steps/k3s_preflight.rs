@@ -199,8 +199,8 @@ async fn of_unit(probe: &Probe<'_>, seen: &Seen, cluster: &Cluster, proposal: &m
     let mut next = format!("get {} to run on {host} first", unit.text.id);
     if let Some((line, sign)) = last_sign(probe, seen, 20).await {
         what = format!("{what}: {}", sign.meaning);
-        next = way_back(seen, &line)
-            .or_else(|| behind_its_peer(seen, &line, cluster))
+        next = behind_its_peer(seen, &line, cluster)
+            .or_else(|| way_back(seen, &line))
             .unwrap_or(next);
     }
     if seen.install.kind == Kind::Agent && standing.is_some_and(Standing::is_rotated) {
@@ -232,17 +232,14 @@ fn wait(seen: &Seen) -> Op {
     )
 }
 
-/// A server that was started, by a reboot say, between the rotate and the change of its configuration: what waits
-/// beside its surface is the token that it needs (measured: sqlite-rotate, ha-first-server-and-unconfigured).
+/// A token that keeps it from starting is what `rescue` is for: no other server is restarted before.
 fn way_back(seen: &Seen, line: &str) -> Option<String> {
-    let surface = seen.install.winner()?;
-    seen.staged().filter(|_| journal::wants_other_token(line))?;
-    Some(format!(
-        "on {}, as root: mv {} {}; it then starts by itself; then run the same command again",
-        seen.host,
-        surface.staged(),
-        surface.file
-    ))
+    journal::is_of_token(line).then(|| {
+        format!(
+            "restart no server; first: keyroll rescue {}; then run the same command again",
+            seen.host
+        )
+    })
 }
 
 /// A server without data that was started with NEW while the server it joins still has OLD in memory comes up when

@@ -11,11 +11,12 @@ use crate::k3s::install::{Datastore, Kind};
 use crate::k3s::knock::{Knock, Role};
 use crate::k3s::phase::Standing;
 use crate::op::{Act, Op, Until, Wait};
+use crate::secret::Secret;
 use crate::template::Templated;
 use crate::wire::Command;
 
 /// How long a server may take to come back: slow boards need minutes.
-const SERVER: Duration = Duration::from_mins(5);
+pub(super) const SERVER: Duration = Duration::from_mins(5);
 /// How long an agent may take to come back.
 const AGENT: Duration = Duration::from_mins(3);
 
@@ -114,27 +115,29 @@ async fn on_server(
     {
         unmet.extend(not_well(probe, other).await?);
     }
+    Ok(Proposal {
+        ops: restart_of_server(seen, timeout, &standing.datastore),
+        unmet,
+        notes: Vec::new(),
+    })
+}
+
+/// A restart, and the waits until it is back with this token.
+pub(super) fn restart_of_server(seen: &Seen, timeout: Duration, token: &Secret) -> Vec<Op> {
     let mut ops = restart(seen, timeout);
     let knock = Knock {
         door: seen.door(),
         role: Role::Server,
-        secret: standing.datastore.clone(),
+        secret: token.clone(),
     };
     let wait = Wait {
         until: Until::Accepts(knock),
         timeout: Duration::from_mins(2),
         interval: Duration::from_secs(2),
     };
-    ops.push(Op::root(
-        &seen.host,
-        "wait until it accepts that token",
-        Act::Wait(wait),
-    ));
-    Ok(Proposal {
-        ops,
-        unmet,
-        notes: Vec::new(),
-    })
+    let why = "wait until it accepts that token";
+    ops.push(Op::root(&seen.host, why, Act::Wait(wait)));
+    ops
 }
 
 /// A server starts well only with the datastore's token; with any other it fails for ever.
@@ -183,7 +186,7 @@ async fn not_well(probe: &Probe<'_>, other: &ServerSeen) -> Result<Option<Unmet>
 
 /// `--no-block`: a restart of K3s with a wrong token can block for ever. What the token was read from is looked at once
 /// more in the same script: a server that restarts with a token put back meanwhile is dead until it is rescued.
-fn restart(seen: &Seen, timeout: Duration) -> Vec<Op> {
+pub(super) fn restart(seen: &Seen, timeout: Duration) -> Vec<Op> {
     let unit = seen.unit.text.id.clone();
     let command =
         Command::new(["systemctl", "restart", "--no-block", &unit]).within(Duration::from_mins(1));

@@ -19,7 +19,10 @@ use crate::op::{Act, Op};
 use crate::secret::{Content, Secret};
 use crate::wire::{Command, Owner, WriteFile};
 
+pub(super) use active::{flip, over as write_in_place};
 pub use proven::{proof_of_agent, proof_of_server};
+pub use rolled_back::can_be_taken_back;
+pub(super) use rolled_back::too_late;
 pub(super) use room::obstacles;
 
 /// `k3s_token`
@@ -139,7 +142,7 @@ fn write(seen: &Seen, edit: &Edit<'_>, path: Utf8PathBuf, mode: Mode, why: &str)
 }
 
 /// The one request that re-encrypts the datastore. Its body travels on a descriptor, the credentials on stdin.
-fn put(door: &Door, authority: &Secret, new: &Secret) -> Command {
+pub(super) fn put(door: &Door, authority: &Secret, new: &Secret) -> Command {
     let body = serde_json::json!({ "newToken": new.expose() }).to_string();
     let words = [
         "kubectl",

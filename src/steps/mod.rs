@@ -6,9 +6,12 @@ pub mod look;
 pub mod assert;
 pub mod command;
 pub mod debug;
+pub mod k3s_heal;
 pub mod k3s_preflight;
 pub mod k3s_prove;
+pub mod k3s_rescue;
 pub mod k3s_restart;
+pub mod k3s_rollback;
 pub mod k3s_snapshot;
 pub mod k3s_token;
 mod unmanaged;
@@ -63,9 +66,12 @@ steps! {
     "assert" => assert::Assert,
     "command" => command::Command,
     "debug" => debug::Debug,
+    "k3s_heal" => k3s_heal::K3sHeal,
     "k3s_preflight" => k3s_preflight::K3sPreflight,
     "k3s_prove" => k3s_prove::K3sProve,
+    "k3s_rescue" => k3s_rescue::K3sRescue,
     "k3s_restart" => k3s_restart::K3sRestart,
+    "k3s_rollback" => k3s_rollback::K3sRollback,
     "k3s_snapshot" => k3s_snapshot::K3sSnapshot,
     "k3s_token" => k3s_token::K3sToken,
 }

@@ -111,8 +111,19 @@ impl Ledger {
             .retain_mut(|screen| screen.on_events(&events).is_ok());
     }
 
-    /// Writes the last event.
-    pub(super) fn end(mut self, check: bool, level: StopLevel, title: &Title) -> Ended {
+    /// Whether a task or a gate has failed so far.
+    pub(super) fn has_failed(&self) -> bool {
+        self.tally.has_failed()
+    }
+
+    /// Writes the last event. `back` is the command that takes back what the run has left half done.
+    pub(super) fn end(
+        mut self,
+        check: bool,
+        level: StopLevel,
+        title: &Title,
+        back: Option<String>,
+    ) -> Ended {
         if let Some(why) = &self.broken {
             let failure = Failure {
                 what: vec![format!("the journal could not be written: {why}")],
@@ -124,8 +135,11 @@ impl Ledger {
             let (key, failure) = (TaskKey("journal".to_owned()), Some(failure));
             self.tally.count(&EventKind::GateEnded { key, failure });
         }
-        let (exit, summary) =
+        let (exit, mut summary) =
             std::mem::take(&mut self.tally).end(check, level, &title.again, &title.really);
+        if let Some(back) = back {
+            summary.next = format!("{}; or take the rotation back: {back}", summary.next);
+        }
         self.add(EventKind::RunEnded {
             exit,
             summary: summary.clone(),

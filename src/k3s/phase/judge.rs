@@ -48,7 +48,7 @@ fn kept(servers: &[ServerView]) -> Result<Option<&Secret>, Torn> {
         _ => Err(Torn {
             name: "two-old-tokens",
             what: "the servers keep different old tokens in server/.keyroll/old: two rotations are mixed".to_owned(),
-            next: "find out which token each server accepts before anything is restarted".to_owned(),
+            next: "restart no server; `keyroll where` on this inventory shows what each server has".to_owned(),
         }),
     }
 }
@@ -79,7 +79,7 @@ fn datastore<'a>(
                 names(rotators.iter().map(|s| &s.host))
             ),
             next:
-                "restart no server; roll one of the two back with a PUT of the token in its memory"
+                "restart no server; `keyroll where` on this inventory shows what each server has; the later of the two rotates has failed: on its server rotate back to the token that it accepts"
                     .to_owned(),
         }),
     }
@@ -135,13 +135,18 @@ fn nobody_answers(servers: &[ServerView]) -> Torn {
         Memory::Foreign => format!("{}: accepts none of the tokens found on any server", s.host),
         Memory::Holds(_) => format!("{}: answers", s.host),
     };
+    let first = servers
+        .first()
+        .map_or("HOST", |server| server.host.as_str());
     Torn {
         name: "no-server-answers",
         what: format!(
             "no server accepts any token that was found ({})",
             servers.iter().map(why).collect::<Vec<_>>().join("; ")
         ),
-        next: "get one server to run, then run the same command again".to_owned(),
+        next: format!(
+            "restart no server; first: keyroll rescue {first}; then run the same command again"
+        ),
     }
 }
 
@@ -152,7 +157,7 @@ fn mixed(servers: &[ServerView]) -> Torn {
             "{} accept different tokens, and nothing tells which is the later",
             names(servers.iter().map(|s| &s.host))
         ),
-        next: "restart no server before it is clear which token the datastore is encrypted with"
+        next: "restart no server; `keyroll where` on this inventory shows what each server accepts"
             .to_owned(),
     }
 }
@@ -216,8 +221,17 @@ fn surface_differs(servers: &[ServerView], datastore: &Secret) -> Torn {
             "the configured token of {} is not the one that the cluster runs with: the next restart there would be fatal",
             names(servers.iter().filter(odd).map(|s| &s.host))
         ),
-        next: "put the cluster's token back there, or give the configured one with --new-token-from to rotate to it".to_owned(),
+        next: format!(
+            "put the cluster's token back: {}; or give the configured one with --new-token-from to rotate to it",
+            rescue(servers.iter().filter(odd))
+        ),
     }
+}
+
+/// The commands that put the datastore's token back on these servers.
+fn rescue<'a>(servers: impl Iterator<Item = &'a ServerView>) -> String {
+    let commands = servers.map(|server| format!("keyroll rescue {}", server.host));
+    commands.collect::<Vec<_>>().join(" && ")
 }
 
 fn foreign(servers: &[ServerView], old: Option<&Secret>, new: &Secret) -> Result<(), Torn> {
@@ -226,17 +240,18 @@ fn foreign(servers: &[ServerView], old: Option<&Secret>, new: &Secret) -> Result
             .as_ref()
             .is_some_and(|secret| Some(secret) != old && secret != new)
     };
-    let odd: Vec<&HostName> = servers.iter().filter(odd).map(|s| &s.host).collect();
+    let odd: Vec<&ServerView> = servers.iter().filter(odd).collect();
     if odd.is_empty() {
         return Ok(());
     }
+    let back = rescue(odd.iter().copied());
     Err(Torn {
         name: "foreign-surface",
         what: format!(
             "{} would start with a token that is neither the old nor the new one",
-            names(odd.into_iter())
+            names(odd.iter().map(|server| &server.host))
         ),
-        next: "put the cluster's token there, then run the same command again".to_owned(),
+        next: format!("put the cluster's token there: {back}; then run the same command again"),
     })
 }
 

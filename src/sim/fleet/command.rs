@@ -24,6 +24,11 @@ impl Fleet {
         let mut reply = match argv {
             ["systemctl", rest @ ..] => self.systemctl(at, rest),
             ["sh", "-s", "--", "copy-sqlite", rest @ ..] => self.copy_database(at, rest),
+            // Ends the main process and then the unit, as one script.
+            ["sh", "-c", script, "sh", unit] if script.ends_with("exec systemctl stop \"$1\"") => {
+                self.systemctl(at, &["kill", unit]);
+                self.systemctl(at, &["stop", unit])
+            }
             [binary, ..] if K3S.contains(binary) || self.is_binary(at, binary) => {
                 let rest: Vec<String> = argv.iter().skip(1).map(|arg| (*arg).to_owned()).collect();
                 match Call::parse(&rest) {

@@ -35,7 +35,7 @@ pub(super) async fn on_server(
 }
 
 /// What brings every surface of a server to `secret`.
-pub(super) fn flip(seen: &Seen, secret: &Secret, mode: Mode) -> Vec<Op> {
+pub(in crate::steps) fn flip(seen: &Seen, secret: &Secret, mode: Mode) -> Vec<Op> {
     let edits = seen.edits(secret);
     let mut ops = Vec::new();
     for edit in &edits {
@@ -104,7 +104,8 @@ pub(super) async fn on_agent(
     }
 }
 
-fn over(seen: &Seen, edit: &Edit<'_>, mode: Mode) -> Op {
+/// Writes an agent's surface at once: nothing has to happen between staging and flip there.
+pub(in crate::steps) fn over(seen: &Seen, edit: &Edit<'_>, mode: Mode) -> Op {
     debug_assert_eq!(
         seen.install.kind,
         Kind::Agent,

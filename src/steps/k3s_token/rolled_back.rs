@@ -5,13 +5,16 @@
 
 use super::active::flip;
 use super::{Mode, leaves, put};
-use crate::facts::Probe;
+
+use crate::facts::{Overlay, Probe, Scope};
 use crate::k3s::phase::{Phase, Standing, names};
 use crate::model::HostName;
 use crate::op::{Act, Op};
 use crate::secret::Secret;
 use crate::steps::look::{Blind, Cluster, ServerSeen};
 use crate::steps::{Proposal, StepError, Unmet};
+use crate::template::Vars;
+use crate::wire::Become;
 
 pub(super) async fn propose(probe: &Probe<'_>, mode: Mode) -> Result<Proposal, StepError> {
     let cluster = Cluster::now(probe).await;
@@ -70,6 +73,29 @@ pub(super) async fn propose(probe: &Probe<'_>, mode: Mode) -> Result<Proposal, S
     })
 }
 
+/// Whether a rotation is unfinished and can be taken back: every server answers, and none has NEW in memory.
+pub async fn can_be_taken_back(scope: &Scope) -> bool {
+    let Some(first) = scope.fleet.servers.first() else {
+        return false;
+    };
+    let (vars, overlay) = (Vars::default(), Overlay::default());
+    let probe = Probe::new(&first.name, &Become::Root, &vars, scope, &overlay);
+    let cluster = Cluster::now(&probe).await;
+    let Ok(standing) = &cluster.standing else {
+        return false;
+    };
+    let is_begun = |(_, phase): &(HostName, Phase)| {
+        matches!(
+            phase,
+            Phase::Staged | Phase::Rotated | Phase::Flipped | Phase::Ahead
+        )
+    };
+    standing.phases.iter().any(is_begun)
+        && cluster.silent().is_empty()
+        && too_late(standing).is_empty()
+        && not_known(&cluster, standing).is_none()
+}
+
 fn put_back(rotator: &ServerSeen, old: &Secret) -> Vec<Op> {
     let host = &rotator.seen.host;
     let path = rotator.seen.rotated_path();
@@ -108,7 +134,7 @@ fn not_known(cluster: &Cluster, standing: &Standing) -> Option<Unmet> {
                 "the datastore has the new token, and {rotator}, which alone could take it back, is away"
             ),
             format!(
-                "restart no other server; get {rotator} to answer, then run the same command again, which finishes the rotation"
+                "restart no other server; if {rotator} does not start: keyroll rescue {rotator}"
             ),
         )),
         None if !away.is_empty() => Some(Unmet::new(
@@ -123,7 +149,7 @@ fn not_known(cluster: &Cluster, standing: &Standing) -> Option<Unmet> {
     }
 }
 
-fn too_late(standing: &Standing) -> Vec<Unmet> {
+pub(in crate::steps) fn too_late(standing: &Standing) -> Vec<Unmet> {
     let running = standing
         .phases
         .iter()
@@ -132,7 +158,7 @@ fn too_late(standing: &Standing) -> Vec<Unmet> {
         Unmet::new(
             "too-late-to-roll-back",
             format!("{host} already runs with the new token"),
-            "go on: run the same command again, which finishes the rotation",
+            "only forward works now: `keyroll run @rotate-token` on this inventory finishes the rotation",
         )
     };
     running.map(unmet).collect()
@@ -142,6 +168,6 @@ fn no_rotator() -> Unmet {
     Unmet::new(
         "no-rotator",
         "the datastore holds the new token, and no server shows that it was rotated there",
-        "go on: run the same command again, which finishes the rotation",
+        "only forward works now: `keyroll run @rotate-token` on this inventory finishes the rotation",
     )
 }

@@ -258,7 +258,7 @@ pub fn words(phase: Option<Phase>) -> &'static str {
 }
 
 impl ServerSeen {
-    fn view(&self) -> ServerView {
+    pub(super) fn view(&self) -> ServerView {
         ServerView {
             host: self.seen.host.clone(),
             surface: self.seen.surface().cloned(),

@@ -137,6 +137,8 @@ fn usual_places() -> Wanted {
         "server/.keyroll/proven",
         "server/.keyroll/rotated",
         "server/.keyroll/saved",
+        "server/.keyroll/withdrawn",
+        "server/.keyroll/rescue",
         "server/tls/server-ca.crt",
         "agent/server-ca.crt",
     ];
@@ -174,6 +176,8 @@ pub(super) fn files_of(install: &Install, known: &Known) -> Wanted {
             "server/.keyroll/proven",
             "server/.keyroll/rotated",
             "server/.keyroll/saved",
+            "server/.keyroll/withdrawn",
+            "server/.keyroll/rescue",
         ]
         .map(|path| install.data(path))
         .to_vec(),

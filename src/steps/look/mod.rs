@@ -1,6 +1,7 @@
 //! What the K3s steps look at: one host's set-up, and what all servers say together.
 
 mod agent;
+mod beside;
 mod cluster;
 mod hand;
 mod passwd;
@@ -226,6 +227,31 @@ impl Seen {
         self.install.data("server/.keyroll/rotated")
     }
 
+    /// What a roll back keeps aside until it is shown to be refused.
+    #[must_use]
+    pub fn withdrawn(&self) -> Option<Secret> {
+        self.token_in(&self.withdrawn_path())
+            .map(|token| token.secret)
+    }
+
+    /// Where a roll back keeps NEW aside.
+    #[must_use]
+    pub fn withdrawn_path(&self) -> Utf8PathBuf {
+        self.install.data("server/.keyroll/withdrawn")
+    }
+
+    /// How far a rescue of this server is; `None` when none is under way.
+    #[must_use]
+    pub fn rescue(&self) -> Option<String> {
+        Some(self.file(&self.rescue_path())?.text().trim().to_owned())
+    }
+
+    /// Where a rescue leaves word of how far it is.
+    #[must_use]
+    pub fn rescue_path(&self) -> Utf8PathBuf {
+        self.install.data("server/.keyroll/rescue")
+    }
+
     /// Where OLD is kept.
     #[must_use]
     pub fn kept_path(&self) -> Utf8PathBuf {
@@ -380,6 +406,7 @@ impl Seen {
             .chain(self.on_disk())
             .chain(self.kept())
             .chain(self.staged())
+            .chain(self.withdrawn())
             .chain(passwd.server)
             .chain(passwd.node)
             .collect()

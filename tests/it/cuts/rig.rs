@@ -274,6 +274,8 @@ impl Transport for Wire {
 pub(super) struct Ended {
     pub(super) exit: Exit,
     pub(super) roots: Vec<String>,
+    /// What to do next, as the summary says it.
+    pub(super) next: String,
 }
 
 /// A fleet and its books.
@@ -291,6 +293,8 @@ pub(super) struct Inner {
     staged: bool,
     is_over: bool,
     put_back: bool,
+    /// What the next run performs, and on which host alone.
+    pub(super) book: (&'static str, Option<&'static str>),
     /// What was said of the time between a rotate and its flip.
     pub(super) windows: Vec<String>,
     seen: usize,
@@ -351,6 +355,7 @@ impl Rig {
             staged: false,
             is_over: false,
             put_back: false,
+            book: ("@rotate-token", None),
             windows: Vec::new(),
             seen: 0,
         };
@@ -411,13 +416,14 @@ impl Inner {
             self.clock,
             learn,
         );
-        let book = playbook::read("@rotate-token").unwrap_or_else(|_| panic!("it is built in"));
+        let book = playbook::read(self.book.0).unwrap_or_else(|_| panic!("it is built in"));
         let order = match restart_order(&scope).await {
             Ok(order) => order,
             Err(error) => {
                 return Ended {
                     exit: Exit::Unreachable,
                     roots: vec![error.to_string()],
+                    next: String::new(),
                 };
             }
         };
@@ -425,6 +431,7 @@ impl Inner {
         let asking = asking.filter(|(_, play)| play.order == playbook::Order::JoinTargetFirst);
         let ask = Ask {
             orders: asking.map(|(index, _)| (index, order.clone())).collect(),
+            limit: self.book.1.map(str::to_owned),
             ..Ask::default()
         };
         let plan = plan::build(&book, &self.inventory, &ask).unwrap_or_else(|_| panic!("it plans"));
@@ -450,6 +457,7 @@ impl Inner {
         }
         .perform()
         .await;
+        let next = ended.summary.next.clone();
         if number == 1 {
             self.put_back = matches!(cut, Cut::PutBack(_));
             self.seen = self.wire.state.lock().unwrap().seen;
@@ -462,16 +470,20 @@ impl Inner {
             .retain(|note| note.starts_with("wrong-token window"));
         let roots = ended.summary.roots.iter();
         let roots = roots
-            .map(|(key, failure)| format!("{key}: {}", failure.what.join(" / ")))
+            .map(|(key, failure)| {
+                let (what, next) = (failure.what.join(" / "), failure.next.join(" / "));
+                format!("{key}: {what}; next: {next}")
+            })
             .chain(undone(&events.lock().unwrap()));
         Ended {
             exit: ended.exit,
             roots: roots.collect(),
+            next,
         }
     }
 
     /// Which of the known tokens the datastore is encrypted with.
-    fn datastore(&self) -> Option<String> {
+    pub(super) fn datastore(&self) -> Option<String> {
         let known = [self.old.clone(), made(1), made(2), made(3), made(4)];
         let holds = |token: &String| {
             self.wire
@@ -540,6 +552,7 @@ impl Inner {
             Ended {
                 exit: Exit::Fine,
                 roots: Vec::new(),
+                next: String::new(),
             }
         } else {
             self.run(number, Cut::Never, false).await
@@ -598,8 +611,52 @@ impl Inner {
         wrong
     }
 
+    /// The token that the fleet was raised with.
+    pub(super) fn old(&self) -> String {
+        self.old.clone()
+    }
+
+    /// The number of the change that re-encrypts the datastore, among all of the last run.
+    pub(super) fn put(&self) -> usize {
+        let state = self.wire.state.lock().unwrap();
+        let is_put = |line: &String| line.contains("replace --raw /v1-k3s/token");
+        state.log.iter().position(is_put).unwrap()
+    }
+
+    /// How many changes the last run tried.
+    pub(super) fn tried(&self) -> usize {
+        self.wire.state.lock().unwrap().seen
+    }
+
+    pub(super) async fn sleep(&self, minutes: u64) {
+        let time = std::time::Duration::from_mins(minutes);
+        self.clock.sleep(time).await;
+    }
+
+    /// A host reboots, and three minutes pass.
+    pub(super) async fn reboot(&self, host: &str) {
+        let host = HostName::new(host).unwrap();
+        self.wire.sim.with(|fleet| fleet.reboot_now(&host));
+        self.sleep(3).await;
+    }
+
+    /// What is wrong with hosts that should all run with this token, and what no change should have done.
+    pub(super) fn wrong(&self, token: &str) -> Vec<String> {
+        let mut wrong = self.wire.state.lock().unwrap().dangers.clone();
+        if self.datastore().as_deref() != Some(token) {
+            wrong.push(format!("the datastore has {:?}", self.datastore()));
+        }
+        wrong.extend(self.wire.sim.with(|fleet| {
+            let hosts = fleet.hosts().iter();
+            hosts
+                .filter_map(|host| unlike(host, token))
+                .collect::<Vec<_>>()
+        }));
+        wrong
+    }
+
     /// Whether a server is down in a way that only a rescue mends.
-    fn trapped(&self) -> bool {
+    pub(super) fn trapped(&self) -> bool {
         self.wire.sim.with(|fleet| {
             fleet.hosts().iter().any(|host| {
                 let dead = !matches!(host.life, Life::Up(_) | Life::Starting(..));

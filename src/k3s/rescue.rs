@@ -1,0 +1,224 @@
+//! What brings a server back that does not start: judged from its files and from the last words of its journal.
+//!
+//! Each case is a row of what was measured (sqlite-wrong-token, external-postgres, ha-rescue-peers-old, ha-cure2,
+//! ha-first-server-and-unconfigured, ha-no-token-configured, ha-member-away, ha-restore). What is none of them is
+//! refused with what was seen.
+
+use super::journal;
+use super::phase::Standing;
+use crate::secret::Secret;
+
+/// What the last attempt to start ended with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// `passwd newer than datastore`: fatal at every start, whatever the token.
+    Newer,
+    /// `encrypted with different token`, or a peer that does not accept the token.
+    OtherToken,
+}
+
+/// What a unit's journal gives away since it last started well.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Signs {
+    /// Of the last attempt.
+    pub last: Option<Sign>,
+    /// Whether the server that this one joins refused its token.
+    pub peer_refuses: bool,
+    /// Whether that server accepted it, and the datastore did not (the first stage of the two-stage trap).
+    pub late: bool,
+    /// The last line that says something, for people.
+    pub line: Option<String>,
+}
+
+impl Signs {
+    /// Reads the last lines of a unit's journal.
+    #[must_use]
+    pub fn read(lines: &[String]) -> Self {
+        let well = lines.iter().rposition(|line| line.starts_with("Started "));
+        let since = lines.get(well.map_or(0, |at| at + 1)..).unwrap_or_default();
+        let sign = |line: &String| {
+            if journal::is_newer_than_datastore(line) {
+                Some(Sign::Newer)
+            } else if journal::wants_other_token(line) || journal::is_refused_by_peer(line) {
+                Some(Sign::OtherToken)
+            } else {
+                None
+            }
+        };
+        let fatal = since.iter().rev().find(|line| line.contains("level=fatal"));
+        let telling = since.iter().rev().find(|line| sign(line).is_some());
+        Self {
+            last: since.iter().rev().find_map(sign),
+            peer_refuses: since.iter().any(|line| journal::is_refused_by_peer(line)),
+            late: since
+                .iter()
+                .any(|line| journal::is_refused_by_datastore_alone(line)),
+            line: telling.or(fatal).or(since.last()).cloned(),
+        }
+    }
+}
+
+/// How the process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pulse {
+    /// It is up.
+    Runs,
+    /// Its first start goes on.
+    Starts,
+    /// It ends and is started again, or was given up.
+    Fails,
+    /// Somebody stopped it.
+    Rests,
+}
+
+/// A server that may need help.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patient {
+    /// How its process is.
+    pub pulse: Pulse,
+    /// The secret that it would start with.
+    pub surface: Option<Secret>,
+    /// The secret in `server/token`.
+    pub on_disk: Option<Secret>,
+    /// The secret of `server` in `server/cred/passwd`.
+    pub passwd: Option<Secret>,
+    /// Whether it asks another server before it starts.
+    pub joins: bool,
+    /// Whether the last attempt was made with the surface as it is now.
+    pub tried: bool,
+    /// What the journal gives away.
+    pub signs: Signs,
+    /// Whether a rescue was begun here and not ended.
+    pub begun: bool,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Nothing: it runs, and would start again.
+    Nothing,
+    /// The token on its surface is wrong, and that is all.
+    Surface,
+    /// Its passwd must be recreated from the datastore.
+    Passwd,
+    /// It only has to be started.
+    Start,
+}
+
+/// Why nothing is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unclear {
+    /// Which token the datastore has is not certain.
+    Token,
+    /// Its first start goes on.
+    Starting,
+    /// The servers that it joins must take the token first.
+    PeersFirst,
+    /// It fails for a reason that has nothing to do with tokens, or that is not known.
+    Unknown,
+}
+
+impl Patient {
+    /// The token that the datastore cannot have, since a start with it was refused. `held` is what the servers that run
+    /// accept: when this one was accepted by them, it was with that.
+    fn refuted<'a>(&'a self, held: Option<&'a Secret>) -> Option<&'a Secret> {
+        if self.joins && self.signs.late && self.pulse != Pulse::Runs {
+            return held;
+        }
+        let tried = self.tried && self.pulse != Pulse::Runs;
+        let refused =
+            tried && self.signs.last == Some(Sign::OtherToken) && !self.peer_refuses_only();
+        self.surface.as_ref().filter(|_| refused)
+    }
+
+    /// A peer's word is about that peer's memory, and says nothing of the datastore.
+    fn peer_refuses_only(&self) -> bool {
+        let line = self.signs.line.as_deref().unwrap_or_default();
+        self.signs.peer_refuses && !journal::wants_other_token(line)
+    }
+
+    /// The surface that the datastore does have: its data was read with it, and nobody else was asked.
+    fn confirmed(&self) -> Option<&Secret> {
+        let read = self.tried && self.signs.last == Some(Sign::Newer) && !self.joins;
+        self.surface.as_ref().filter(|_| read)
+    }
+
+    /// What a rotate on this very server left, which its process has not taken.
+    fn moved(&self) -> Option<&Secret> {
+        self.on_disk.as_ref().filter(|on_disk| {
+            self.passwd.as_ref() == Some(on_disk) && self.surface.as_ref() != Some(on_disk)
+        })
+    }
+
+    /// The token that the datastore is encrypted with. `standing` is what all servers say together, without this one's
+    /// surface; `witnessed` whether more than files say that NEW is in the datastore; `unseen` whether a server is
+    /// away that might have been rotated.
+    ///
+    /// # Errors
+    /// When nothing proves which it is.
+    pub fn right(
+        &self,
+        standing: Option<&Standing>,
+        witnessed: bool,
+        unseen: bool,
+    ) -> Result<Secret, Unclear> {
+        let found = match standing {
+            _ if self.confirmed().is_some() => self.confirmed(),
+            Some(standing) if standing.is_rotated() && witnessed => Some(&standing.datastore),
+            Some(standing) if standing.is_rotated() => {
+                match (self.refuted(standing.old.as_ref()), &standing.old) {
+                    (Some(refuted), Some(old)) if *refuted == standing.new => Some(old),
+                    (Some(refuted), Some(old)) if refuted == old => Some(&standing.new),
+                    _ => None,
+                }
+            }
+            Some(standing) => self.unrotated(&standing.datastore, unseen),
+            None => match (self.refuted(None), self.moved()) {
+                (Some(_), Some(moved)) => Some(moved),
+                (None, None) if self.signs.last.is_none() && !unseen => self.surface.as_ref(),
+                _ => None,
+            },
+        };
+        found.cloned().ok_or(Unclear::Token)
+    }
+
+    /// All that run hold one token, and no file of theirs says that the datastore has another.
+    fn unrotated<'a>(&'a self, common: &'a Secret, unseen: bool) -> Option<&'a Secret> {
+        match (self.refuted(Some(common)), self.moved()) {
+            (Some(refuted), Some(moved)) if refuted == common => Some(moved),
+            (Some(refuted), _) if refuted == common => None,
+            (None, Some(moved)) if moved != common => None,
+            _ if unseen => None,
+            _ => Some(common),
+        }
+    }
+
+    /// What is to be done, once it is known which token is right. `peers_have_it` says whether every other server that
+    /// runs accepts it.
+    ///
+    /// # Errors
+    /// When this is none of the known cases, or not this server's turn.
+    pub fn remedy(&self, right: &Secret, peers_have_it: bool) -> Result<Remedy, Unclear> {
+        let is_set = self.surface.as_ref() == Some(right);
+        match (self.pulse, self.signs.last) {
+            (Pulse::Runs, _) if is_set => Ok(Remedy::Nothing),
+            (Pulse::Runs, _) => Ok(Remedy::Surface),
+            // What an earlier rescue has started goes on.
+            (Pulse::Starts, _) if self.begun && is_set => Ok(Remedy::Start),
+            (_, Some(Sign::Newer)) if self.passwd.is_some() => Ok(Remedy::Passwd),
+            (Pulse::Starts, None) => Err(Unclear::Starting),
+            _ if !is_set && self.surface.is_some() => Ok(Remedy::Surface),
+            (_, Some(Sign::OtherToken))
+                if self.tried && self.signs.peer_refuses && !peers_have_it =>
+            {
+                Err(Unclear::PeersFirst)
+            }
+            (_, Some(_)) | (Pulse::Rests, None) => Ok(Remedy::Start),
+            _ if self.begun => Ok(Remedy::Start),
+            _ => Err(Unclear::Unknown),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+use super::*;
+use crate::k3s::phase::Standing;
+
+const NEWER: &str = r#"level=fatal msg="/var/lib/rancher/k3s/server/cred/passwd newer than datastore and could cause a cluster outage. Remove the file(s) from disk and restart to be recreated from datastore.""#;
+const LATE: &str = r#"level=error msg="Shutdown request received: failed to save bootstrap data: bootstrap data already found and encrypted with different token""#;
+const SQLITE: &str = r#"level=fatal msg="Error: preparing server: failed to bootstrap cluster data: bootstrap data already found and encrypted with different token""#;
+const RECONCILE: &str = r#"level=fatal msg="Failed to reconcile with temporary etcd: bootstrap data already found and encrypted with different token""#;
+const PEER: &str =
+    r#"level=warning msg="Unable to reconcile with remote datastore: not authorized""#;
+
+fn secret(name: &str) -> Secret {
+    Secret::new(format!("{name}0000000000000000000000000000"))
+}
+
+fn signs(lines: &[&str]) -> Signs {
+    let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+    Signs::read(&lines)
+}
+
+/// A server in a crash loop, with these secrets on surface, in `server/token` and in passwd.
+fn patient(surface: &str, on_disk: &str, passwd: &str, lines: &[&str]) -> Patient {
+    Patient {
+        pulse: Pulse::Fails,
+        surface: Some(secret(surface)),
+        on_disk: Some(secret(on_disk)),
+        passwd: Some(secret(passwd)),
+        joins: false,
+        tried: true,
+        signs: signs(lines),
+        begun: false,
+    }
+}
+
+fn rotated() -> Standing {
+    Standing {
+        old: Some(secret("old")),
+        new: secret("new"),
+        datastore: secret("new"),
+        rotator: None,
+        given_passed_over: false,
+        phases: Vec::new(),
+    }
+}
+
+fn unrotated() -> Standing {
+    Standing {
+        datastore: secret("old"),
+        ..rotated()
+    }
+}
+
+#[test]
+fn signs_are_of_the_attempts_since_the_last_good_start() {
+    assert_eq!(signs(&[LATE, NEWER, NEWER]).last, Some(Sign::Newer));
+    assert_eq!(signs(&[PEER, RECONCILE]).last, Some(Sign::OtherToken));
+    assert!(signs(&[PEER, RECONCILE]).peer_refuses);
+    let over = signs(&[
+        NEWER,
+        "Started k3s.service - Lightweight Kubernetes.",
+        "level=info msg=x",
+    ]);
+    assert_eq!(
+        (over.last, over.line.as_deref()),
+        (None, Some("level=info msg=x"))
+    );
+    let other = signs(&[
+        "level=fatal msg=\"no space left\"",
+        "k3s.service: Failed with result 'exit-code'.",
+    ]);
+    assert_eq!(
+        other.line.as_deref(),
+        Some("level=fatal msg=\"no space left\"")
+    );
+}
+
+#[test]
+fn a_single_server_that_was_rotated_by_hand_has_the_only_copy_of_new() {
+    let hand = patient("old", "new", "new", &[SQLITE]);
+    assert_eq!(hand.right(None, false, false), Ok(secret("new")));
+    assert_eq!(hand.remedy(&secret("new"), true), Ok(Remedy::Surface));
+    // Nothing shows that a start with OLD was refused.
+    let mut untried = hand.clone();
+    untried.tried = false;
+    assert_eq!(untried.right(None, false, false), Err(Unclear::Token));
+}
+
+#[test]
+fn the_two_stage_trap_takes_the_datastores_token_and_a_new_passwd() {
+    let mut trapped = patient("old", "old", "old", &[LATE, NEWER]);
+    trapped.joins = true;
+    assert_eq!(
+        trapped.right(Some(&rotated()), true, false),
+        Ok(secret("new"))
+    );
+    assert_eq!(trapped.remedy(&secret("new"), false), Ok(Remedy::Passwd));
+    // With NEW in its configuration it stays so; its passwd removed, it only has to start.
+    trapped.surface = Some(secret("new"));
+    assert_eq!(trapped.remedy(&secret("new"), false), Ok(Remedy::Passwd));
+    trapped.passwd = None;
+    assert_eq!(trapped.remedy(&secret("new"), false), Ok(Remedy::Start));
+}
+
+#[test]
+fn a_rotate_that_only_files_tell_of_needs_a_witness() {
+    let looping = patient("old", "new", "new", &[RECONCILE]);
+    assert_eq!(
+        looping.right(Some(&rotated()), false, false),
+        Ok(secret("new"))
+    );
+    let torn = patient("new", "new", "new", &[RECONCILE]);
+    assert_eq!(
+        torn.right(Some(&rotated()), false, false),
+        Ok(secret("old"))
+    );
+    let silent = patient("new", "new", "new", &["level=fatal msg=x"]);
+    assert_eq!(
+        silent.right(Some(&rotated()), false, false),
+        Err(Unclear::Token)
+    );
+    // Its own data was read with OLD: the rotate failed half way.
+    let half = patient("old", "new", "new", &[NEWER]);
+    assert_eq!(
+        half.right(Some(&rotated()), false, false),
+        Ok(secret("old"))
+    );
+}
+
+#[test]
+fn while_nobody_knows_of_a_rotation_the_common_token_is_right_unless_it_was_refused() {
+    let mistyped = patient("typo", "old", "old", &[RECONCILE]);
+    assert_eq!(
+        mistyped.right(Some(&unrotated()), false, false),
+        Ok(secret("old"))
+    );
+    assert_eq!(
+        mistyped.right(Some(&unrotated()), false, true),
+        Err(Unclear::Token)
+    );
+    let by_hand = patient("old", "new", "new", &[RECONCILE]);
+    assert_eq!(
+        by_hand.right(Some(&unrotated()), false, true),
+        Ok(secret("new"))
+    );
+    let refused = patient("old", "old", "old", &[RECONCILE]);
+    assert_eq!(
+        refused.right(Some(&unrotated()), false, false),
+        Err(Unclear::Token)
+    );
+    let mut rests = patient("old", "new", "new", &[]);
+    rests.pulse = Pulse::Rests;
+    assert_eq!(
+        rests.right(Some(&unrotated()), false, false),
+        Err(Unclear::Token)
+    );
+}
+
+#[test]
+fn a_member_that_lacks_the_key_waits_for_its_peers() {
+    let mut away = patient("new", "old", "old", &[PEER, RECONCILE]);
+    away.joins = true;
+    assert_eq!(away.right(Some(&rotated()), true, false), Ok(secret("new")));
+    assert_eq!(away.remedy(&secret("new"), false), Err(Unclear::PeersFirst));
+    assert_eq!(away.remedy(&secret("new"), true), Ok(Remedy::Start));
+}
+
+#[test]
+fn a_restored_snapshot_reads_its_data_with_the_token_that_is_configured() {
+    let restored = patient("old", "old", "old", &[NEWER]);
+    assert_eq!(restored.right(None, false, false), Ok(secret("old")));
+    assert_eq!(restored.remedy(&secret("old"), true), Ok(Remedy::Passwd));
+    let with_new = patient("new", "old", "old", &[RECONCILE]);
+    assert_eq!(with_new.right(None, false, false), Ok(secret("old")));
+    assert_eq!(with_new.remedy(&secret("old"), true), Ok(Remedy::Surface));
+}
+
+#[test]
+fn what_is_none_of_these_is_refused() {
+    let full = patient(
+        "old",
+        "old",
+        "old",
+        &["level=fatal msg=\"no space left on device\""],
+    );
+    assert_eq!(full.remedy(&secret("old"), true), Err(Unclear::Unknown));
+    let mut starts = full.clone();
+    (starts.pulse, starts.signs) = (Pulse::Starts, Signs::default());
+    assert_eq!(starts.remedy(&secret("old"), true), Err(Unclear::Starting));
+    let mut runs = full;
+    runs.pulse = Pulse::Runs;
+    assert_eq!(runs.remedy(&secret("old"), true), Ok(Remedy::Nothing));
+    assert_eq!(runs.remedy(&secret("new"), true), Ok(Remedy::Surface));
+}

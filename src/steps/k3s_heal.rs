@@ -1,0 +1,99 @@
+//! `k3s_heal`: saves to the datastore what servers were started with, where their next restart would be fatal.
+//!
+//! A PUT of the *same* server token does it while the server runs; every later restart is then fine (measured:
+//! sqlite-agent-token-cure, ha-agent-token). One is enough for all when it is sent to the server with the latest passwd.
+
+use serde::Deserialize;
+
+use super::k3s_token::put;
+use super::look::{Cluster, ServerSeen};
+use super::{Proposal, StepError, Unmet};
+use crate::facts::Probe;
+use crate::k3s::phase::{Standing, names};
+use crate::k3s::unsaved::mark;
+use crate::model::HostTime;
+use crate::op::{Act, Op};
+use crate::secret::{Content, Secret};
+use crate::wire::{Owner, WriteFile};
+
+/// `k3s_heal`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct K3sHeal {}
+
+impl K3sHeal {
+    pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
+        let cluster = Cluster::now(probe).await;
+        let found = cluster.unsaved();
+        let Some((server, passwd)) = found.first() else {
+            return Ok(Proposal::default());
+        };
+        let standing = match &cluster.standing {
+            Ok(standing) => standing,
+            Err(torn) => return Ok(Proposal::refuse(vec![Unmet::of_torn(torn)])),
+        };
+        let Some(secret) = common(server, standing) else {
+            return Ok(Proposal::refuse(vec![unfinished(server)]));
+        };
+        let hosts = found.iter().map(|(server, _)| &server.seen.host);
+        let note = format!(
+            "the next restart of {} would be fatal: what its last start wrote is saved to the datastore",
+            names(hosts)
+        );
+        Ok(Proposal {
+            ops: save(server, secret, *passwd),
+            notes: vec![note],
+            ..Proposal::default()
+        })
+    }
+}
+
+/// The server token, when surface, memory, files and datastore all have the same.
+fn common<'a>(server: &ServerSeen, standing: &'a Standing) -> Option<&'a Secret> {
+    let secret = &standing.datastore;
+    let seen = &server.seen;
+    let is_same = server.memory.secret() == Some(secret)
+        && seen.surface() == Some(secret)
+        && seen.on_disk().as_ref() == Some(secret)
+        && seen.passwd().server.as_ref() == Some(secret);
+    is_same.then_some(secret)
+}
+
+fn unfinished(server: &ServerSeen) -> Unmet {
+    let host = &server.seen.host;
+    Unmet::new(
+        "not-one-token",
+        format!(
+            "{host} does not have one and the same token in its configuration, its files, its memory and the datastore"
+        ),
+        "finish the rotation first: `keyroll run @rotate-token` on this inventory saves it too; restart no server before",
+    )
+}
+
+/// The PUT, and the word that it was answered well: without a change of a row K3s leaves passwd's time as it is.
+fn save(server: &ServerSeen, secret: &Secret, passwd: HostTime) -> Vec<Op> {
+    let host = &server.seen.host;
+    let act = Act::Run {
+        command: put(&server.seen.door(), secret, secret),
+        leaves: Vec::new(),
+    };
+    let word = WriteFile {
+        path: server.seen.saved_path(),
+        content: Content::new(mark(passwd)),
+        mode: 0o600,
+        owner: Owner::Runner,
+        make_parent: true,
+    };
+    vec![
+        Op::root(
+            host,
+            "save passwd to the datastore: rotate to the same server token",
+            act,
+        ),
+        Op::root(
+            host,
+            "leave word of which passwd was saved",
+            Act::WriteFile(word),
+        ),
+    ]
+}

@@ -1,0 +1,77 @@
+//! The restart after the first good start, which shows that the server would come back by itself.
+
+use crate::facts::Probe;
+use crate::op::{Act, Op};
+use crate::secret::Content;
+use crate::steps::k3s_restart::{SERVER, restart_of_server};
+use crate::steps::look::{Cluster, Seen};
+use crate::steps::{Proposal, StepError, Unmet};
+use crate::wire::{Owner, WriteFile};
+
+/// Leaves word of how far a rescue has come: `begun`, or `first` and the invocation of the first good start.
+pub(super) fn mark(seen: &Seen, text: &str) -> Op {
+    let file = WriteFile {
+        path: seen.rescue_path(),
+        content: Content::new(format!("{text}\n")),
+        mode: 0o600,
+        owner: Owner::Runner,
+        make_parent: true,
+    };
+    Op::root(
+        &seen.host,
+        "leave word of how far the rescue is",
+        Act::WriteFile(file),
+    )
+}
+
+pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
+    let Some(word) = seen.rescue() else {
+        return Ok(Proposal::default());
+    };
+    let first = word.strip_prefix("first ");
+    let forget = Op::root(
+        &seen.host,
+        "forget how far the rescue was: it is over",
+        Act::Remove {
+            path: seen.rescue_path(),
+        },
+    );
+    if seen.unit.is_active() && first.is_some_and(|first| first != seen.unit.invocation) {
+        return Ok(Proposal::of(vec![forget]));
+    }
+    let cluster = Cluster::now(probe).await;
+    let standing = match cluster.standing()? {
+        Ok(standing) => standing,
+        Err(unmet) => return Ok(Proposal::refuse(unmet)),
+    };
+    let mut unmet: Vec<Unmet> = cluster.unwell_beside(probe, &seen.host).await?;
+    let fatal = cluster.next_restart_fatal().into_iter();
+    let own = cluster
+        .unsaved()
+        .into_iter()
+        .map(|(server, _)| &server.seen.host);
+    unmet.extend(
+        fatal
+            .zip(own)
+            .filter(|(_, host)| **host == seen.host)
+            .map(|(unmet, _)| unmet),
+    );
+    if seen.surface() != Some(&standing.datastore) {
+        unmet.push(Unmet::new(
+            "restart-would-be-fatal",
+            format!(
+                "{} must not be restarted: its configuration does not have the datastore's token",
+                seen.host
+            ),
+            "run the same command again, which brings its configuration in line first",
+        ));
+    }
+    let mut ops = vec![mark(seen, &format!("first {}", seen.unit.invocation))];
+    ops.extend(restart_of_server(seen, SERVER, &standing.datastore));
+    ops.push(forget);
+    Ok(Proposal {
+        ops,
+        unmet,
+        notes: Vec::new(),
+    })
+}

@@ -1,0 +1,208 @@
+//! An agent whose token is refused, or pins another CA: its configuration gets the token that the servers accept.
+
+use std::time::Duration;
+
+use crate::facts::{Journal, Knocked, Probe};
+use crate::k3s::journal;
+use crate::k3s::knock::{Heard, Knock, Role};
+use crate::k3s::token::Form;
+use crate::op::Op;
+use crate::secret::Secret;
+use crate::steps::k3s_restart::restart;
+use crate::steps::k3s_token::{Mode, write_in_place};
+use crate::steps::look::{Cluster, Seen, ServerSeen};
+use crate::steps::{Proposal, StepError, Unmet};
+
+/// How long it may take to be active again.
+const START: Duration = Duration::from_mins(3);
+
+/// What an agent needs beside a restart.
+pub(super) struct Cure {
+    /// Its set-up, with the CA's hash as it should be.
+    patched: Seen,
+    /// The secret that goes there; `None` when what is there is right.
+    secret: Option<Secret>,
+}
+
+/// Looks at an agent and at what the servers accept; `None` when nothing is wrong with its token and it runs.
+pub(super) async fn examine(
+    probe: &Probe<'_>,
+    seen: &Seen,
+) -> Result<Result<Option<Cure>, Vec<Unmet>>, StepError> {
+    let faults: Vec<Unmet> = seen.install.faults.iter().map(Unmet::of_fault).collect();
+    if !faults.is_empty() {
+        return Ok(Err(faults));
+    }
+    let cluster = Cluster::now(probe).await;
+    let accepted = match accepted(probe, seen, &cluster).await? {
+        Ok(accepted) => accepted,
+        Err(unmet) => return Ok(Err(vec![unmet])),
+    };
+    let Some(own) = seen.surface() else {
+        return Ok(Err(vec![no_token(seen)]));
+    };
+    let Some(hash) = cluster
+        .servers
+        .iter()
+        .find_map(|server| server.seen.ca_hash())
+    else {
+        return Ok(Err(vec![no_server(seen)]));
+    };
+    let is_pin_right = seen
+        .install
+        .surfaces
+        .iter()
+        .all(|surface| surface.token.hash().is_none_or(|pin| pin == hash));
+    let is_right = accepted.contains(own) && is_pin_right;
+    if is_right && seen.unit.is_active() && seen.started_after_change() {
+        return Ok(Ok(None));
+    }
+    if is_right && seen.started_after_change() && seen.unit.active_state != "inactive" {
+        return Ok(Err(vec![unknown(probe, seen).await?]));
+    }
+    let kept = accepted.contains(own).then(|| own.clone());
+    let secret = kept
+        .or_else(|| accepted.first().cloned())
+        .filter(|_| !is_right);
+    Ok(Ok(Some(Cure {
+        patched: patched(seen, &hash),
+        secret,
+    })))
+}
+
+/// Secrets that every running server accepts from agents, those of `cred/passwd` first.
+async fn accepted(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    cluster: &Cluster,
+) -> Result<Result<Vec<Secret>, Unmet>, StepError> {
+    let mut candidates: Vec<Secret> = Vec::new();
+    let rows = cluster
+        .servers
+        .iter()
+        .filter_map(|server| server.seen.passwd().node);
+    let held = cluster
+        .servers
+        .iter()
+        .filter_map(|server| server.memory.secret().cloned());
+    for secret in rows.chain(held).chain(seen.surface().cloned()) {
+        if !candidates.contains(&secret) {
+            candidates.push(secret);
+        }
+    }
+    let running: Vec<&ServerSeen> = cluster
+        .servers
+        .iter()
+        .filter(|server| server.memory.secret().is_some())
+        .collect();
+    if running.is_empty() {
+        return Ok(Err(no_server(seen)));
+    }
+    for server in running {
+        let knock = |secret: &Secret| Knock {
+            door: server.seen.door(),
+            role: Role::Node,
+            secret: secret.clone(),
+        };
+        let knocks = Knocked(candidates.iter().map(knock).collect());
+        let heard = probe.get_now(&server.seen.host, knocks).await?;
+        let mut heard = heard.into_iter();
+        candidates.retain(|_| heard.next() == Some(Heard::Accepted));
+    }
+    Ok(if candidates.is_empty() {
+        Err(servers_differ(seen))
+    } else {
+        Ok(candidates)
+    })
+}
+
+/// With the right hash where one is pinned, and no secret that could be mistaken for the one that is wanted.
+fn patched(seen: &Seen, right: &str) -> Seen {
+    let mut patched = seen.clone();
+    for surface in &mut patched.install.surfaces {
+        surface.token.secret = Secret::new("");
+        if let Form::Full { hash, .. } = &mut surface.token.form {
+            right.clone_into(hash);
+        }
+    }
+    patched
+}
+
+pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
+    let cure = match examine(probe, seen).await? {
+        Ok(Some(cure)) => cure,
+        Ok(None) => return Ok(Proposal::default()),
+        Err(unmet) => return Ok(Proposal::refuse(unmet)),
+    };
+    let edits = cure
+        .secret
+        .iter()
+        .flat_map(|secret| cure.patched.edits(secret));
+    let mut ops: Vec<Op> = edits
+        .map(|edit| write_in_place(&cure.patched, &edit, Mode::default()))
+        .collect();
+    // Its guards are the files as they were before these changes.
+    ops.extend(restart(seen, START).into_iter().map(|op| Op {
+        guards: Vec::new(),
+        ..op
+    }));
+    Ok(Proposal::of(ops))
+}
+
+fn no_token(seen: &Seen) -> Unmet {
+    let host = &seen.host;
+    Unmet::new(
+        "no-token",
+        format!("no token is configured on {host}"),
+        format!(
+            "write the token into /etc/rancher/k3s/config.yaml on {host}, then run the same command again"
+        ),
+    )
+}
+
+fn no_server(seen: &Seen) -> Unmet {
+    Unmet::new(
+        "no-server-answers",
+        format!(
+            "no server runs that could say which token {} needs",
+            seen.host
+        ),
+        "first a server: `keyroll rescue` with its name",
+    )
+}
+
+fn servers_differ(seen: &Seen) -> Unmet {
+    Unmet::new(
+        "servers-differ",
+        format!(
+            "no token is accepted by every server, so none is right for {}",
+            seen.host
+        ),
+        "finish the rotation of the servers first: `keyroll run @rotate-token` on this inventory",
+    )
+}
+
+async fn unknown(probe: &Probe<'_>, seen: &Seen) -> Result<Unmet, StepError> {
+    let (host, unit) = (&seen.host, seen.unit.text.id.clone());
+    let lines = probe
+        .get(Journal {
+            unit: unit.clone(),
+            lines: 20,
+        })
+        .await?;
+    let known = lines
+        .iter()
+        .rev()
+        .find_map(|line| journal::sign(line))
+        .map(|sign| sign.meaning);
+    let last = lines.last().map_or("its journal is empty", String::as_str);
+    let said = known.unwrap_or(last);
+    Ok(Unmet::new(
+        "not-a-token",
+        format!(
+            "{unit} on {host} is {}, and its token is one that every server accepts: {said}",
+            seen.unit.words()
+        ),
+        format!("see `journalctl -u {unit}` on {host}"),
+    ))
+}

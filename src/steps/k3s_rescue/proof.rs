@@ -1,0 +1,128 @@
+//! After a rescue: the right token is accepted, and every other that was found is refused.
+
+use std::time::Duration;
+
+use crate::facts::{Knocked, Probe};
+use crate::k3s::knock::{Heard, Knock, Role};
+use crate::model::HostName;
+use crate::op::{Act, Op, Until, Wait};
+use crate::secret::Secret;
+use crate::steps::look::{AgentStanding, Cluster, Seen};
+use crate::steps::{Proposal, StepError, Unmet};
+
+pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
+    let cluster = Cluster::now(probe).await;
+    let standing = match cluster.standing()? {
+        Ok(standing) => standing,
+        Err(unmet) => return Ok(Proposal::refuse(unmet)),
+    };
+    let (host, right) = (&seen.host, &standing.datastore);
+    if seen.surface() != Some(right) {
+        let what = format!("{host} is not configured with the datastore's token");
+        return Ok(Proposal::refuse(vec![red("surface-wrong", what, host)]));
+    }
+    let mut others = cluster.tokens();
+    others.extend(standing.old.clone());
+    others.retain(|secret| secret != right);
+    let knock = |role, secret: &Secret| Knock {
+        door: seen.door(),
+        role,
+        secret: secret.clone(),
+    };
+    let held = cluster
+        .server(host)
+        .and_then(|server| server.memory.secret());
+    if held != Some(right) && seen.unit.is_active() && !seen.started_after_change() {
+        // It was not restarted: that is the rotation's own work, when all servers have their turn.
+        let note = format!(
+            "{host} runs on with the token that it was started with, and would start again with the right one"
+        );
+        return Ok(Proposal::note(note));
+    }
+    let first = knock(Role::Server, right);
+    let rest = others
+        .iter()
+        .flat_map(|secret| [knock(Role::Server, secret), knock(Role::Node, secret)]);
+    let node = seen.passwd().node;
+    let rest: Vec<Knock> = rest
+        .filter(|knock| knock.role == Role::Server || Some(&knock.secret) != node.as_ref())
+        .collect();
+    let knocks: Vec<Knock> = std::iter::once(first.clone())
+        .chain(rest.iter().cloned())
+        .collect();
+    let mut heard = probe.get_now(host, Knocked(knocks)).await?.into_iter();
+    match heard.next() {
+        Some(Heard::Accepted) => Ok(Proposal::refuse(refusals(host, &rest, heard))),
+        Some(Heard::NotYet(_)) if seen.unit.is_active() => {
+            Ok(Proposal::of(vec![wait(host, first)]))
+        }
+        answer => {
+            let what = format!("{host} does not accept the datastore's token: {answer:?}");
+            Ok(Proposal::refuse(vec![red(
+                "token-not-accepted",
+                what,
+                host,
+            )]))
+        }
+    }
+}
+
+/// Every other token must be refused by the very process that accepted the right one.
+fn refusals(host: &HostName, knocks: &[Knock], heard: impl Iterator<Item = Heard>) -> Vec<Unmet> {
+    let accepted = knocks
+        .iter()
+        .zip(heard)
+        .filter(|(_, heard)| *heard != Heard::Rejected);
+    let unmet = |(knock, heard): (&Knock, Heard)| {
+        let user = knock.role.user();
+        let what =
+            format!("{host} does not refuse another token that was found, as `{user}`: {heard:?}");
+        red("other-token-not-refused", what, host)
+    };
+    accepted.map(unmet).collect()
+}
+
+pub(super) async fn of_agent(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
+    let host = &seen.host;
+    if seen.install.surfaces.is_empty() {
+        return Ok(Proposal::default());
+    }
+    let mut unmet = Vec::new();
+    match AgentStanding::knock(probe, seen).await? {
+        (_, Heard::Accepted) => {}
+        (knock, Heard::NotYet(_)) if seen.unit.is_active() => {
+            return Ok(Proposal::of(vec![wait(host, knock)]));
+        }
+        (_, heard) => {
+            let what =
+                format!("the token that {host} is configured with is not accepted: {heard:?}");
+            unmet.push(red("agent-token-refused", what, host));
+        }
+    }
+    if !seen.unit.is_active() || !seen.started_after_change() {
+        let what = format!(
+            "{} on {host} is {}, and was not started with its token as it is now",
+            seen.unit.text.id,
+            seen.unit.words()
+        );
+        unmet.push(red("not-restarted", what, host));
+    }
+    Ok(Proposal::refuse(unmet))
+}
+
+fn wait(host: &HostName, knock: Knock) -> Op {
+    let wait = Wait {
+        until: Until::Accepts(knock),
+        timeout: Duration::from_mins(2),
+        interval: Duration::from_secs(2),
+    };
+    Op::root(host, "wait until the server answers", Act::Wait(wait))
+}
+
+fn red(name: &'static str, what: String, host: &HostName) -> Unmet {
+    Unmet::red(
+        name,
+        what,
+        format!("keyroll rescue {host}, which looks again"),
+    )
+}

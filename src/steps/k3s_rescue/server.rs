@@ -1,0 +1,276 @@
+//! A server that does not start: which token is right, what is to be done, and the operations.
+
+use std::time::Duration;
+
+use super::again::mark;
+use crate::facts::{Journal, Probe};
+use crate::k3s::knock::{Knock, Role};
+use crate::k3s::phase::Memory;
+use crate::k3s::rescue::{Patient, Pulse, Remedy, Signs, Unclear};
+use crate::model::HostName;
+use crate::op::{Act, Op, Until, Wait};
+use crate::secret::Secret;
+use crate::steps::k3s_token::{Mode, flip};
+use crate::steps::look::{Cluster, Seen};
+use crate::steps::{Proposal, StepError, Unmet};
+use crate::wire::Command;
+
+/// How long it may take to be active again.
+const START: Duration = Duration::from_mins(5);
+/// A stop takes up to 90 s when K3s is stuck in its start (measured: ha-cure2); killed first, it is over at once.
+const STOP: Duration = Duration::from_mins(2);
+/// Lines of its journal that are read: some attempts to start.
+const LINES: u32 = 2000;
+
+/// Ends the main process, then the unit. Containers outlive both, as at every stop of K3s.
+const END: &str =
+    "systemctl kill --kill-who=main --signal=KILL \"$1\" 2>/dev/null; exec systemctl stop \"$1\"";
+
+/// What was found out about a server.
+pub(super) struct Findings {
+    pub(super) cluster: Cluster,
+    pub(super) right: Secret,
+    pub(super) remedy: Remedy,
+}
+
+/// Looks at a server and all others.
+pub(super) async fn examine(
+    probe: &Probe<'_>,
+    seen: &Seen,
+) -> Result<Result<Findings, Vec<Unmet>>, StepError> {
+    if !seen.install.faults.is_empty() {
+        return Ok(Err(seen
+            .install
+            .faults
+            .iter()
+            .map(Unmet::of_fault)
+            .collect()));
+    }
+    let cluster = Cluster::now(probe).await;
+    let patient = patient(probe, seen).await?;
+    let standing = cluster.standing_of_processes(probe);
+    if let Err(torn) = &standing
+        && torn.name != "no-server-answers"
+    {
+        return Ok(Err(vec![Unmet::of_torn(torn)]));
+    }
+    let witnessed = standing
+        .as_ref()
+        .is_ok_and(|standing| cluster.is_witnessed(standing));
+    let unseen = cluster.hides_beside(&seen.host);
+    let right = patient.right(standing.as_ref().ok(), witnessed, unseen);
+    let remedy = right.and_then(|right| {
+        let lacking = lacking(&cluster, &seen.host, &right);
+        let remedy = patient.remedy(&right, lacking.is_empty());
+        remedy.map(|remedy| (right, remedy))
+    });
+    Ok(match remedy {
+        Ok((right, remedy)) => Ok(Findings {
+            cluster,
+            right,
+            remedy,
+        }),
+        Err(unclear) => Err(vec![refusal(seen, &patient, &cluster, unclear)]),
+    })
+}
+
+async fn patient(probe: &Probe<'_>, seen: &Seen) -> Result<Patient, StepError> {
+    let unit = &seen.unit;
+    let pulse = match unit.active_state.as_str() {
+        "active" => Pulse::Runs,
+        "activating" if unit.n_restarts == 0 && unit.sub_state == "start" => Pulse::Starts,
+        "inactive" => Pulse::Rests,
+        _ => Pulse::Fails,
+    };
+    let signs = if pulse == Pulse::Runs {
+        Signs::default()
+    } else {
+        let (unit, lines) = (unit.text.id.clone(), LINES);
+        Signs::read(&probe.get(Journal { unit, lines }).await?)
+    };
+    Ok(Patient {
+        pulse,
+        surface: seen.surface().cloned(),
+        on_disk: seen.on_disk(),
+        passwd: seen.passwd().server,
+        joins: seen.install.url.is_some(),
+        tried: seen.started_after_change(),
+        signs,
+        begun: seen.rescue().is_some(),
+    })
+}
+
+/// Servers that run and do not accept this token.
+fn lacking(cluster: &Cluster, host: &HostName, right: &Secret) -> Vec<HostName> {
+    let others = cluster
+        .servers
+        .iter()
+        .filter(|other| other.seen.host != *host);
+    let lacks =
+        others.filter(|other| matches!(&other.memory, Memory::Holds(held) if held != right));
+    lacks.map(|other| other.seen.host.clone()).collect()
+}
+
+pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
+    let Findings {
+        cluster,
+        right,
+        remedy,
+    } = match examine(probe, seen).await? {
+        Ok(findings) => findings,
+        Err(unmet) => return Ok(Proposal::refuse(unmet)),
+    };
+    let surfaces = flip(seen, &right, Mode::default());
+    if seen.unit.is_active() {
+        // It goes on with what it was started with; a restart now would be with what is written here.
+        return Ok(Proposal::of(if remedy == Remedy::Surface {
+            surfaces
+        } else {
+            Vec::new()
+        }));
+    }
+    let mut proposal = Proposal::of(vec![mark(seen, "begun")]);
+    proposal.ops.extend(surfaces);
+    if remedy == Remedy::Passwd {
+        proposal.unmet = cluster.unwell_beside(probe, &seen.host).await?;
+        proposal.ops.push(end(seen));
+        proposal.ops.extend(recreate(seen));
+    }
+    proposal.ops.extend(start(seen, &right));
+    Ok(proposal)
+}
+
+fn end(seen: &Seen) -> Op {
+    let unit = seen.unit.text.id.as_str();
+    let command = Command::new(["sh", "-c", END, "sh", unit]).within(STOP);
+    let act = Act::Run {
+        command,
+        leaves: Vec::new(),
+    };
+    Op::root(
+        &seen.host,
+        format!("end {unit}, which fails at every start"),
+        act,
+    )
+}
+
+/// Exactly these two files; `server/token` stays where it is all that is configured.
+fn recreate(seen: &Seen) -> Vec<Op> {
+    let is_surface = |path| {
+        seen.install
+            .surfaces
+            .iter()
+            .any(|surface| surface.file == path)
+    };
+    let paths = ["server/cred/passwd", "server/token"].map(|path| seen.install.data(path));
+    let remove = |path: camino::Utf8PathBuf| {
+        let why = format!("remove {path}, which is recreated from the datastore");
+        Op::root(&seen.host, why, Act::Remove { path })
+    };
+    let kept = paths.into_iter().filter(|path| !is_surface(path.clone()));
+    kept.filter(|path| seen.file(path).is_some())
+        .map(remove)
+        .collect()
+}
+
+/// `--no-block`: a start with a wrong token can block for ever.
+fn start(seen: &Seen, right: &Secret) -> Vec<Op> {
+    let unit = seen.unit.text.id.clone();
+    let command =
+        Command::new(["systemctl", "start", "--no-block", &unit]).within(Duration::from_mins(1));
+    let act = Act::Run {
+        command,
+        leaves: Vec::new(),
+    };
+    let wait = |until, timeout| {
+        Act::Wait(Wait {
+            until,
+            timeout,
+            interval: Duration::from_secs(2),
+        })
+    };
+    let restarted = Until::Restarted {
+        unit: unit.clone(),
+        before: String::new(),
+    };
+    let accepts = Until::Accepts(Knock {
+        door: seen.door(),
+        role: Role::Server,
+        secret: right.clone(),
+    });
+    let op = |why: String, act| Op::root(&seen.host, why, act);
+    vec![
+        op(format!("start {unit} with the datastore's token"), act),
+        op(
+            format!("wait until {unit} is active"),
+            wait(restarted, START),
+        ),
+        op(
+            "wait until it accepts that token".to_owned(),
+            wait(accepts, Duration::from_mins(2)),
+        ),
+    ]
+}
+
+fn refusal(seen: &Seen, patient: &Patient, cluster: &Cluster, unclear: Unclear) -> Unmet {
+    let (host, unit) = (&seen.host, &seen.unit.text.id);
+    let said = patient
+        .signs
+        .line
+        .as_deref()
+        .map_or_else(String::new, |line| format!("; its last words: {line}"));
+    let saw = format!("{unit} on {host} is {}{said}", seen.unit.words());
+    match unclear {
+        Unclear::Token => Unmet::new(
+            "token-not-certain",
+            format!(
+                "{saw}; {}; which token the datastore has is not certain, so nothing is touched",
+                places(seen)
+            ),
+            "get the other servers to run first (`keyroll where` shows all of them), then run the same command again",
+        ),
+        Unclear::Starting => Unmet::new(
+            "still-starting",
+            saw,
+            "wait until it is up or has failed, then run the same command again",
+        ),
+        Unclear::PeersFirst => {
+            let peers = cluster
+                .servers
+                .iter()
+                .find(|other| other.seen.unit.is_active() && other.seen.host != *host);
+            let peer = peers.map_or("the server that it joins", |peer| peer.seen.host.as_str());
+            Unmet::new(
+                "peers-first",
+                format!(
+                    "{saw}; it was away during the rotate, and the servers that it joins do not accept the new token yet"
+                ),
+                format!(
+                    "on {peer}, as root: systemctl restart {unit}; then run the same command again"
+                ),
+            )
+        }
+        Unclear::Unknown => Unmet::new(
+            "not-a-token",
+            format!(
+                "{saw}; {}; that is no trouble of a token that is known",
+                places(seen)
+            ),
+            format!("see `journalctl -u {unit}` on {host}"),
+        ),
+    }
+}
+
+/// Which places of a server hold the same token, without naming it.
+fn places(seen: &Seen) -> String {
+    let same = |a: Option<&Secret>, b: Option<&Secret>| match (a, b) {
+        (Some(a), Some(b)) if a == b => "the configured token",
+        (_, Some(_)) => "another token",
+        (_, None) => "no token",
+    };
+    format!(
+        "server/token has {}, server/cred/passwd {}",
+        same(seen.surface(), seen.on_disk().as_ref()),
+        same(seen.surface(), seen.passwd().server.as_ref())
+    )
+}

@@ -1,0 +1,216 @@
+//! `k3s_rollback`: keeps the new token aside until a roll back has shown that every server refuses it.
+//!
+//! The roll back itself is `k3s_token: { state: rolled_back }`, after which no file of the fleet names NEW any more.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde::Deserialize;
+
+use super::k3s_token::too_late;
+use super::look::{AgentStanding, Cluster, ServerSeen};
+use super::{Proposal, StepError, Unmet};
+use crate::facts::{Knocked, Probe};
+use crate::k3s::knock::{Heard, Knock, Role};
+use crate::k3s::phase::Standing;
+use crate::op::{Act, Op, Until, Wait};
+use crate::secret::{Content, Secret};
+use crate::wire::{Owner, WriteFile};
+
+/// `k3s_rollback`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct K3sRollback {
+    /// What should hold.
+    pub state: State,
+}
+
+/// What can hold of a roll back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// NEW lies in `server/.keyroll/withdrawn` of this server.
+    Kept,
+    /// Every server accepts OLD and refuses NEW, which is then forgotten.
+    Proven,
+}
+
+impl K3sRollback {
+    pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
+        let cluster = Cluster::now(probe).await;
+        let standing = match &cluster.standing {
+            Ok(standing) => standing,
+            Err(torn) => return Ok(Proposal::refuse(vec![Unmet::of_torn(torn)])),
+        };
+        match self.state {
+            State::Kept => Ok(keep(probe, &cluster, standing)),
+            State::Proven => prove(probe, &cluster, standing).await,
+        }
+    }
+}
+
+/// What a roll back takes back: NEW, when any server has it.
+fn withdrawn<'a>(cluster: &Cluster, standing: &'a Standing) -> Option<&'a Secret> {
+    let old = standing.old.as_ref()?;
+    Some(&standing.new).filter(|new| *new != old && cluster.tokens().contains(new))
+}
+
+fn keep(probe: &Probe<'_>, cluster: &Cluster, standing: &Standing) -> Proposal {
+    let late = too_late(standing);
+    if !late.is_empty() {
+        return Proposal::refuse(late);
+    }
+    let kept = kept(cluster);
+    let Some(new) = withdrawn(cluster, standing) else {
+        return if kept.is_empty() {
+            Proposal::note("no rotation is unfinished: there is nothing to take back")
+        } else {
+            Proposal::default()
+        };
+    };
+    let here = cluster.server(probe.host()).filter(|_| !kept.contains(new));
+    let Some(here) = here else {
+        return Proposal::default();
+    };
+    let file = WriteFile {
+        path: here.seen.withdrawn_path(),
+        content: Content::new(format!("{}\n", new.expose())),
+        mode: 0o600,
+        owner: Owner::Runner,
+        make_parent: true,
+    };
+    let why = "keep the new token until it is shown to be refused";
+    Proposal::of(vec![Op::root(&here.seen.host, why, Act::WriteFile(file))])
+}
+
+fn kept(cluster: &Cluster) -> Vec<Secret> {
+    let kept = cluster
+        .servers
+        .iter()
+        .filter_map(|server| server.seen.withdrawn());
+    kept.collect()
+}
+
+async fn prove(
+    probe: &Probe<'_>,
+    cluster: &Cluster,
+    standing: &Standing,
+) -> Result<Proposal, StepError> {
+    let gone = kept(cluster);
+    let mut proposal = Proposal::default();
+    for server in &cluster.servers {
+        prove_one(probe, server, standing, &gone, &mut proposal).await?;
+    }
+    let blind = cluster.blind.iter().map(|(host, why)| {
+        let what = format!("{host} was not looked at: {why}");
+        Unmet::red(
+            "server-unseen",
+            what,
+            format!("get {host} to answer, then run the same command again"),
+        )
+    });
+    proposal.unmet.extend(blind);
+    if standing.is_rotated() && standing.old.is_some() {
+        proposal.unmet.push(Unmet::red(
+            "not-rolled-back",
+            "the datastore still has the new token",
+            "run the same command again",
+        ));
+    }
+    agents(probe, &gone, &mut proposal).await;
+    if proposal.unmet.is_empty() && proposal.ops.is_empty() {
+        forget(cluster, &mut proposal);
+    }
+    Ok(proposal)
+}
+
+async fn prove_one(
+    probe: &Probe<'_>,
+    server: &ServerSeen,
+    standing: &Standing,
+    gone: &[Secret],
+    proposal: &mut Proposal,
+) -> Result<(), StepError> {
+    let host = &server.seen.host;
+    let knock = |role, secret: &Secret| Knock {
+        door: server.seen.door(),
+        role,
+        secret: secret.clone(),
+    };
+    let first = knock(
+        Role::Server,
+        standing.old.as_ref().unwrap_or(&standing.datastore),
+    );
+    let rest = gone
+        .iter()
+        .flat_map(|new| [knock(Role::Server, new), knock(Role::Node, new)]);
+    let knocks: Vec<Knock> = std::iter::once(first.clone()).chain(rest).collect();
+    let mut heard = probe.get_now(host, Knocked(knocks)).await?.into_iter();
+    let red = |name, what: String| {
+        Unmet::red(name, what, "run the same command again, which looks first")
+    };
+    match heard.next() {
+        Some(Heard::Accepted) => {}
+        Some(Heard::NotYet(_)) if server.seen.unit.is_active() => {
+            let wait = Wait {
+                until: Until::Accepts(first),
+                timeout: Duration::from_mins(2),
+                interval: Duration::from_secs(2),
+            };
+            proposal
+                .ops
+                .push(Op::root(host, "wait until it answers", Act::Wait(wait)));
+            return Ok(());
+        }
+        answer => {
+            let what = format!("{host} does not accept the old token: {answer:?}");
+            proposal.unmet.push(red("old-not-accepted", what));
+            return Ok(());
+        }
+    }
+    if heard.any(|answer| answer != Heard::Rejected) {
+        let what = format!("{host} does not refuse the token that was taken back");
+        proposal.unmet.push(red("new-not-refused", what));
+    }
+    Ok(())
+}
+
+/// A rotation changes agents only after every server has NEW; by hand one may have been given it all the same.
+async fn agents(probe: &Probe<'_>, gone: &[Secret], proposal: &mut Proposal) {
+    let looks = probe.fleet().agents.iter().map(|member| async {
+        let seen = AgentStanding::seen(probe, &member.name).await;
+        (&member.name, seen)
+    });
+    for (host, seen) in join_all(looks).await {
+        match seen {
+            Ok(seen) if seen.surface().is_some_and(|secret| gone.contains(secret)) => proposal.unmet.push(Unmet::red(
+                "agent-has-withdrawn",
+                format!("{host} is configured with the token that was taken back"),
+                format!("keyroll rescue {host}"),
+            )),
+            Ok(_) => {}
+            Err(why) => proposal.notes.push(format!("{host} was not looked at, and a rotation that is taken back has changed no agent: {why}")),
+        }
+    }
+}
+
+fn forget(cluster: &Cluster, proposal: &mut Proposal) {
+    let keepers: Vec<&ServerSeen> = cluster
+        .servers
+        .iter()
+        .filter(|server| server.seen.withdrawn().is_some())
+        .collect();
+    if keepers.is_empty() {
+        return;
+    }
+    let servers = cluster.servers.len();
+    proposal.notes.push(format!(
+        "rolled back: the old token is accepted and the new one refused by each of {servers} servers; no agent was changed"
+    ));
+    let why = "forget the token that was taken back";
+    let remove = |server: &&ServerSeen| {
+        let path = server.seen.withdrawn_path();
+        Op::root(&server.seen.host, why, Act::Remove { path })
+    };
+    proposal.ops.extend(keepers.iter().map(remove));
+}

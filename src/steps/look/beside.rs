@@ -1,0 +1,132 @@
+//! What the other servers prove about one of them, and how well they are.
+
+use super::{Blind, Cluster, ServerSeen};
+use crate::facts::{EtcdMember, Probe};
+use crate::k3s::install::Datastore;
+use crate::k3s::phase::{Memory, ServerView, Standing, Torn, Wish, judge};
+use crate::model::HostName;
+use crate::secret::Secret;
+use crate::steps::{StepError, Unmet};
+
+impl Cluster {
+    /// Where the rotation stands, whatever is configured: a wrong token must not hide the right one.
+    ///
+    /// # Errors
+    /// As for [`judge`].
+    pub fn standing_of_processes(&self, probe: &Probe<'_>) -> Result<Standing, Torn> {
+        let view = |server: &ServerSeen| ServerView {
+            surface: None,
+            ..server.view()
+        };
+        let views: Vec<ServerView> = self.servers.iter().map(view).collect();
+        let options = probe.options();
+        judge(
+            &views,
+            Wish {
+                given: options.given.as_ref(),
+                generated: &options.generated,
+                run: &options.run,
+            },
+        )
+    }
+
+    /// Every token that is found on any server.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<Secret> {
+        let mut all: Vec<Secret> = Vec::new();
+        let of = |server: &ServerSeen| {
+            let seen = &server.seen;
+            let surfaces = seen
+                .install
+                .surfaces
+                .iter()
+                .map(|surface| surface.token.secret.clone());
+            let files = [
+                seen.on_disk(),
+                seen.passwd().server,
+                seen.kept(),
+                seen.staged(),
+            ];
+            surfaces
+                .chain(files.into_iter().flatten())
+                .collect::<Vec<Secret>>()
+        };
+        for secret in self.servers.iter().flat_map(of) {
+            if !all.contains(&secret) {
+                all.push(secret);
+            }
+        }
+        all
+    }
+
+    /// Whether a server other than `host` is away, or silent with files that nobody can vouch for.
+    #[must_use]
+    pub fn hides_beside(&self, host: &HostName) -> bool {
+        let hidden = |server: &&ServerSeen| {
+            matches!(server.memory, Memory::Silent(_)) && server.seen.host != *host
+        };
+        !self.blind.is_empty() || self.servers.iter().any(|server| hidden(&server))
+    }
+
+    /// Why no server may be stopped or have files removed now: the others must be well, or their healthy members a
+    /// majority without it.
+    ///
+    /// # Errors
+    /// When a member cannot be asked.
+    pub async fn unwell_beside(
+        &self,
+        probe: &Probe<'_>,
+        host: &HostName,
+    ) -> Result<Vec<Unmet>, StepError> {
+        let mut unwell: Vec<Unmet> = self
+            .blind
+            .iter()
+            .map(|(host, why)| away(host, why))
+            .collect();
+        let (mut members, mut well) = (self.blind.len(), 0);
+        for server in &self.servers {
+            let is_member = server.seen.install.datastore == Datastore::Etcd;
+            members += usize::from(is_member);
+            if server.seen.host == *host {
+                continue;
+            }
+            match ill(probe, server).await? {
+                Some(unmet) => unwell.push(unmet),
+                None => well += usize::from(is_member),
+            }
+        }
+        // Two of three members that are well carry the cluster while the third is mended.
+        if well * 2 > members {
+            unwell.clear();
+        }
+        Ok(unwell)
+    }
+}
+
+fn away(host: &HostName, why: &Blind) -> Unmet {
+    Unmet::new(
+        "other-server-away",
+        format!("{host} could not be looked at: {why}"),
+        format!("get {host} to answer, then run the same command again"),
+    )
+}
+
+async fn ill(probe: &Probe<'_>, server: &ServerSeen) -> Result<Option<Unmet>, StepError> {
+    let (host, unit) = (&server.seen.host, &server.seen.unit);
+    let unmet = |what| {
+        let next = format!("first this server: keyroll rescue {host}");
+        Ok(Some(Unmet::new("other-server-down", what, next)))
+    };
+    if !unit.is_active() {
+        return unmet(format!("{host} does not run either ({})", unit.words()));
+    }
+    if server.seen.install.datastore != Datastore::Etcd {
+        return Ok(None);
+    }
+    let k3s = server.seen.k3s.clone();
+    let member = probe.get_now(host, EtcdMember { k3s }).await?;
+    if member.is_well() {
+        return Ok(None);
+    }
+    unmet(format!("etcd on {host} is not well: {}", member.words()))
+}
