@@ -22,7 +22,13 @@ pub(super) fn rollback(desk: &Desk, asked: &cli::Rollback) -> Result<Exit, Troub
 pub(super) fn rescue(desk: &Desk, asked: &cli::Rescue) -> Result<Exit, Trouble> {
     let run = asked.mend.run("@rescue", Some(&asked.host));
     let books = books::read(&run.books)?;
-    let hosts = || books.inventory.hosts.keys().map(|host| host.as_str());
+    let hosts = || {
+        books
+            .inventory
+            .hosts
+            .keys()
+            .map(crate::model::HostName::as_str)
+    };
     if !hosts().any(|host| host == asked.host) {
         let what = format!("`{}` is no host of {}", asked.host, asked.mend.inventory);
         let next = nearest(&asked.host, hosts()).map_or_else(

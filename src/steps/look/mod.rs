@@ -4,6 +4,7 @@ mod agent;
 mod beside;
 mod cluster;
 mod hand;
+mod marks;
 mod passwd;
 mod unsaved;
 
@@ -21,7 +22,7 @@ pub use passwd::Passwd;
 use crate::facts::{Binary, Contents, FactError, Paths, Probe, UnitState, Units};
 use crate::k3s::install::{Fault, Install, Known};
 use crate::k3s::knock::Door;
-use crate::k3s::phase::{Proven, Standing};
+use crate::k3s::phase::Standing;
 use crate::k3s::surface::{Place, Surface};
 use crate::k3s::token::Token;
 use crate::model::{HostName, HostTime};
@@ -195,67 +196,6 @@ impl Seen {
         self.file(&self.install.data("server/cred/passwd"))
             .map(|file| Passwd::parse(&file.text()))
             .unwrap_or_default()
-    }
-
-    /// OLD as keyroll keeps it until the proof.
-    #[must_use]
-    pub fn kept(&self) -> Option<Secret> {
-        self.token_in(&self.kept_path()).map(|token| token.secret)
-    }
-
-    /// What a green proof left here.
-    #[must_use]
-    pub fn proven(&self) -> Option<Proven> {
-        Proven::parse(&self.file(&self.proven_path())?.text())
-    }
-
-    /// Where a green proof leaves its mark.
-    #[must_use]
-    pub fn proven_path(&self) -> Utf8PathBuf {
-        self.install.data("server/.keyroll/proven")
-    }
-
-    /// Tag of the token that a rotate here was answered well for.
-    #[must_use]
-    pub fn rotated(&self) -> Option<String> {
-        Some(self.file(&self.rotated_path())?.text().trim().to_owned())
-    }
-
-    /// Where a rotate that was answered well leaves its mark.
-    #[must_use]
-    pub fn rotated_path(&self) -> Utf8PathBuf {
-        self.install.data("server/.keyroll/rotated")
-    }
-
-    /// What a roll back keeps aside until it is shown to be refused.
-    #[must_use]
-    pub fn withdrawn(&self) -> Option<Secret> {
-        self.token_in(&self.withdrawn_path())
-            .map(|token| token.secret)
-    }
-
-    /// Where a roll back keeps NEW aside.
-    #[must_use]
-    pub fn withdrawn_path(&self) -> Utf8PathBuf {
-        self.install.data("server/.keyroll/withdrawn")
-    }
-
-    /// How far a rescue of this server is; `None` when none is under way.
-    #[must_use]
-    pub fn rescue(&self) -> Option<String> {
-        Some(self.file(&self.rescue_path())?.text().trim().to_owned())
-    }
-
-    /// Where a rescue leaves word of how far it is.
-    #[must_use]
-    pub fn rescue_path(&self) -> Utf8PathBuf {
-        self.install.data("server/.keyroll/rescue")
-    }
-
-    /// Where OLD is kept.
-    #[must_use]
-    pub fn kept_path(&self) -> Utf8PathBuf {
-        self.install.data("server/.keyroll/old")
     }
 
     /// The secret in the file that waits beside the winning surface.

@@ -1,0 +1,70 @@
+//! Words that keyroll leaves on a server below `server/.keyroll`, and tokens that it keeps there for a while.
+
+use camino::Utf8PathBuf;
+
+use super::Seen;
+use crate::k3s::phase::Proven;
+use crate::secret::Secret;
+
+impl Seen {
+    /// OLD as keyroll keeps it until the proof.
+    #[must_use]
+    pub fn kept(&self) -> Option<Secret> {
+        self.token_in(&self.kept_path()).map(|token| token.secret)
+    }
+
+    /// What a green proof left here.
+    #[must_use]
+    pub fn proven(&self) -> Option<Proven> {
+        Proven::parse(&self.file(&self.proven_path())?.text())
+    }
+
+    /// Where a green proof leaves its mark.
+    #[must_use]
+    pub fn proven_path(&self) -> Utf8PathBuf {
+        self.install.data("server/.keyroll/proven")
+    }
+
+    /// Tag of the token that a rotate here was answered well for.
+    #[must_use]
+    pub fn rotated(&self) -> Option<String> {
+        Some(self.file(&self.rotated_path())?.text().trim().to_owned())
+    }
+
+    /// Where a rotate that was answered well leaves its mark.
+    #[must_use]
+    pub fn rotated_path(&self) -> Utf8PathBuf {
+        self.install.data("server/.keyroll/rotated")
+    }
+
+    /// What a roll back keeps aside until it is shown to be refused.
+    #[must_use]
+    pub fn withdrawn(&self) -> Option<Secret> {
+        self.token_in(&self.withdrawn_path())
+            .map(|token| token.secret)
+    }
+
+    /// Where a roll back keeps NEW aside.
+    #[must_use]
+    pub fn withdrawn_path(&self) -> Utf8PathBuf {
+        self.install.data("server/.keyroll/withdrawn")
+    }
+
+    /// How far a rescue of this server is; `None` when none is under way.
+    #[must_use]
+    pub fn rescue(&self) -> Option<String> {
+        Some(self.file(&self.rescue_path())?.text().trim().to_owned())
+    }
+
+    /// Where a rescue leaves word of how far it is.
+    #[must_use]
+    pub fn rescue_path(&self) -> Utf8PathBuf {
+        self.install.data("server/.keyroll/rescue")
+    }
+
+    /// Where OLD is kept.
+    #[must_use]
+    pub fn kept_path(&self) -> Utf8PathBuf {
+        self.install.data("server/.keyroll/old")
+    }
+}
