@@ -86,6 +86,7 @@ impl Mend {
                 ..Only::default()
             },
             perform: self.perform.clone(),
+            keep: Keep::default(),
             new_token_from: None,
             keep: Keep::default(),
         }

@@ -8,6 +8,7 @@ mod agent;
 mod backup;
 mod proof;
 mod server;
+mod witness;
 
 use serde::Deserialize;
 
@@ -28,6 +29,8 @@ pub struct K3sRescue {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
+    /// It is certain whether a rotate that was begun has ended well.
+    Witnessed,
     /// What will be replaced or removed lies in `server/.keyroll/rescue-<run>/`.
     Kept,
     /// It runs with the right token.
@@ -45,13 +48,14 @@ impl K3sRescue {
             Err(unmet) => return Ok(Proposal::refuse(unmet)),
         };
         match (self.state, seen.install.kind) {
+            (State::Witnessed, Kind::Server) => witness::propose(probe, &seen).await,
             (State::Kept, _) => backup::propose(probe, &seen).await,
             (State::Mended, Kind::Server) => server::propose(probe, &seen).await,
             (State::Mended, Kind::Agent) => agent::propose(probe, &seen).await,
             (State::Proven, Kind::Server) => proof::of_server(probe, &seen).await,
             (State::Proven, Kind::Agent) => proof::of_agent(probe, &seen).await,
             (State::Restarted, Kind::Server) => again::propose(probe, &seen).await,
-            (State::Restarted, Kind::Agent) => Ok(Proposal::default()),
+            (State::Witnessed | State::Restarted, Kind::Agent) => Ok(Proposal::default()),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde::Deserialize;
 
-use super::k3s_token::too_late;
+use super::k3s_token::{said, too_late};
 use super::look::{AgentStanding, Cluster, ServerSeen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::{Knocked, Probe};
@@ -163,7 +163,10 @@ async fn prove_one(
             return Ok(());
         }
         answer => {
-            let what = format!("{host} does not accept the old token: {answer:?}");
+            let what = format!(
+                "{host} does not accept the old token: {}",
+                answer.as_ref().map_or_else(String::new, said)
+            );
             proposal.unmet.push(red("old-not-accepted", what));
             return Ok(());
         }

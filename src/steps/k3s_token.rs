@@ -20,6 +20,7 @@ use crate::secret::{Content, Secret};
 use crate::wire::{Command, Owner, WriteFile};
 
 pub(super) use active::{flip, over as write_in_place};
+pub(super) use proven::said;
 pub use proven::{proof_of_agent, proof_of_server};
 pub use rolled_back::can_be_taken_back;
 pub(super) use rolled_back::too_late;
@@ -161,7 +162,7 @@ pub(super) fn put(door: &Door, authority: &Secret, new: &Secret) -> Command {
 }
 
 /// What a rotate is known to leave on the rotator (measured: sqlite-rotate).
-fn leaves(seen: &Seen, secret: &Secret) -> Vec<(Utf8PathBuf, Content)> {
+pub(super) fn leaves(seen: &Seen, secret: &Secret) -> Vec<(Utf8PathBuf, Content)> {
     let hash = seen
         .ca_hash()
         .or_else(|| seen.install.winner()?.token.hash().map(str::to_owned))

@@ -76,10 +76,7 @@ async fn copy(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
         })
     };
     let ops: Vec<Op> = copies.iter().filter_map(op).collect();
-    let kept = format!(
-        "{}: what is replaced or removed is kept in {folder}",
-        seen.host
-    );
+    let kept = format!("what is replaced or removed is kept in {folder}");
     Ok(Proposal {
         notes: if ops.is_empty() {
             Vec::new()

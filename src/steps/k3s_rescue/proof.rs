@@ -7,6 +7,7 @@ use crate::k3s::knock::{Heard, Knock, Role};
 use crate::model::HostName;
 use crate::op::{Act, Op, Until, Wait};
 use crate::secret::Secret;
+use crate::steps::k3s_token::said;
 use crate::steps::look::{AgentStanding, Cluster, Seen};
 use crate::steps::{Proposal, StepError, Unmet};
 
@@ -57,7 +58,10 @@ pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
             Ok(Proposal::of(vec![wait(host, first)]))
         }
         answer => {
-            let what = format!("{host} does not accept the datastore's token: {answer:?}");
+            let what = format!(
+                "{host} does not accept the datastore's token: {}",
+                answer.as_ref().map_or_else(String::new, said)
+            );
             Ok(Proposal::refuse(vec![red(
                 "token-not-accepted",
                 what,
@@ -75,8 +79,10 @@ fn refusals(host: &HostName, knocks: &[Knock], heard: impl Iterator<Item = Heard
         .filter(|(_, heard)| *heard != Heard::Rejected);
     let unmet = |(knock, heard): (&Knock, Heard)| {
         let user = knock.role.user();
-        let what =
-            format!("{host} does not refuse another token that was found, as `{user}`: {heard:?}");
+        let what = format!(
+            "{host} does not refuse another token that was found, as `{user}`: {}",
+            said(&heard)
+        );
         red("other-token-not-refused", what, host)
     };
     accepted.map(unmet).collect()
@@ -94,8 +100,10 @@ pub(super) async fn of_agent(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal,
             return Ok(Proposal::of(vec![wait(host, knock)]));
         }
         (_, heard) => {
-            let what =
-                format!("the token that {host} is configured with is not accepted: {heard:?}");
+            let what = format!(
+                "the token that {host} is configured with is not accepted: {}",
+                said(&heard)
+            );
             unmet.push(red("agent-token-refused", what, host));
         }
     }

@@ -196,7 +196,8 @@ fn red(name: &'static str, what: String, host: &HostName) -> Unmet {
     )
 }
 
-fn said(heard: &Heard) -> String {
+/// An answer in words.
+pub(in crate::steps) fn said(heard: &Heard) -> String {
     match heard {
         Heard::Accepted => "it is accepted".to_owned(),
         Heard::Rejected => "it is refused (401)".to_owned(),

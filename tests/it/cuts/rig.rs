@@ -432,7 +432,6 @@ impl Inner {
         let ask = Ask {
             orders: asking.map(|(index, _)| (index, order.clone())).collect(),
             limit: self.book.1.map(str::to_owned),
-            ..Ask::default()
         };
         let plan = plan::build(&book, &self.inventory, &ask).unwrap_or_else(|_| panic!("it plans"));
         let events = Arc::new(Mutex::new(Vec::new()));

@@ -1,0 +1,54 @@
+//! When only files say that the datastore has NEW, the same rotate is asked for once more, on the server whose files
+//! they are: it is answered well when the datastore has NEW, and with 500 when it has not (measured: v1.32.4-sqlite).
+
+use super::server::examine;
+use crate::facts::Probe;
+use crate::k3s::token;
+use crate::op::{Act, Op};
+use crate::secret::Content;
+use crate::steps::k3s_token::{leaves, put};
+use crate::steps::look::{Cluster, Seen};
+use crate::steps::{Proposal, StepError};
+use crate::wire::{Owner, WriteFile};
+
+pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
+    // What is known already, or wrong for another reason, is dealt with by the tasks that follow.
+    let is_certain = match examine(probe, seen).await? {
+        Ok(_) => true,
+        Err(unmet) => unmet.iter().all(|unmet| unmet.name != "token-not-certain"),
+    };
+    if is_certain {
+        return Ok(Proposal::default());
+    }
+    Ok(Proposal::of(
+        once_more(probe, seen).await.unwrap_or_default(),
+    ))
+}
+
+async fn once_more(probe: &Probe<'_>, seen: &Seen) -> Option<Vec<Op>> {
+    let cluster = Cluster::now(probe).await;
+    let standing = cluster.standing_of_processes(probe).ok()?;
+    let unsure = standing.is_rotated() && !cluster.is_witnessed(&standing);
+    let rotator = cluster.server(standing.rotator.as_ref().filter(|_| unsure)?)?;
+    let host = &rotator.seen.host;
+    let authority = rotator.memory.secret().filter(|_| *host != seen.host)?;
+    let act = Act::Run {
+        command: put(&rotator.seen.door(), authority, &standing.new),
+        leaves: leaves(&rotator.seen, &standing.new),
+    };
+    let word = WriteFile {
+        path: rotator.seen.rotated_path(),
+        content: Content::new(format!("{}\n", token::tag(&standing.new))),
+        mode: 0o600,
+        owner: Owner::Runner,
+        make_parent: true,
+    };
+    Some(vec![
+        Op::root(
+            host,
+            "ask for the same rotate once more, since nothing shows that it ended well",
+            act,
+        ),
+        Op::root(host, "leave word that it ended well", Act::WriteFile(word)),
+    ])
+}
