@@ -2,6 +2,7 @@
 
 mod books;
 mod doctor;
+mod escrow;
 mod fleet;
 mod glance;
 mod graph;
@@ -37,6 +38,7 @@ pub fn run(cli: &Cli) -> Exit {
         Command::Lint(books) => lint::lint(&desk, books),
         Command::Where(glance) => place::place(&desk, glance),
         Command::Doctor(asked) => doctor::doctor(&desk, asked),
+        Command::Escrow(asked) => escrow::escrow(&desk, asked),
         Command::Token(asked) => token::token(&desk, asked),
     };
     end.unwrap_or_else(|trouble| trouble.tell(&desk))

@@ -15,6 +15,7 @@ use super::{Desk, places};
 use crate::cli;
 use crate::clock::Clock;
 use crate::engine::{Ended, Run, StopLevel, Title, raise_on_signals};
+use crate::escrow::Vault;
 use crate::event::Sink;
 use crate::exit::Exit;
 use crate::facts::{RunOptions, Scope};
@@ -35,6 +36,7 @@ pub(super) struct Session<'a> {
     pub(super) books: Books,
     pub(super) options: RunOptions,
     pub(super) state: Utf8PathBuf,
+    pub(super) vault: Vault,
 }
 
 impl Session<'_> {
@@ -92,7 +94,8 @@ impl Session<'_> {
         let (learn, learned) = mpsc::channel();
         self.teach(&learn);
         let who = fleet::who(&self.books.inventory);
-        let scope = Scope::new(way.transport(), who, self.options.clone(), clock, learn);
+        let scope = Scope::new(way.transport(), who, self.options.clone(), clock, learn)
+            .with_custody(Arc::new(self.vault.clone()));
         let plan = self.plan(&scope).await?;
         let run = Run {
             plan: Arc::new(plan),

@@ -86,7 +86,6 @@ impl Mend {
                 ..Only::default()
             },
             perform: self.perform.clone(),
-            keep: Keep::default(),
             new_token_from: None,
             keep: Keep::default(),
         }

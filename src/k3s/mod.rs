@@ -9,6 +9,7 @@ pub mod leftovers;
 pub mod order;
 pub mod phase;
 pub mod rescue;
+pub mod restore;
 pub mod sqlite;
 pub mod surface;
 pub mod token;

@@ -12,6 +12,7 @@ mod copy;
 mod cuts;
 #[cfg(test)]
 mod engine;
+mod escrow;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]

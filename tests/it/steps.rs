@@ -13,6 +13,7 @@ use std::time::Duration;
 use keyroll::clock::Clock;
 use keyroll::facts::{Fleet, Member, Overlay, Probe, RunOptions, Scope};
 use keyroll::model::{HostName, RunId};
+use keyroll::op::custody::{Custody, CustodyError, Deposit, Found, Incoming, Parcel};
 use keyroll::op::{Act, Op, Until};
 use keyroll::secret::{Content, Secret};
 use keyroll::sim::Spec;
@@ -36,6 +37,9 @@ struct Case {
     fleet: String,
     #[serde(default = "yes")]
     given: bool,
+    /// Whether there is a place off the hosts, with nothing in it yet.
+    #[serde(default)]
+    custody: bool,
     #[serde(default)]
     before: Vec<Before>,
     on: String,
@@ -134,6 +138,15 @@ impl Rig {
             clock,
             _learned: learned,
         }
+    }
+
+    fn of(case: &Case) -> Self {
+        let rig = Self::new(&case.fleet, case.given);
+        if !case.custody {
+            return rig;
+        }
+        let scope = rig.scope.with_custody(Arc::new(Empty));
+        Self { scope, ..rig }
     }
 
     pub(crate) async fn propose(
@@ -274,6 +287,8 @@ fn spell(op: &Op) -> String {
         Act::WriteFile(file) => format!("write {} {:o}", file.path, file.mode),
         Act::Rename { from, to } => format!("rename {from} to {}", to.file_name().unwrap()),
         Act::Remove { path } => format!("remove {path}"),
+        Act::Keep(deposit) => format!("keep {}", deposit.rotation.tag),
+        Act::Fetch(parcel) => format!("fetch {}", parcel.begins),
         Act::Wait(wait) => match &wait.until {
             Until::Restarted { unit, .. } => format!("wait restarted {unit}"),
             Until::Accepts(knock) => format!("wait accepted as {}", knock.role.user()),
@@ -293,6 +308,35 @@ fn misspoken(case: &Case, notes: &[String]) -> Vec<String> {
     missing.chain(odd).collect()
 }
 
+/// A place off the hosts that has nothing yet.
+struct Empty;
+
+impl Custody for Empty {
+    fn escrows(&self) -> bool {
+        true
+    }
+
+    fn holds(&self, _: &Deposit) -> Result<bool, CustodyError> {
+        Ok(false)
+    }
+
+    fn keep(&self, _: &Deposit) -> Result<String, CustodyError> {
+        unreachable!("nothing is performed")
+    }
+
+    fn fetches(&self) -> bool {
+        true
+    }
+
+    fn has(&self, _: &Parcel) -> Result<bool, CustodyError> {
+        Ok(false)
+    }
+
+    fn receive(&self, _: &Parcel, _: &Found) -> Result<Box<dyn Incoming>, CustodyError> {
+        unreachable!("nothing is performed")
+    }
+}
+
 fn run_case(case: &Case) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -300,7 +344,7 @@ fn run_case(case: &Case) -> Vec<String> {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let rig = Rig::new(&case.fleet, case.given);
+        let rig = Rig::of(case);
         for before in &case.before {
             rig.before(before).await;
         }
