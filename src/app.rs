@@ -17,6 +17,7 @@ mod run;
 mod session;
 mod token;
 mod trouble;
+mod verify;
 
 use std::io::IsTerminal as _;
 
@@ -40,6 +41,7 @@ pub fn run(cli: &Cli) -> Exit {
         Command::Doctor(asked) => doctor::doctor(&desk, asked),
         Command::Escrow(asked) => escrow::escrow(&desk, asked),
         Command::Token(asked) => token::token(&desk, asked),
+        Command::Verify(verify) => verify::verify(&desk, verify),
     };
     end.unwrap_or_else(|trouble| trouble.tell(&desk))
 }

@@ -43,6 +43,19 @@ Examples:
   keyroll run book.yml -i hosts.ini -l agent -f 10 -u admin -K
 ";
 
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  keyroll verify -i hosts.yml
+  keyroll verify -i hosts.yml -q                       one line, for cron
+  keyroll verify -i hosts.yml --old-token-from file:/root/old-token --strict
+  keyroll verify -i hosts.yml --json | tail -1         the verdict stands in the last event
+";
+
+const VERIFY_ENDS: &str = "\
+Ends with 0 when the proof is green or yellow (with --strict only when it is green), 8 when it is red,
+7 when a host cannot be reached.
+";
+
 /// Rotates the join token of a live K3s cluster over SSH, and proves that the old one is dead.
 #[derive(Debug, Parser)]
 #[command(name = "keyroll", version, about, before_help = EXAMPLES, max_term_width = 100)]
@@ -123,6 +136,9 @@ pub enum Command {
     /// What is kept off the hosts for a restore of an older snapshot.
     #[command(subcommand)]
     Escrow(Escrow),
+    /// Proves that the fleet runs with one token and the old one is dead; changes nothing.
+    #[command(before_help = VERIFY_EXAMPLES, after_help = VERIFY_ENDS)]
+    Verify(Box<Verify>),
 }
 
 /// A playbook and an inventory.
@@ -199,6 +215,55 @@ pub struct Run {
     /// Where the new token comes from: `env:NAME`, `file:PATH`, `stdin` or `exec:COMMAND`. Made anew when not given.
     #[arg(long, value_name = "SOURCE")]
     pub new_token_from: Option<Unshown<NewTokenFrom>>,
+    /// Restarts the first server a second time: a trap that closes only then is seen while the others still serve.
+    #[arg(long)]
+    pub restart_twice: bool,
+    /// Goes on where nobody has measured a rotation on this kind of cluster or version of K3s.
+    #[arg(long)]
+    pub unmeasured: bool,
+    /// Goes on with two members of etcd, which lose their quorum at each restart of one.
+    #[arg(long)]
+    pub accept_quorum_loss: bool,
+}
+
+/// `verify`.
+#[derive(Debug, Clone, Args)]
+pub struct Verify {
+    /// Which hosts.
+    #[command(flatten)]
+    pub hosts: Hosts,
+    /// How they are looked at.
+    #[command(flatten)]
+    pub perform: Perform,
+    /// Where the old token comes from, to be tried too: `env:NAME`, `file:PATH`, `stdin` or `exec:COMMAND`.
+    #[arg(long, value_name = "SOURCE")]
+    pub old_token_from: Option<Unshown<NewTokenFrom>>,
+    /// A proof that is not green ends with 8.
+    #[arg(long)]
+    pub strict: bool,
+    /// One line with the verdict and what is wrong.
+    #[arg(short, long, conflicts_with_all = ["json", "verbose"])]
+    pub quiet: bool,
+}
+
+impl Verify {
+    /// The run that it is: the built-in playbook that only looks.
+    #[must_use]
+    pub fn run(&self) -> Run {
+        Run {
+            books: Books {
+                playbook: "@verify".to_owned(),
+                hosts: self.hosts.clone(),
+            },
+            only: Only::default(),
+            perform: self.perform.clone(),
+            new_token_from: None,
+            restart_twice: false,
+            unmeasured: false,
+            accept_quorum_loss: false,
+            keep: Keep::default(),
+        }
+    }
 }
 
 /// How a playbook is performed, whichever it is.
@@ -213,6 +278,9 @@ pub struct Perform {
     /// Nodes that exist and are not in the inventory on purpose, such as autoscaled ones; with `*`.
     #[arg(long, value_name = "PATTERN", action = ArgAction::Append)]
     pub expect_unmanaged: Vec<String>,
+    /// A node that exists and that nobody visits on purpose, such as one of a dead machine; its exact name.
+    #[arg(long, value_name = "NAME", action = ArgAction::Append)]
+    pub ignore_node: Vec<String>,
     /// Each event as a line of JSON on stdout.
     #[arg(long)]
     pub json: bool,

@@ -66,6 +66,17 @@ pub enum EventKind {
         /// What.
         text: String,
     },
+    /// A proof of a host has ended.
+    Proved {
+        /// Which task.
+        key: TaskKey,
+        /// Of which host.
+        host: HostName,
+        /// Its colour.
+        verdict: Verdict,
+        /// What keeps it from being green.
+        because: Vec<String>,
+    },
     /// A dry run found what the run would do.
     Proposed {
         /// Which task.
@@ -152,6 +163,30 @@ pub enum EventKind {
     },
 }
 
+/// The colour of a proof; the later wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// NEW is accepted, OLD was tried and is refused, and every node was looked at.
+    Green,
+    /// Nothing speaks against it, but something could not be shown, and is named.
+    Yellow,
+    /// Something speaks against it, or a host could not be looked at.
+    Red,
+}
+
+impl Verdict {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Green => "green",
+            Self::Yellow => "yellow",
+            Self::Red => "red",
+        }
+    }
+}
+
 /// How an operation ended.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -209,6 +244,10 @@ pub struct Summary {
     pub skipped: usize,
     /// Hosts on which something was changed.
     pub changed_hosts: Vec<HostName>,
+    /// The colour of the proof; `None` where no host was proven or tried.
+    pub verdict: Option<Verdict>,
+    /// What keeps the proof from being green, beside what went wrong.
+    pub doubts: Vec<String>,
     /// Roots of all that went wrong.
     pub roots: Vec<(TaskKey, Failure)>,
     /// Notes of the whole run, each once.

@@ -7,6 +7,7 @@ use minijinja::Value;
 use super::trouble::Trouble;
 use crate::cli;
 use crate::inventory::{self, Inventory};
+use crate::model::GroupName;
 use crate::plan::{self, Plan, Request};
 use crate::playbook::{self, Playbook};
 use crate::sim::Spec;
@@ -94,6 +95,16 @@ fn lay_over(vars: &mut Vars, extra: &[(String, Value)]) {
 }
 
 impl Books {
+    /// Sets a variable of the first server alone.
+    pub(super) fn set_on_first_server(&mut self, name: &str, value: Value) {
+        let servers = GroupName::new("server").ok();
+        let servers = servers.and_then(|group| self.inventory.groups.get(&group));
+        let first = servers.and_then(|servers| servers.first()).cloned();
+        if let Some(host) = first.and_then(|first| self.inventory.hosts.get_mut(&first)) {
+            lay_over(&mut host.vars, &[(name.to_owned(), value)]);
+        }
+    }
+
     /// The plan. Variables of the command line win over the play's own.
     pub(super) fn plan(&self, request: &Request) -> Result<Plan, Trouble> {
         let mut plan = plan::build(&self.playbook, &self.inventory, request)?;

@@ -122,5 +122,6 @@ fn options() -> Result<RunOptions, Trouble> {
         generated,
         run: places::run_id(),
         expect_unmanaged: Vec::new(),
+        words: crate::facts::Words::default(),
     })
 }

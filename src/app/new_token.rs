@@ -1,4 +1,4 @@
-//! Gets the new token from where the operator says it is. No error repeats what was found there.
+//! Gets a token from where the operator says it is. No error repeats what was found there.
 
 use std::io::{IsTerminal as _, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +9,7 @@ use camino::Utf8Path;
 
 use super::trouble::Trouble;
 use crate::cli::NewTokenFrom;
-use crate::k3s::token;
+use crate::k3s::token::{self, Token};
 use crate::report::Writer;
 use crate::secret::Secret;
 
@@ -21,6 +21,33 @@ const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Reads and checks the new token.
 pub(super) fn read(from: &NewTokenFrom) -> Result<Secret, Trouble> {
+    let (place, text) = text(from);
+    let wrong = |why: &str| {
+        Trouble::usage(
+            format!("the new token from {place} cannot be used: {why}"),
+            "correct it there, or leave --new-token-from out: keyroll then makes one",
+        )
+    };
+    let text = text.map_err(|why| wrong(&why))?;
+    token::check_new(&text).map_err(|error| wrong(&error.to_string()))
+}
+
+/// Reads an old token, in any form that K3s takes.
+pub(super) fn read_old(from: &NewTokenFrom) -> Result<Secret, Trouble> {
+    let (place, text) = text(from);
+    let wrong = |why: &str| {
+        Trouble::usage(
+            format!("the old token from {place} cannot be used: {why}"),
+            "correct it there, or leave --old-token-from out: the old token is then tried only where it is kept",
+        )
+    };
+    let text = text.map_err(|why| wrong(&why))?;
+    let token = Token::parse(&text).map_err(|error| wrong(&error.to_string()))?;
+    Ok(token.secret)
+}
+
+/// Where it is, and what stands there without one line end.
+fn text(from: &NewTokenFrom) -> (String, Result<String, String>) {
     let (place, text) = match from {
         NewTokenFrom::Env(name) => (format!("env:{name}"), variable(name)),
         NewTokenFrom::File(path) => (format!("file:{path}"), file(path)),
@@ -30,18 +57,11 @@ pub(super) fn read(from: &NewTokenFrom) -> Result<Secret, Trouble> {
             output(argv),
         ),
     };
-    let text = text.map_err(|why| wrong(&place, &why))?;
-    let one = text.strip_suffix('\n').map_or(text.as_str(), |rest| {
-        rest.strip_suffix('\r').unwrap_or(rest)
-    });
-    token::check_new(one).map_err(|error| wrong(&place, &error.to_string()))
-}
-
-fn wrong(place: &str, why: &str) -> Trouble {
-    Trouble::usage(
-        format!("the new token from {place} cannot be used: {why}"),
-        "correct it there, or leave --new-token-from out: keyroll then makes one",
-    )
+    let one = |text: String| match text.strip_suffix('\n') {
+        Some(rest) => rest.strip_suffix('\r').unwrap_or(rest).to_owned(),
+        None => text,
+    };
+    (place, text.map(one))
 }
 
 #[expect(

@@ -3,18 +3,22 @@
 use std::io::IsTerminal as _;
 
 use super::books::{self, Books};
-use super::session::Session;
+use super::session::{Manner, Session};
 use super::trouble::Trouble;
 use super::{Desk, fleet, keep, new_token, places, print};
 use crate::cli::{self, Pace};
 use crate::exit::Exit;
-use crate::facts::RunOptions;
+use crate::facts::{RunOptions, Words};
 use crate::k3s::token;
 use crate::plan::{Plan, Request};
 use crate::wire::Become;
 
 pub(super) fn run(desk: &Desk, asked: &cli::Run) -> Result<Exit, Trouble> {
-    perform(desk, asked, books::read(&asked.books)?)
+    let mut books = books::read(&asked.books)?;
+    if asked.restart_twice {
+        books.set_on_first_server("restart_twice", true.into());
+    }
+    perform(desk, asked, books)
 }
 
 /// Performs what was read, or says what was asked for instead.
@@ -47,8 +51,10 @@ pub(super) fn perform(desk: &Desk, asked: &cli::Run, mut books: Books) -> Result
         options,
         state,
         vault,
+        manner: Manner::Run,
     };
-    runtime(session.is_virtual())?.block_on(session.perform())
+    let ended = runtime(session.is_virtual())?.block_on(session.perform())?;
+    Ok(ended.exit)
 }
 
 /// What is asked of the plan.
@@ -69,7 +75,7 @@ pub(super) fn finish(mut plan: Plan, asked: &cli::Run) -> Plan {
     plan
 }
 
-fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
+pub(super) fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
     let wrong = |why| {
         Trouble::usage(
             format!("--new-token-from: {why}"),
@@ -94,6 +100,12 @@ fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
         generated,
         run: places::run_id(),
         expect_unmanaged: asked.perform.expect_unmanaged.clone(),
+        words: Words {
+            ignored: asked.perform.ignore_node.clone(),
+            unmeasured: asked.unmeasured,
+            quorum_loss: asked.accept_quorum_loss,
+            ..Words::default()
+        },
     })
 }
 

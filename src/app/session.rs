@@ -16,18 +16,30 @@ use crate::cli;
 use crate::clock::Clock;
 use crate::engine::{Ended, Run, StopLevel, Title, raise_on_signals};
 use crate::escrow::Vault;
-use crate::event::Sink;
+use crate::event::{Event, Sink};
 use crate::exit::Exit;
 use crate::facts::{RunOptions, Scope};
 use crate::journal::{self, Journal, Lock};
 use crate::plan::{Plan, Request};
 use crate::playbook::Order;
-use crate::report::{Json, Lines, Verbosity, Writer};
+use crate::report::{Brief, Json, Lines, Verbosity, Writer};
 use crate::secret::Secret;
 use crate::steps::look::restart_order;
 
 /// When virtual time begins: 2026-01-01 00:00 UTC.
 pub(super) const REHEARSAL: Timestamp = Timestamp::constant(1_767_225_600, 0);
+
+/// What a performance is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// To change hosts: under a lock, with a journal.
+    Run,
+    /// To look only, with one line at the end when short.
+    Look {
+        /// One line.
+        short: bool,
+    },
+}
 
 /// What a performance needs, read and checked.
 pub(super) struct Session<'a> {
@@ -37,11 +49,12 @@ pub(super) struct Session<'a> {
     pub(super) options: RunOptions,
     pub(super) state: Utf8PathBuf,
     pub(super) vault: Vault,
+    pub(super) manner: Manner,
 }
 
 impl Session<'_> {
     /// Performs; third signal leaves.
-    pub(super) async fn perform(self) -> Result<Exit, Trouble> {
+    pub(super) async fn perform(self) -> Result<Ended, Trouble> {
         let (raise, stop) = watch::channel(StopLevel::Run);
         let clock = self.clock();
         let way = self.way(clock)?;
@@ -50,9 +63,9 @@ impl Session<'_> {
             ended = self.work(&way, clock, stop) => ended,
             heard = raise_on_signals(raise) => Err(left(heard)),
         };
-        let closed = way.close(self.asked.only.check).await;
-        let exit = ended?.exit;
-        closed.map(|()| exit)
+        let closed = way.close(self.asked.only.check || self.only_looks()).await;
+        let ended = ended?;
+        closed.map(|()| ended)
     }
 
     /// Whether time jumps to the next thing that happens.
@@ -90,7 +103,7 @@ impl Session<'_> {
     ) -> Result<Ended, Trouble> {
         let _lock = self.lock()?;
         way.warn().await;
-        let journal = Journal::create(&self.state, &self.options.run)?;
+        let journal = self.journal()?;
         let (learn, learned) = mpsc::channel();
         self.teach(&learn);
         let who = fleet::who(&self.books.inventory);
@@ -101,19 +114,32 @@ impl Session<'_> {
             plan: Arc::new(plan),
             scope: Arc::new(scope),
             learned,
-            journal: Box::new(journal),
+            journal,
             screens: vec![self.screen()],
             title: self.title(),
             check: self.asked.only.check,
+            read_only: self.only_looks(),
             forks: self.asked.perform.forks,
             stop,
         };
         Ok(run.perform().await)
     }
 
+    fn only_looks(&self) -> bool {
+        matches!(self.manner, Manner::Look { .. })
+    }
+
+    /// What only looks leaves nothing behind: it may come by each minute.
+    fn journal(&self) -> Result<Box<dyn Sink>, Trouble> {
+        if self.only_looks() {
+            return Ok(Box::new(Nowhere));
+        }
+        Ok(Box::new(Journal::create(&self.state, &self.options.run)?))
+    }
+
     /// A dry run changes nothing and a fresh simulated fleet is nobody else's: only real runs lock.
     fn lock(&self) -> Result<Option<Lock>, Trouble> {
-        if self.asked.only.check || self.books.sim.is_some() {
+        if self.asked.only.check || self.only_looks() || self.books.sim.is_some() {
             return Ok(None);
         }
         let who = fleet::who(&self.books.inventory);
@@ -164,6 +190,9 @@ impl Session<'_> {
         if self.asked.perform.json {
             return Box::new(Json(Writer::standard()));
         }
+        if self.manner == (Manner::Look { short: true }) {
+            return Box::new(Brief(Writer::standard()));
+        }
         let moving = desk.out_is_terminal && desk.talk_is_terminal;
         let paint = desk.paint(desk.out_is_terminal);
         Box::new(Lines::new(
@@ -183,6 +212,15 @@ impl Session<'_> {
             again,
             really,
         }
+    }
+}
+
+/// Keeps nothing.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn on_events(&mut self, _: &[Event]) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

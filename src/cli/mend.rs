@@ -87,6 +87,9 @@ impl Mend {
             },
             perform: self.perform.clone(),
             new_token_from: None,
+            restart_twice: false,
+            unmeasured: true,
+            accept_quorum_loss: true,
             keep: Keep::default(),
         }
     }

@@ -39,6 +39,7 @@ struct Shared {
     plan: Arc<Plan>,
     scope: Arc<Scope>,
     check: bool,
+    read_only: bool,
     bus: bus::Bus,
     stop: watch::Receiver<StopLevel>,
 }

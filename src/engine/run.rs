@@ -16,7 +16,7 @@ use super::bus::{self, Message};
 use super::schedule::{Root, Schedule, Work};
 use super::task::{self, Assignment, Done};
 use super::{Shared, StopLevel, gate, undo, way_out};
-use crate::event::{EventKind, Failure, Sink, Summary, TaskOutcome};
+use crate::event::{EventKind, Failure, Sink, Summary, TaskOutcome, Verdict};
 use crate::exit::Exit;
 use crate::facts::Scope;
 use crate::facts::probe::Overlay;
@@ -59,6 +59,8 @@ pub struct Run {
     pub title: Title,
     /// Look only.
     pub check: bool,
+    /// Waits are done, changes are refused.
+    pub read_only: bool,
     /// Hosts at once.
     pub forks: NonZeroUsize,
     /// How far the user wants to stop.
@@ -108,6 +110,7 @@ impl Run {
             plan: Arc::clone(&self.plan),
             scope: Arc::clone(&self.scope),
             check: self.check,
+            read_only: self.read_only,
             bus,
             stop: self.stop.clone(),
         };
@@ -145,7 +148,8 @@ impl Run {
         } else {
             None
         };
-        run.ledger.end(self.check, level, &self.title, back)
+        let fleet = &run.shared.scope.fleet;
+        run.ledger.end(self.check, level, &self.title, fleet, back)
     }
 }
 
@@ -336,8 +340,21 @@ impl Loop {
         for op in &done.predicted {
             self.overlay.predict(op);
         }
-        if let Some(weight) = self.shared.plan.graph.node_weight(node) {
+        if let Some(weight @ Node::Task { play, task, .. }) =
+            self.shared.plan.graph.node_weight(node)
+        {
             let key = self.shared.plan.key(weight);
+            let of = self.shared.task(*play, *task);
+            if of.is_some_and(|task| task.step.is_proof())
+                && let TaskOutcome::Failed(failure) = &done.outcome
+            {
+                self.ledger.add(EventKind::Proved {
+                    key: key.clone(),
+                    host: host.clone(),
+                    verdict: Verdict::Red,
+                    because: failure.what.clone(),
+                });
+            }
             self.ledger.add(EventKind::TaskEnded {
                 key,
                 host,

@@ -3,8 +3,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::stop::StopLevel;
-use crate::event::{EventKind, Failure, OpOutcome, Summary, TaskOutcome, window};
+use crate::event::{EventKind, Failure, OpOutcome, Summary, TaskOutcome, Verdict, window};
 use crate::exit::Exit;
+use crate::facts::Fleet;
+use crate::k3s::phase::names;
 use crate::model::{HostName, TaskKey};
 
 /// Counts of a run under way.
@@ -16,6 +18,7 @@ pub(super) struct Tally {
     under_way: HashMap<(TaskKey, usize), HostName>,
     proposed: bool,
     not_known: bool,
+    proved: BTreeSet<HostName>,
 }
 
 impl Tally {
@@ -47,6 +50,20 @@ impl Tally {
             EventKind::Window {
                 name, hosts, open, ..
             } => self.summary.notes.push(window(name, hosts, open)),
+            EventKind::Proved {
+                host,
+                verdict,
+                because,
+                ..
+            } => {
+                self.proved.insert(host.clone());
+                self.colour(*verdict);
+                if *verdict == Verdict::Yellow {
+                    for why in because {
+                        self.doubt(why.clone());
+                    }
+                }
+            }
             EventKind::TaskEnded { key, outcome, .. } => self.count_task(key, outcome),
             EventKind::GateEnded {
                 key,
@@ -54,6 +71,29 @@ impl Tally {
             } => self.root(key, failure),
             _ => {}
         }
+    }
+
+    fn colour(&mut self, verdict: Verdict) {
+        self.summary.verdict = self.summary.verdict.max(Some(verdict));
+    }
+
+    fn doubt(&mut self, why: String) {
+        if !self.summary.doubts.contains(&why) {
+            self.summary.doubts.push(why);
+        }
+    }
+
+    /// Hosts of the fleet that no proof has come to, because of `--limit` or a failure before: then it is not green.
+    pub(super) fn left_out(&mut self, fleet: &Fleet) {
+        let all = fleet.servers.iter().chain(&fleet.agents);
+        let left = all.filter(|member| !self.proved.contains(&member.name));
+        let left: Vec<&HostName> = left.map(|member| &member.name).collect();
+        if self.summary.verdict.is_none() || left.is_empty() {
+            return;
+        }
+        let why = format!("no proof came to {}", names(left.iter().copied()));
+        self.colour(Verdict::Yellow);
+        self.doubt(why);
     }
 
     fn count_task(&mut self, key: &TaskKey, outcome: &TaskOutcome) {

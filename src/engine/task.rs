@@ -9,7 +9,7 @@ use std::time::Duration;
 use performing::{Again, never_still, not_known};
 
 use super::{Shared, condition, failure};
-use crate::event::{EventKind, Failure, TaskOutcome};
+use crate::event::{EventKind, Failure, TaskOutcome, Verdict};
 use crate::exit::Exit;
 use crate::facts::probe::Overlay;
 use crate::facts::{FactError, Probe};
@@ -198,6 +198,7 @@ impl Visit<'_> {
                 return Err(failure::of_unmet(&proposal.unmet));
             }
             if proposal.ops.is_empty() {
+                self.prove(proposal.doubts).await?;
                 return Ok(if touched {
                     TaskOutcome::Changed
                 } else {
@@ -206,6 +207,9 @@ impl Visit<'_> {
             }
             if performed {
                 return Err(not_converged(&proposal.ops));
+            }
+            if let Some(failure) = self.forbidden(&proposal.ops) {
+                return Err(failure);
             }
             touched = true;
             let Some(again) = self.perform_all(&proposal.ops).await? else {
@@ -223,6 +227,44 @@ impl Visit<'_> {
                 });
             }
         }
+    }
+
+    /// Why these operations must not be done: this run only looks, and one of them would change something.
+    fn forbidden(&self, ops: &[Op]) -> Option<Failure> {
+        let change = ops
+            .iter()
+            .find(|op| self.shared.read_only && op.act.changes())?;
+        Some(Failure {
+            what: vec![format!(
+                "a step wanted to change something in a run that only looks ({}: {}); it was not done",
+                change.on, change.why
+            )],
+            next: vec!["report this".to_owned()],
+            exit: Exit::Internal,
+        })
+    }
+
+    /// Says the colour of a proof that ended well.
+    async fn prove(&self, doubts: Vec<String>) -> Result<(), Failure> {
+        if !self.at.task.step.is_proof() {
+            return Ok(());
+        }
+        let verdict = if doubts.is_empty() {
+            Verdict::Green
+        } else {
+            Verdict::Yellow
+        };
+        let (key, host) = (self.at.key.clone(), self.at.host.clone());
+        let because = doubts;
+        self.shared
+            .bus
+            .say(EventKind::Proved {
+                key,
+                host,
+                verdict,
+                because,
+            })
+            .await
     }
 }
 

@@ -82,6 +82,15 @@ fn redact_task(kind: &mut EventKind, by: &Redactor) {
             by.redact(key);
             by.redact(text);
         }
+        EventKind::Proved {
+            key: TaskKey(key),
+            host: _,
+            verdict: _,
+            because,
+        } => {
+            by.redact(key);
+            all(because, by);
+        }
         EventKind::Proposed {
             key: TaskKey(key),
             host: _,
@@ -137,6 +146,7 @@ fn redact_performed(kind: &mut EventKind, by: &Redactor) {
         EventKind::RunStarted { .. }
         | EventKind::TaskStarted { .. }
         | EventKind::Note { .. }
+        | EventKind::Proved { .. }
         | EventKind::Proposed { .. }
         | EventKind::TaskEnded { .. }
         | EventKind::BatchStarted { .. }
@@ -189,6 +199,8 @@ fn redact_summary(summary: &mut Summary, by: &Redactor) {
         failed: _,
         skipped: _,
         changed_hosts: _,
+        verdict: _,
+        doubts,
         roots,
         notes,
         next,
@@ -197,6 +209,7 @@ fn redact_summary(summary: &mut Summary, by: &Redactor) {
         by.redact(key);
         redact_failure(failure, by);
     }
+    all(doubts, by);
     all(notes, by);
     by.redact(next);
 }

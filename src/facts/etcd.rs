@@ -2,7 +2,11 @@
 
 use camino::Utf8PathBuf;
 
-use super::{Fact, FactError, ran};
+use serde::Deserialize;
+
+use super::{Fact, FactError, ran, said, unreadable};
+use crate::k3s::knock::{Door, Role};
+use crate::secret::Secret;
 use crate::wire::{Command, Query, Response};
 
 /// Asks `http://127.0.0.1:2381` on the host itself.
@@ -103,6 +107,65 @@ impl Fact for EtcdMember {
                 health.stderr.text().trim()
             ),
         })
+    }
+}
+
+/// Names of etcd's members, `<node>-<8 hex>`, as a server tells them to joining ones.
+#[derive(Debug, Clone)]
+pub struct EtcdMembers {
+    /// A server with embedded etcd.
+    pub door: Door,
+    /// Its server token.
+    pub secret: Secret,
+}
+
+#[derive(Deserialize)]
+struct Members {
+    #[serde(default)]
+    members: Vec<Named>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    /// Empty while the member has not started yet.
+    #[serde(default)]
+    name: String,
+}
+
+impl Fact for EtcdMembers {
+    type Value = Vec<String>;
+
+    fn queries(&self) -> Vec<Query> {
+        let words = [
+            self.door.k3s.as_str(),
+            "kubectl",
+            "--kubeconfig=/dev/stdin",
+            "--request-timeout=10s",
+            "get",
+            "--raw",
+            "/db/info",
+        ];
+        vec![Query::Run(
+            Command::new(words)
+                .stdin(self.door.kubeconfig(Role::Server, &self.secret))
+                .within(std::time::Duration::from_secs(20)),
+        )]
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<Vec<String>, FactError> {
+        const WHAT: &str = "the list of etcd's members";
+        let ran = ran(responses, 0, WHAT)?;
+        if ran.status != 0 {
+            return Err(unreadable(WHAT, said(ran)));
+        }
+        let read: Members = serde_json::from_str(&ran.stdout.text())
+            .map_err(|error| unreadable(WHAT, error.to_string()))?;
+        let names: Vec<String> = read.members.into_iter().map(|member| member.name).collect();
+        if names.is_empty() {
+            Err(unreadable(WHAT, "it is empty"))
+        } else {
+            Ok(names)
+        }
     }
 }
 

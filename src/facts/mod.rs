@@ -13,14 +13,14 @@ mod program;
 mod replaceable;
 mod unit;
 
-pub use etcd::{EtcdMember, Member as EtcdState};
+pub use etcd::{EtcdMember, EtcdMembers, Member as EtcdState};
 pub use files::{Contents, NodeName, Paths};
-pub use journal::Journal;
+pub use journal::{Journal, JournalSince};
 pub use knocked::Knocked;
 pub use leftovers::Leftovers;
 pub use nodes::{Lease, Leases, Node, Nodes};
 pub use piece::{Digest, Piece};
-pub use probe::{Fleet, Member, Overlay, Probe, RunOptions, Scope};
+pub use probe::{Fleet, Member, Overlay, Probe, RunOptions, Scope, Words};
 pub use program::{Binary, FreeSpace, K3sVersion, Runs};
 pub use replaceable::{Obstacle, Replaceable};
 pub use unit::{Unit, UnitState, Units};

@@ -60,6 +60,23 @@ pub struct RunOptions {
     pub run: crate::model::RunId,
     /// Patterns of nodes that exist and are not in the inventory on purpose.
     pub expect_unmanaged: Vec<String>,
+    /// What else the operator knows, wants or allows.
+    pub words: Words,
+}
+
+/// What the operator knows, wants or allows; nothing by default.
+#[derive(Debug, Clone, Default)]
+pub struct Words {
+    /// OLD, from `--old-token-from`: probed beside what is kept on the servers.
+    pub old: Option<Secret>,
+    /// Nothing is to be rotated: NEW is what the datastore holds.
+    pub proof_only: bool,
+    /// Nodes by name that exist and that nobody visits on purpose.
+    pub ignored: Vec<String>,
+    /// Shapes of a cluster on which nobody has measured a rotation are let through.
+    pub unmeasured: bool,
+    /// Two members of etcd lose their quorum at each restart, and that is known.
+    pub quorum_loss: bool,
 }
 
 /// A host, and what it was asked.

@@ -47,6 +47,12 @@ pub fn is_newer_than_datastore(line: &str) -> bool {
     line.contains("passwd newer than datastore")
 }
 
+/// Whether a line tells of something that passes by itself: the other side is starting, or takes its token later.
+#[must_use]
+pub fn is_passing(line: &str) -> bool {
+    line.contains("not authorized") || line.contains("failed to get CA certs")
+}
+
 /// What a line of the journal gives away; `None` for ordinary lines.
 #[must_use]
 pub fn sign(line: &str) -> Option<&'static Sign> {

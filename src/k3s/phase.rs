@@ -69,6 +69,8 @@ pub struct Wish<'a> {
     pub generated: &'a Secret,
     /// This run.
     pub run: &'a RunId,
+    /// Nothing is to be rotated: NEW is what the datastore holds.
+    pub proof_only: bool,
 }
 
 /// What a server's running process accepts as the server token.

@@ -15,6 +15,7 @@ pub const BUILTINS: &[(&str, &str)] = &[
         "@rotate-token",
         include_str!("../../playbooks/rotate-token.yml"),
     ),
+    ("@verify", include_str!("../../playbooks/verify.yml")),
 ];
 
 /// Reads a playbook from a path, or a built-in one by its name: `@rotate-token`.

@@ -3,6 +3,7 @@
 //! Results go to stdout, talk to stderr. Nothing is animated unless stderr is a terminal.
 
 mod bars;
+mod brief;
 mod json;
 mod lines;
 mod paint;
@@ -10,6 +11,7 @@ mod summary;
 mod tasks;
 mod writer;
 
+pub use brief::Brief;
 pub use json::Json;
 pub use lines::Lines;
 pub use paint::Paint;

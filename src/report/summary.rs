@@ -5,7 +5,7 @@ use std::io;
 
 use super::Lines;
 use super::lines::{count, names};
-use crate::event::{Failure, Summary};
+use crate::event::{Failure, Summary, Verdict};
 use crate::exit::Exit;
 use crate::model::TaskKey;
 
@@ -19,6 +19,7 @@ impl Lines {
         self.hosts(summary)?;
         self.notes(summary)?;
         self.roots(summary)?;
+        self.verdict(summary)?;
         self.writer.result(&format!("next: {}", summary.next))?;
         let meaning = Exit::TABLE
             .iter()
@@ -71,6 +72,29 @@ impl Lines {
         ))
     }
 
+    /// The colour of the proof, in words too.
+    fn verdict(&mut self, summary: &Summary) -> io::Result<()> {
+        let Some(verdict) = summary.verdict else {
+            return Ok(());
+        };
+        let words = match verdict {
+            Verdict::Green => self.paint.green(verdict.name()),
+            Verdict::Yellow => self.paint.yellow(verdict.name()),
+            Verdict::Red => self.paint.red(verdict.name()),
+        };
+        let why = match (verdict, summary.doubts.len()) {
+            (Verdict::Green, _) => {
+                ": every host was looked at, and the old token is dead".to_owned()
+            }
+            (Verdict::Yellow, _) => format!(
+                ": nothing speaks against it, but not all could be shown: {}",
+                few(&summary.doubts)
+            ),
+            (Verdict::Red, _) => ": what went wrong is named above".to_owned(),
+        };
+        self.writer.result(&format!("proof: {words}{why}"))
+    }
+
     fn notes(&mut self, summary: &Summary) -> io::Result<()> {
         for note in &summary.notes {
             self.writer.result(&format!("note: {note}"))?;
@@ -109,3 +133,16 @@ impl Lines {
         }
     }
 }
+
+/// The first of several sentences, and how many more there are.
+pub(super) fn few(sentences: &[String]) -> String {
+    let shown: Vec<&str> = sentences.iter().take(FEW).map(String::as_str).collect();
+    let more = match sentences.len().saturating_sub(FEW) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    shown.join("; ") + &more
+}
+
+/// So many doubts stand in the line of the verdict.
+const FEW: usize = 3;

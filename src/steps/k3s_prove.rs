@@ -1,15 +1,17 @@
 //! `k3s_prove`: shows on each host that NEW works and OLD is dead, and on the first server that nobody was left out.
 //! When all of it is green, the kept OLD is deleted.
 
+mod fleet;
+mod host;
+
 use futures::future::join_all;
 use serde::Deserialize;
 
 use super::findings::{Finding, leftovers};
 use super::k3s_token::{proof_of_agent, proof_of_server};
 use super::look::{AgentStanding, Cluster, Seen};
-use super::unmanaged::unmanaged_nodes;
 use super::{Proposal, StepError, Unmet};
-use crate::facts::Probe;
+use crate::facts::{FactError, Probe};
 use crate::k3s::install::Kind;
 use crate::k3s::phase::{Proven, Standing};
 use crate::k3s::token;
@@ -32,10 +34,26 @@ fn forgets() -> bool {
 }
 
 /// Said by every proof, since no rotation undoes it.
-pub const EXPOSED: &str = "whoever had the old server token could read the cluster's CA keys; a rotation does not undo that";
+pub const EXPOSED: &str = "whoever had the old server token could read the cluster's CA keys, and a rotation does not undo \
+that: see \"What a rotation does not undo\" in the README";
 
 impl K3sProve {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
+        let mut proposal = match self.prove(probe).await {
+            // A host that answers in an unforeseen way is as far from proven as one with OLD.
+            Err(StepError::Fact(error @ FactError::Unreadable { .. })) => {
+                let next = "see what that host answers, by hand";
+                Proposal::refuse(vec![Unmet::red("unreadable", error.to_string(), next)])
+            }
+            proposal => proposal?,
+        };
+        if probe.speaks_for_fleet() {
+            proposal.notes.push(EXPOSED.to_owned());
+        }
+        Ok(proposal)
+    }
+
+    async fn prove(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
         let seen = match Seen::own(probe).await? {
             Ok(seen) => seen,
             Err(unmet) => return Ok(Proposal::refuse(unmet.into_iter().map(red).collect())),
@@ -45,6 +63,9 @@ impl K3sProve {
             Ok(standing) => standing,
             Err(unmet) => return Ok(Proposal::refuse(unmet.into_iter().map(red).collect())),
         };
+        if probe.options().words.proof_only && !standing.is_rotated() {
+            return Ok(Proposal::refuse(vec![unfinished()]));
+        }
         let mut proposal = match seen.install.kind {
             Kind::Server => proof_of_server(probe, &seen, standing).await?,
             Kind::Agent => proof_of_agent(probe, &seen, standing).await?,
@@ -52,11 +73,9 @@ impl K3sProve {
         let old: Vec<Secret> = standing.old.iter().cloned().collect();
         let copies = leftovers(probe, &seen, &old).await;
         proposal.notes.extend(copies.iter().map(Finding::note));
+        host::judge(probe, &seen, &cluster, standing, &mut proposal).await?;
         if probe.speaks_for_fleet() {
-            proposal.notes.push(EXPOSED.to_owned());
-            proposal
-                .unmet
-                .extend(unmanaged_nodes(probe, &cluster).await.into_iter().map(red));
+            fleet::judge(probe, &cluster, standing, &mut proposal).await;
             if self.forget && proposal.unmet.is_empty() && proposal.ops.is_empty() {
                 forget(probe, &cluster, standing, &mut proposal).await?;
             }
@@ -67,6 +86,14 @@ impl K3sProve {
 
 fn red(unmet: Unmet) -> Unmet {
     Unmet { red: true, ..unmet }
+}
+
+fn unfinished() -> Unmet {
+    Unmet::red(
+        "rotation-unfinished",
+        "a rotation was begun, and the datastore still holds the old token",
+        "run the rotation again: it goes on from where the cluster is",
+    )
 }
 
 /// Deletes the kept OLD once the whole fleet is proven; while one host is not, it stays and the host's own task says why.

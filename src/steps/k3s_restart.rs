@@ -27,6 +27,9 @@ pub struct K3sRestart {
     /// How long the unit may take to be active again, in seconds. Default: 300 for a server, 180 for an agent.
     #[serde(default)]
     pub timeout: Option<Templated<u64>>,
+    /// Restarts it even where nothing is to be taken: some traps close at the second restart only. Default: false.
+    #[serde(default)]
+    pub again: bool,
 }
 
 impl K3sRestart {
@@ -41,8 +44,8 @@ impl K3sRestart {
             None => AGENT,
         };
         match seen.install.kind {
-            Kind::Server => on_server(probe, &seen, timeout).await,
-            Kind::Agent => on_agent(probe, &seen, timeout).await,
+            Kind::Server => on_server(probe, &seen, timeout, self.again).await,
+            Kind::Agent => on_agent(probe, &seen, timeout, self.again).await,
         }
     }
 }
@@ -51,8 +54,9 @@ async fn on_agent(
     probe: &Probe<'_>,
     seen: &Seen,
     timeout: Duration,
+    again: bool,
 ) -> Result<Proposal, StepError> {
-    if seen.unit.is_active() && seen.started_after_change() {
+    if !again && seen.unit.is_active() && seen.started_after_change() {
         return Ok(Proposal::default());
     }
     let cluster = Cluster::around(probe).await;
@@ -90,6 +94,7 @@ async fn on_server(
     probe: &Probe<'_>,
     seen: &Seen,
     timeout: Duration,
+    again: bool,
 ) -> Result<Proposal, StepError> {
     let cluster = Cluster::now(probe).await;
     let standing = match cluster.standing()? {
@@ -100,7 +105,7 @@ async fn on_server(
         .server(&seen.host)
         .and_then(|server| server.memory.secret());
     let runs_right = seen.surface() == Some(&standing.datastore) && memory == seen.surface();
-    if runs_right && seen.unit.is_active() && seen.started_after_change() {
+    if !again && runs_right && seen.unit.is_active() && seen.started_after_change() {
         return Ok(Proposal::default());
     }
     let mut unmet: Vec<Unmet> = wrong_surface(seen, standing)
@@ -118,7 +123,7 @@ async fn on_server(
     Ok(Proposal {
         ops: restart_of_server(seen, timeout, &standing.datastore),
         unmet,
-        notes: Vec::new(),
+        ..Proposal::default()
     })
 }
 

@@ -77,11 +77,21 @@ steps! {
 }
 
 impl Step {
+    /// Whether its end has a colour.
+    #[must_use]
+    pub fn is_proof(&self) -> bool {
+        matches!(self, Self::K3sProve(_))
+    }
+
     /// Whether it may look different each time, so that it is not proposed again after it was performed
-    /// (`command` without `creates`).
+    /// (`command` without `creates`, a restart for its own sake).
     #[must_use]
     pub fn is_one_way(&self) -> bool {
-        matches!(self, Self::Command(command) if command.creates.is_none())
+        match self {
+            Self::Command(command) => command.creates.is_none(),
+            Self::K3sRestart(restart) => restart.again,
+            _ => false,
+        }
     }
 }
 
@@ -95,6 +105,8 @@ pub struct Proposal {
     pub unmet: Vec<Unmet>,
     /// What people should read, whatever happens.
     pub notes: Vec<String>,
+    /// What keeps a proof from being green: it could not be shown. Other steps have none.
+    pub doubts: Vec<String>,
 }
 
 /// Something that should hold and does not.
@@ -162,6 +174,13 @@ impl Proposal {
             notes: vec![text.into()],
             ..Self::default()
         }
+    }
+
+    /// Something that a proof could not show.
+    pub fn doubt(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        self.doubts.push(text.clone());
+        self.notes.push(text);
     }
 
     /// Only operations.

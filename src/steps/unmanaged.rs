@@ -1,13 +1,15 @@
-//! Nodes that the cluster knows and the inventory does not.
+//! The inventory against what the cluster knows: its nodes, and the members of etcd.
 
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
 
 use super::Unmet;
-use super::look::{AgentStanding, Cluster, nodes};
-use crate::facts::{Member, Node, NodeName, Probe};
-use crate::k3s::install::DATA_DIR;
+use super::look::{AgentStanding, Cluster, ServerSeen, nodes};
+use crate::facts::{EtcdMembers, Member, Node, NodeName, Probe};
+use crate::k3s::install::{DATA_DIR, Datastore};
+use crate::model::HostName;
+use crate::secret::Secret;
 
 /// Servers that exist and are not in the inventory: rotating without them would break them.
 pub(super) async fn unmanaged_servers(probe: &Probe<'_>, cluster: &Cluster) -> Vec<Unmet> {
@@ -32,38 +34,178 @@ pub(super) async fn unmanaged_servers(probe: &Probe<'_>, cluster: &Cluster) -> V
         .collect()
 }
 
-/// Every node that exists and is not in the inventory, but for those that are expected.
-pub(super) async fn unmanaged_nodes(probe: &Probe<'_>, cluster: &Cluster) -> Vec<Unmet> {
+/// What comes of calling every name on two lists.
+#[derive(Debug, Default)]
+pub(super) struct Roll {
+    /// Who is on one list and not on the other.
+    pub(super) unmet: Vec<Unmet>,
+    /// Who was left out on purpose, or could not be called: a sentence each.
+    pub(super) left_out: Vec<String>,
+}
+
+/// The nodes that exist against the hosts of the inventory, both ways.
+pub(super) async fn call_roll(probe: &Probe<'_>, cluster: &Cluster) -> Roll {
     let nodes = match nodes(probe, &cluster.servers).await {
         Ok(nodes) => nodes,
-        Err(error) => return vec![unlisted(&error.to_string())],
+        Err(error) => {
+            return Roll {
+                unmet: vec![unlisted(&error.to_string())],
+                left_out: Vec::new(),
+            };
+        }
     };
     let fleet = probe.fleet();
-    let names = join_all(
-        fleet
-            .servers
-            .iter()
-            .chain(&fleet.agents)
-            .map(|member| node_name(probe, cluster, member)),
-    )
-    .await;
-    let known: BTreeSet<String> = names.into_iter().flatten().collect();
-    let hosts: BTreeSet<&str> = fleet
+    let members = || fleet.servers.iter().chain(&fleet.agents);
+    let names = join_all(members().map(|member| node_name(probe, cluster, member))).await;
+    let known: Vec<(&HostName, String)> = members()
+        .map(|member| &member.name)
+        .zip(names)
+        .filter_map(|(host, name)| Some((host, name?)))
+        .collect();
+    let mut roll = Roll::default();
+    let hosts: BTreeSet<&str> = members().map(|member| member.name.as_str()).collect();
+    let managed: BTreeSet<&str> = known.iter().map(|(_, name)| name.as_str()).collect();
+    let is_stranger =
+        |node: &&Node| !managed.contains(node.name.as_str()) && !hosts.contains(node.name.as_str());
+    for node in nodes.iter().filter(is_stranger) {
+        let kind = if node.is_server { "server" } else { "agent" };
+        let text = left_out(probe, node);
+        if text.is_none() {
+            roll.unmet.push(foreign(node, kind));
+        }
+        roll.left_out.extend(text);
+    }
+    roll.unmet.extend(twins(&known));
+    let is_node = |host: &HostName| {
+        let server = cluster.server(host);
+        server.is_none_or(|server| server.seen.install.has_node)
+    };
+    let nodes_of = known.iter().filter(|(host, _)| is_node(host));
+    roll.unmet.extend(missing(nodes_of, &nodes));
+    roll
+}
+
+/// Why nobody minds that this node is not in the inventory. A server is minded unless it is named exactly.
+fn left_out(probe: &Probe<'_>, node: &Node) -> Option<String> {
+    let options = probe.options();
+    let name = &node.name;
+    if options.words.ignored.contains(name) {
+        return Some(format!(
+            "node {name} was not looked at: --ignore-node names it"
+        ));
+    }
+    let mut patterns = options.expect_unmanaged.iter();
+    let expected = patterns.find(|pattern| matches(pattern, name))?;
+    Some(format!(
+        "node {name} was not looked at: --expect-unmanaged {expected}"
+    ))
+}
+
+/// Two names of the inventory that are one machine.
+fn twins(known: &[(&HostName, String)]) -> Vec<Unmet> {
+    let mut unmet = Vec::new();
+    for (at, (host, name)) in known.iter().enumerate() {
+        let mut before = known.iter().take(at);
+        if let Some((other, _)) = before.find(|(_, earlier)| earlier == name) {
+            unmet.push(Unmet::new(
+                "same-machine-twice",
+                format!("{other} and {host} are one machine: both are node {name}"),
+                format!("take one of {other} and {host} out of the inventory"),
+            ));
+        }
+    }
+    unmet
+}
+
+/// Hosts whose node the cluster does not have: renamed, re-installed, or of another cluster.
+fn missing<'a>(
+    known: impl Iterator<Item = &'a (&'a HostName, String)>,
+    nodes: &[Node],
+) -> Vec<Unmet> {
+    let gone = |(_, name): &&(&HostName, String)| !nodes.iter().any(|node| node.name == *name);
+    let unmet = |(host, name): &(&HostName, String)| {
+        Unmet::new(
+            "node-missing",
+            format!("{host} is node {name} by its certificate, and the cluster has no such node"),
+            format!("see whether {host} was renamed, re-installed or belongs to another cluster"),
+        )
+    };
+    known.filter(gone).map(unmet).collect()
+}
+
+/// The members of etcd against the servers of the inventory that keep its data. `secret` is the server token.
+pub(super) async fn call_roll_of_etcd(
+    probe: &Probe<'_>,
+    cluster: &Cluster,
+    secret: &Secret,
+) -> Roll {
+    let ours: Vec<&ServerSeen> = cluster
         .servers
         .iter()
-        .chain(&fleet.agents)
-        .map(|member| member.name.as_str())
+        .filter(|server| server.seen.install.datastore == Datastore::Etcd)
         .collect();
-    let expected = &probe.options().expect_unmanaged;
-    let stranger = |node: &&Node| {
-        let managed = known.contains(&node.name) || hosts.contains(node.name.as_str());
-        !managed && !expected.iter().any(|pattern| matches(pattern, &node.name))
+    let holds = |server: &&&ServerSeen| server.memory.secret() == Some(secret);
+    let Some(asked) = ours.iter().find(holds) else {
+        return Roll::default();
     };
-    nodes
+    let members = EtcdMembers {
+        door: asked.seen.door(),
+        secret: secret.clone(),
+    };
+    match probe.get_on(&asked.seen.host, members).await {
+        Ok(members) => compare(probe, cluster, ours.len(), &members).await,
+        Err(error) => Roll {
+            unmet: Vec::new(),
+            left_out: vec![format!("the members of etcd could not be listed: {error}")],
+        },
+    }
+}
+
+async fn compare(probe: &Probe<'_>, cluster: &Cluster, ours: usize, members: &[String]) -> Roll {
+    let mut roll = Roll::default();
+    if members.len() == ours {
+        return roll;
+    }
+    let fleet = probe.fleet();
+    let names = fleet.servers.iter().map(|member| async {
+        let node = node_name(probe, cluster, member).await;
+        [node, Some(member.name.to_string())]
+    });
+    let names: BTreeSet<String> = join_all(names)
+        .await
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect();
+    let node = |member: &String| member.rsplit_once('-').map(|(node, _)| node.to_owned());
+    let strangers = members
         .iter()
-        .filter(stranger)
-        .map(|node| foreign(node, if node.is_server { "server" } else { "agent" }))
-        .collect()
+        .filter(|member| !node(member).is_some_and(|node| names.contains(&node)))
+        .filter(|member| {
+            !node(member).is_some_and(|node| probe.options().words.ignored.contains(&node))
+        });
+    let strangers: Vec<&str> = strangers.map(String::as_str).collect();
+    if members.len() < ours {
+        roll.unmet.push(Unmet::new(
+            "etcd-member-missing",
+            format!(
+                "etcd has {} members ({}), and the inventory {ours} servers with embedded etcd",
+                members.len(),
+                members.join(", ")
+            ),
+            "see which server left the cluster or was re-installed, and take it out of the inventory or join it",
+        ));
+    } else if !strangers.is_empty() {
+        roll.unmet.push(Unmet::new(
+            "etcd-member-not-in-inventory",
+            format!(
+                "etcd has a member that no server of the inventory is: {}",
+                strangers.join(", ")
+            ),
+            "add that server to the inventory, or remove it from the cluster",
+        ));
+    }
+    roll
 }
 
 async fn node_name(probe: &Probe<'_>, cluster: &Cluster, member: &Member) -> Option<String> {

@@ -18,6 +18,8 @@ mod faults;
 #[cfg(test)]
 mod findings;
 #[cfg(test)]
+mod healthy;
+#[cfg(test)]
 mod lab_canary;
 #[cfg(test)]
 mod lab_fleet;
@@ -40,3 +42,5 @@ mod ssh_rig;
 mod steps;
 #[cfg(test)]
 mod token;
+#[cfg(test)]
+mod verify;

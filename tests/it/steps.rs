@@ -2,8 +2,8 @@
 //!
 //! Each file below `tests/steps/<step>/` is a list of cases:
 //! `case` (a sentence), `fleet` (as for `-i`), `before` (what happened so far), `on` (host), `step` (as in a playbook),
-//! then what is expected: `ops` (`host verb subject`), `unmet` (names), `notes` (parts of sentences) and `silent`
-//! (parts that no note has); each empty when absent.
+//! then what is expected: `ops` (`host verb subject`), `unmet` (names), `notes` and `doubts` (parts of sentences) and
+//! `silent` (parts that no note has); each empty when absent.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -40,6 +40,20 @@ struct Case {
     /// Whether there is a place off the hosts, with nothing in it yet.
     #[serde(default)]
     custody: bool,
+    /// Hosts of the fleet that the inventory does not have.
+    #[serde(default)]
+    without: Vec<String>,
+    /// Whether nothing is to be rotated, as in `keyroll verify`.
+    #[serde(default)]
+    verify: bool,
+    /// What the operator names as the old token; `first` stands for the one that the fleet had at first.
+    #[serde(default)]
+    old: Option<String>,
+    /// Patterns of `--expect-unmanaged` and names of `--ignore-node`.
+    #[serde(default)]
+    expected: Vec<String>,
+    #[serde(default)]
+    ignored: Vec<String>,
     #[serde(default)]
     before: Vec<Before>,
     on: String,
@@ -55,6 +69,9 @@ struct Case {
     /// Parts of sentences that no note may have.
     #[serde(default)]
     silent: Vec<String>,
+    /// Parts of what keeps a proof from being green: all of them, and no other doubt.
+    #[serde(default)]
+    doubts: Vec<String>,
     /// Part of the error's text, when the step cannot look.
     #[serde(default)]
     error: Option<String>,
@@ -87,6 +104,8 @@ struct Before {
     mode: Option<String>,
     /// A file is removed.
     remove: Option<String>,
+    /// A line turns up in the journal of its unit.
+    journal: Option<String>,
     /// Virtual seconds pass.
     sleep: Option<u64>,
 }
@@ -129,6 +148,7 @@ impl Rig {
             generated: Secret::new(GENERATED),
             run: RunId("test".to_owned()),
             expect_unmanaged: Vec::new(),
+            words: keyroll::facts::Words::default(),
         };
         let (learn, learned) = std::sync::mpsc::channel();
         let scope = Scope::new(Arc::new(sim.clone()), fleet, options, clock, learn);
@@ -147,6 +167,35 @@ impl Rig {
         }
         let scope = rig.scope.with_custody(Arc::new(Empty));
         Self { scope, ..rig }
+    }
+
+    /// What the case's command line and inventory say; before it, all hosts are in the inventory.
+    fn ask_as(&mut self, case: &Case) {
+        let first = self.sim.with(|fleet| fleet.first_secret());
+        let words = &mut self.scope.options.words;
+        words.old = case.old.as_ref().map(|old| match old.as_str() {
+            "first" => first,
+            other => Secret::new(other),
+        });
+        words.proof_only = case.verify;
+        words.ignored.clone_from(&case.ignored);
+        self.scope
+            .options
+            .expect_unmanaged
+            .clone_from(&case.expected);
+        if case.verify {
+            self.scope.options.given = None;
+            self.scope.options.run = RunId("another".to_owned());
+        }
+        let fleet = &mut self.scope.fleet;
+        for members in [&mut fleet.servers, &mut fleet.agents] {
+            members.retain(|member| {
+                !case
+                    .without
+                    .iter()
+                    .any(|name| *name == member.name.as_str())
+            });
+        }
     }
 
     pub(crate) async fn propose(
@@ -243,6 +292,8 @@ impl Rig {
                 let text = self.read(&host, from).await;
                 self.write(&host, to, &text).await;
                 self.set_mode(&host, to, before.mode.as_deref());
+            } else if let Some(line) = &before.journal {
+                self.sim.with(|fleet| fleet.journal_says(&host, line));
             } else if let Some((path, text)) = &before.write {
                 self.write(&host, path, text).await;
                 self.set_mode(&host, path, before.mode.as_deref());
@@ -337,6 +388,31 @@ impl Custody for Empty {
     }
 }
 
+/// What differs from what the case says.
+fn compare(case: &Case, proposal: &Proposal) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if case.error.is_some() {
+        wrong.push("it could look".to_owned());
+    }
+    let ops: Vec<String> = proposal.ops.iter().map(spell).collect();
+    if ops != case.ops {
+        wrong.push(format!("ops: {ops:#?}"));
+    }
+    let mut unmet: Vec<&str> = proposal.unmet.iter().map(|unmet| unmet.name).collect();
+    unmet.dedup();
+    if unmet != case.unmet {
+        wrong.push(format!("unmet: {:#?}", proposal.unmet));
+    }
+    let expected = |said: &&String| case.doubts.iter().any(|part| said.contains(part.as_str()));
+    if proposal.doubts.iter().filter(expected).count() != proposal.doubts.len()
+        || proposal.doubts.len() < case.doubts.len()
+    {
+        wrong.push(format!("doubts: {:#?}", proposal.doubts));
+    }
+    wrong.extend(misspoken(case, &proposal.notes));
+    wrong
+}
+
 fn run_case(case: &Case) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -344,10 +420,11 @@ fn run_case(case: &Case) -> Vec<String> {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let rig = Rig::of(case);
+        let mut rig = Rig::of(case);
         for before in &case.before {
             rig.before(before).await;
         }
+        rig.ask_as(case);
         let host = HostName::new(&case.on).unwrap();
         let changes = rig.sim.changes();
         let proposal = match rig
@@ -367,20 +444,7 @@ fn run_case(case: &Case) -> Vec<String> {
                 };
             }
         };
-        let mut wrong = Vec::new();
-        if case.error.is_some() {
-            wrong.push("it could look".to_owned());
-        }
-        let ops: Vec<String> = proposal.ops.iter().map(spell).collect();
-        if ops != case.ops {
-            wrong.push(format!("ops: {ops:#?}"));
-        }
-        let mut unmet: Vec<&str> = proposal.unmet.iter().map(|unmet| unmet.name).collect();
-        unmet.dedup();
-        if unmet != case.unmet {
-            wrong.push(format!("unmet: {:#?}", proposal.unmet));
-        }
-        wrong.extend(misspoken(case, &proposal.notes));
+        let wrong = compare(case, &proposal);
         assert_eq!(
             rig.sim.changes(),
             changes,

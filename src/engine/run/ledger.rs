@@ -13,7 +13,7 @@ use crate::engine::tally::Tally;
 use crate::engine::texts;
 use crate::event::{Event, EventKind, Failure, Sink};
 use crate::exit::Exit;
-use crate::facts::RunOptions;
+use crate::facts::{Fleet, RunOptions};
 use crate::model::TaskKey;
 use crate::secret::Secret;
 
@@ -54,7 +54,12 @@ impl Ledger {
 
     /// Learns the secrets that the operator gave or that were made for the run.
     pub(super) fn learn(&mut self, options: &RunOptions) {
-        for secret in options.given.iter().chain([&options.generated]) {
+        for secret in options
+            .given
+            .iter()
+            .chain(&options.words.old)
+            .chain([&options.generated])
+        {
             self.redactor.learn(secret);
         }
     }
@@ -122,8 +127,10 @@ impl Ledger {
         check: bool,
         level: StopLevel,
         title: &Title,
+        fleet: &Fleet,
         back: Option<String>,
     ) -> Ended {
+        self.tally.left_out(fleet);
         if let Some(why) = &self.broken {
             let failure = Failure {
                 what: vec![format!("the journal could not be written: {why}")],

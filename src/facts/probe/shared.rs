@@ -100,6 +100,7 @@ mod tests {
             generated: Secret::new("generated"),
             run: RunId("r".to_owned()),
             expect_unmanaged: Vec::new(),
+            words: crate::facts::probe::Words::default(),
         };
         let (learn, _) = std::sync::mpsc::channel();
         Scope::new(Arc::new(Nobody), fleet, options, Clock::real(), learn)

@@ -192,6 +192,7 @@ fn old_and_new(
         [] if wish.given == Some(datastore) || is_finished(servers, datastore, wish) => {
             Ok((None, datastore.clone()))
         }
+        [] if wish.proof_only && kept != Some(datastore) => Ok((None, datastore.clone())),
         [] => {
             let found = staged.first().filter(|_| staged.len() == 1).copied();
             let new = wish.given.or(found).unwrap_or(wish.generated);

@@ -116,6 +116,7 @@ fn host(spec: &Spec, name: &HostName, is_server: bool, at: usize, began: HostTim
         life: Life::Down,
         node: None,
         journal: VecDeque::new(),
+        journal_of: VecDeque::new(),
         faults: Vec::new(),
         changes: 0,
         booted: HostTime(began.0 + skew - 3_600_000_000),

@@ -169,6 +169,13 @@ fn small(host: &Host, argv: &[&str], r#become: &Become, now: HostTime) -> Option
             let lines: usize = lines.parse().ok()?;
             Some(ran(0, journal(host, unit, lines), ""))
         }
+        ["journalctl", of, "-n", _, "--no-pager", "-o", "cat"] => {
+            let invocation = of.strip_prefix("_SYSTEMD_INVOCATION_ID=")?;
+            let lines = host.journal.iter().zip(&host.journal_of);
+            let lines = lines.filter(|(_, of)| *of == invocation);
+            let text: String = lines.flat_map(|(line, _)| [line.as_str(), "\n"]).collect();
+            Some(ran(0, text, ""))
+        }
         _ => copy::look(host, argv),
     }
 }

@@ -49,6 +49,9 @@ pub struct Host {
     pub node: Option<Node>,
     /// What `journalctl -u` shows.
     pub journal: VecDeque<String>,
+    /// The `InvocationID` of each of these lines.
+    #[serde(default)]
+    pub(super) journal_of: VecDeque<String>,
     /// What goes wrong here on purpose.
     pub faults: Vec<Fault>,
     /// How often something was changed here from outside.
@@ -116,7 +119,9 @@ impl Host {
     pub(super) fn log(&mut self, line: impl Into<String>) {
         if self.journal.len() >= JOURNAL {
             self.journal.pop_front();
+            self.journal_of.pop_front();
         }
+        self.journal_of.push_back(self.unit.invocation.clone());
         self.journal.push_back(line.into());
     }
 }

@@ -147,7 +147,24 @@ impl Fleet {
             let answer = self.put(at, peer, asked)?;
             return Ok(said(answer, &address));
         }
-        Ok(said(self.ask(peer, asked), &address))
+        let answer = match self.ask(peer, asked) {
+            Ok(Answer::Said { status: 200, .. }) if path == "/db/info" => Ok(self.members()),
+            answer => answer,
+        };
+        Ok(said(answer, &address))
+    }
+
+    /// The members of etcd, as a joining server is told.
+    fn members(&self) -> Answer {
+        let members = self.hosts.iter().filter(|host| host.is_member);
+        let members = members.map(|host| {
+            let id = crate::sim::token::sha256(host.name.as_str().as_bytes());
+            let name = format!("{}-{}", host.name, id.get(..8).unwrap_or_default());
+            let url = format!("https://{}:2380", host.address);
+            serde_json::json!({ "name": name, "peerURLs": [url] })
+        });
+        let members: Vec<serde_json::Value> = members.collect();
+        Answer::said(200, serde_json::json!({ "members": members }).to_string())
     }
 
     /// The one request that changes something, and the faults that wait for it.

@@ -15,6 +15,13 @@ use crate::sim::world::{Asked, Files as _};
 pub(super) const AHEAD: i64 = 90_000_000;
 
 impl Fleet {
+    /// A line turns up in the journal of a host's unit.
+    pub fn journal_says(&mut self, name: &HostName, line: &str) {
+        if let Some(host) = self.host_mut(name) {
+            host.log(line);
+        }
+    }
+
     /// A host is rebooted from outside.
     pub fn reboot_now(&mut self, name: &HostName) {
         if let Some(at) = self.by_name.get(name).copied() {

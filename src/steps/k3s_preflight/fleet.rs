@@ -6,7 +6,7 @@ use crate::facts::{EtcdMember, K3sVersion, Probe};
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Memory, Phase};
 use crate::steps::look::{Cluster, ServerSeen, words};
-use crate::steps::unmanaged::unmanaged_nodes;
+use crate::steps::unmanaged::{call_roll, call_roll_of_etcd};
 use crate::steps::{Proposal, StepError, Unmet};
 
 pub(super) async fn judge(
@@ -36,7 +36,7 @@ pub(super) async fn judge(
     unmet.extend(silent(cluster));
     unmet.extend(cluster.servers.iter().filter_map(pending_agent_token));
     unmet.extend(hashes(cluster));
-    unmet.extend(unmanaged_nodes(probe, cluster).await);
+    roll(probe, cluster, &mut unmet, &mut proposal.notes).await;
     let mut versions = BTreeSet::new();
     for server in &cluster.servers {
         unmet.extend(sick(probe, server).await?);
@@ -72,6 +72,25 @@ pub(super) async fn judge(
     proposal.notes.extend(remarks(cluster));
     proposal.unmet.extend(unmet);
     Ok(())
+}
+
+/// Nodes and members of etcd against the inventory.
+async fn roll(
+    probe: &Probe<'_>,
+    cluster: &Cluster,
+    unmet: &mut Vec<Unmet>,
+    notes: &mut Vec<String>,
+) {
+    let mut servers = cluster.servers.iter();
+    let secret = servers.find_map(|server| server.memory.secret());
+    let mut rolls = vec![call_roll(probe, cluster).await];
+    if let Some(secret) = secret {
+        rolls.push(call_roll_of_etcd(probe, cluster, secret).await);
+    }
+    for roll in rolls {
+        unmet.extend(roll.unmet);
+        notes.extend(roll.left_out);
+    }
 }
 
 fn silent(cluster: &Cluster) -> Vec<Unmet> {

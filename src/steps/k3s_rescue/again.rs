@@ -72,6 +72,6 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
     Ok(Proposal {
         ops,
         unmet,
-        notes: Vec::new(),
+        ..Proposal::default()
     })
 }

@@ -84,7 +84,7 @@ async fn copy(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
             vec![kept]
         },
         ops,
-        unmet: Vec::new(),
+        ..Proposal::default()
     })
 }
 

@@ -52,7 +52,7 @@ pub(super) fn take(cluster: &Cluster, standing: &Standing, name: &str) -> Propos
             .into_iter()
             .collect(),
         unmet: unmet.into_iter().collect(),
-        notes: Vec::new(),
+        ..Proposal::default()
     }
 }
 

@@ -131,7 +131,7 @@ pub(super) async fn take(
     Ok(Proposal {
         ops: vec![Op::root(&seen.host, why, Act::Tell(copy(seen, name)))],
         unmet: unmet.into_iter().collect(),
-        notes: Vec::new(),
+        ..Proposal::default()
     })
 }
 

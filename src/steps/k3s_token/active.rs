@@ -98,7 +98,7 @@ pub(super) async fn on_agent(
                     .into_iter()
                     .chain(seen.disagreements(Some(standing)))
                     .collect(),
-                notes: Vec::new(),
+                ..Proposal::default()
             })
         }
     }

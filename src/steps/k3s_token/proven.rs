@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::facts::{Knocked, Probe};
+use crate::facts::{Knocked, Probe, Unit};
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::{Phase, Standing};
 use crate::k3s::token;
@@ -44,12 +44,22 @@ pub async fn proof_of_server(
         role,
         secret: secret.clone(),
     };
+    let olds = olds(probe, standing);
     let mut knocks = vec![knock(Role::Server, &standing.new)];
-    if let Some(old) = &standing.old {
-        knocks.extend([knock(Role::Server, old), knock(Role::Node, old)]);
-    }
+    knocks.extend(
+        olds.iter()
+            .flat_map(|old| [knock(Role::Server, old), knock(Role::Node, old)]),
+    );
     let first = knocks.first().cloned();
-    let heard = probe.get_now(host, Knocked(knocks)).await?;
+    let unit = Unit {
+        name: seen.unit.text.id.clone(),
+    };
+    let (heard, unit) = probe.get_now(host, (Knocked(knocks), unit)).await?;
+    if unit.invocation != seen.unit.invocation {
+        // A 401 counts only from the process that has accepted NEW.
+        proposal.ops.extend(first.map(|knock| wait(host, knock)));
+        return Ok(proposal);
+    }
     let mut heard = heard.into_iter();
     match heard
         .next()
@@ -67,8 +77,8 @@ pub async fn proof_of_server(
         }
     }
     old_is_dead(host, first.as_ref(), heard, &mut proposal);
-    if standing.old.is_none() && !is_proven_by_this_run(probe, seen, standing) {
-        proposal.notes.push(unprobed(seen, standing));
+    if olds.is_empty() && !is_proven_by_this_run(probe, seen, standing) {
+        proposal.doubt(unprobed(seen, standing));
     }
     match standing.phase(host) {
         Some(Phase::New) if seen.started_after_change() => {}
@@ -86,6 +96,14 @@ pub async fn proof_of_server(
     Ok(proposal)
 }
 
+/// Every token that must be dead: what is kept or was seen, and what the operator named.
+#[must_use]
+pub fn olds(probe: &Probe<'_>, standing: &Standing) -> Vec<Secret> {
+    let named = probe.options().words.old.as_ref();
+    let named = named.filter(|named| standing.old.as_ref() != Some(*named));
+    standing.old.iter().chain(named).cloned().collect()
+}
+
 /// Whether this run has probed OLD and forgotten it since.
 fn is_proven_by_this_run(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> bool {
     let tag = token::tag(&standing.new);
@@ -99,7 +117,7 @@ fn old_is_dead(
     heard: impl Iterator<Item = Heard>,
     proposal: &mut Proposal,
 ) {
-    for (role, answer) in [Role::Server, Role::Node].into_iter().zip(heard) {
+    for (role, answer) in [Role::Server, Role::Node].into_iter().cycle().zip(heard) {
         match answer {
             Heard::Rejected => {}
             Heard::NotYet(_) => proposal
@@ -131,9 +149,7 @@ pub async fn proof_of_agent(
     let mut proposal = Proposal::default();
     let agent = AgentStanding::look(probe, seen, standing).await?;
     if let AgentStanding::Foreign(why) = agent {
-        proposal
-            .notes
-            .push(format!("{host} is not proven by the new token: {why}"));
+        proposal.doubt(format!("{host} is not proven by the new token: {why}"));
     }
     if agent == AgentStanding::Old {
         proposal.unmet.push(red(

@@ -60,7 +60,7 @@ pub(super) async fn propose(probe: &Probe<'_>, mode: Mode) -> Result<Proposal, S
     Ok(Proposal {
         ops,
         unmet,
-        notes: Vec::new(),
+        ..Proposal::default()
     })
 }
 
@@ -86,7 +86,7 @@ fn once_more(cluster: &Cluster, standing: &Standing, mode: Mode) -> Proposal {
     Proposal {
         ops,
         unmet: not_answering(cluster),
-        notes: Vec::new(),
+        ..Proposal::default()
     }
 }
 

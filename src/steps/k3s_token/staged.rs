@@ -2,6 +2,7 @@
 
 use super::{Mode, obstacles, write};
 use crate::facts::Probe;
+use crate::k3s::token::full;
 use crate::op::{Act, Op};
 use crate::secret::{Content, Secret};
 use crate::steps::look::{Cluster, Seen};
@@ -49,10 +50,18 @@ pub(super) async fn propose(
 const PASSED_OVER: &str = "an unfinished rotation was found and is finished with its own token; the token from \
 --new-token-from was not used: run the command again afterwards to rotate to it";
 
+/// With the CA hash of today, so that the proof sees whether the CA is still the same.
+fn kept(seen: &Seen, old: &Secret) -> String {
+    match seen.ca_hash() {
+        Some(hash) => format!("{}\n", full(&hash, "server", old)),
+        None => format!("{}\n", old.expose()),
+    }
+}
+
 fn keep(seen: &Seen, old: &Secret) -> Op {
     let file = WriteFile {
         path: seen.kept_path(),
-        content: Content::new(format!("{}\n", old.expose())),
+        content: Content::new(kept(seen, old)),
         mode: 0o600,
         owner: Owner::Runner,
         make_parent: true,

@@ -39,7 +39,8 @@ impl AgentStanding {
         if *secret == standing.new {
             return Ok(Self::New);
         }
-        if Some(secret) == standing.old.as_ref() {
+        let named = probe.options().words.old.as_ref();
+        if Some(secret) == standing.old.as_ref() || Some(secret) == named {
             return Ok(Self::Old);
         }
         if matches!(surface.token.form, Form::Bootstrap { .. }) {

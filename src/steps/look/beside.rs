@@ -26,6 +26,7 @@ impl Cluster {
                 given: options.given.as_ref(),
                 generated: &options.generated,
                 run: &options.run,
+                proof_only: options.words.proof_only,
             },
         )
     }

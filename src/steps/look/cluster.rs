@@ -74,6 +74,7 @@ impl Cluster {
                 given: options.given.as_ref(),
                 generated: &options.generated,
                 run: &options.run,
+                proof_only: options.words.proof_only,
             },
         );
         Self {
@@ -318,7 +319,11 @@ fn candidates<'a>(probe: &Probe<'_>, servers: impl Iterator<Item = &'a Seen>) ->
         .into_iter()
         .flatten()
     });
-    for secret in found.chain(probe.options().given.clone()) {
+    let options = probe.options();
+    for secret in found
+        .chain(options.given.clone())
+        .chain(options.words.old.clone())
+    {
         if !all.contains(&secret) {
             all.push(secret);
         }

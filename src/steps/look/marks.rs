@@ -13,6 +13,12 @@ impl Seen {
         self.token_in(&self.kept_path()).map(|token| token.secret)
     }
 
+    /// The CA hash of the time when OLD was put by.
+    #[must_use]
+    pub fn kept_ca(&self) -> Option<String> {
+        self.token_in(&self.kept_path())?.hash().map(str::to_owned)
+    }
+
     /// What a green proof left here.
     #[must_use]
     pub fn proven(&self) -> Option<Proven> {

@@ -468,6 +468,10 @@ impl Inner {
             generated: Secret::new(made(number)),
             run: run.clone(),
             expect_unmanaged: Vec::new(),
+            words: keyroll::facts::Words {
+                quorum_loss: true,
+                ..keyroll::facts::Words::default()
+            },
         };
         let mut scope = Scope::new(
             Arc::new(self.wire.clone()),
@@ -518,6 +522,7 @@ impl Inner {
                 really: "keyroll run @rotate-token".into(),
             },
             check,
+            read_only: false,
             forks: std::num::NonZeroUsize::new(50).unwrap(),
             stop,
         }

@@ -314,6 +314,7 @@ pub(super) struct Setup {
     pub(super) hosts: Hosts,
     pub(super) plan: Plan,
     pub(super) check: bool,
+    pub(super) read_only: bool,
     pub(super) screens: Vec<Box<dyn Sink>>,
     pub(super) journal: Option<Box<dyn Sink>>,
 }
@@ -324,6 +325,7 @@ impl Setup {
             hosts: hosts.clone(),
             plan,
             check: false,
+            read_only: false,
             screens: Vec::new(),
             journal: None,
         }
@@ -353,6 +355,7 @@ impl Setup {
                 generated: Secret::new("canary-made-77aa"),
                 run: RunId("20261122-041505-3f2a".into()),
                 expect_unmanaged: Vec::new(),
+                words: keyroll::facts::Words::default(),
             };
             let clock = Clock::starting_at("2026-11-22T04:15:05Z".parse().unwrap(), 1);
             let scope = Scope::new(
@@ -378,6 +381,7 @@ impl Setup {
                     really: "keyroll run p.yml -i i.ini".into(),
                 },
                 check: self.check,
+                read_only: self.read_only,
                 forks: NonZeroUsize::new(50).unwrap(),
                 stop,
             }

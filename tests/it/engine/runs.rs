@@ -335,6 +335,15 @@ fn a_journal_that_cannot_be_written_ends_the_run_before_anything_is_changed() {
 }
 
 #[test]
+fn a_run_that_only_looks_refuses_every_change() {
+    let hosts = Hosts::default();
+    let mut setup = Setup::new(&hosts, plan(vec![play("p", &[&["a"]], vec![touch("/x")])]));
+    setup.read_only = true;
+    assert_eq!(setup.run().exit, Exit::Internal);
+    assert!(hosts.changes().is_empty());
+}
+
+#[test]
 fn a_screen_that_is_gone_does_not_stop_the_run() {
     let hosts = Hosts::default();
     let mut setup = Setup::new(&hosts, plan(vec![play("p", &[&["a"]], vec![touch("/x")])]));

@@ -31,6 +31,18 @@ fn stand(servers: &[ServerView], given: &str) -> Result<Standing, Torn> {
         given: given.as_ref(),
         generated: &Secret::new("generated"),
         run: &RunId("now".to_owned()),
+        proof_only: false,
+    };
+    judge(servers, wish)
+}
+
+/// As `stand`, where nothing is to be rotated.
+fn stand_to_prove(servers: &[ServerView]) -> Result<Standing, Torn> {
+    let wish = Wish {
+        given: None,
+        generated: &Secret::new("generated"),
+        run: &RunId("now".to_owned()),
+        proof_only: true,
     };
     judge(servers, wish)
 }
@@ -267,4 +279,23 @@ proptest! {
             prop_assert!(standing.old.as_ref() != Some(&standing.new));
         }
     }
+}
+
+#[test]
+fn where_nothing_is_to_be_rotated_the_datastores_token_is_the_new_one() {
+    let calm = [view("s1", [N, N, N, "", ""]), view("s2", [N, N, N, "", ""])];
+    let standing = stand_to_prove(&calm).unwrap();
+    assert_eq!((standing.old, standing.new), (None, Secret::new(N)));
+    assert_eq!(standing.phases.first().unwrap().1, Phase::New);
+    // A rotation that was done and not forgotten keeps its own OLD.
+    let done = [view("s1", [N, N, N, O, ""]), view("s2", [N, N, N, O, ""])];
+    let standing = stand_to_prove(&done).unwrap();
+    assert_eq!((standing.old, standing.new), (secret(O), Secret::new(N)));
+    // One that was begun and not done is not over.
+    let begun = [view("s1", [O, O, O, O, N]), view("s2", [O, O, O, O, N])];
+    let standing = stand_to_prove(&begun).unwrap();
+    assert!(!standing.is_rotated());
+    // A configuration that is ahead is no token of the cluster.
+    let ahead = [view("s1", [N, O, O, "", ""])];
+    assert_eq!(stand_to_prove(&ahead).unwrap_err().name, "surface-differs");
 }

@@ -1,0 +1,51 @@
+//! `verify`: the proof alone. It changes nothing, takes no lock and keeps no journal.
+
+use super::session::{Manner, Session};
+use super::trouble::Trouble;
+use super::{Desk, books, fleet, new_token, places, run};
+use crate::cli;
+use crate::event::Verdict;
+use crate::exit::Exit;
+use crate::facts::Words;
+
+pub(super) fn verify(desk: &Desk, asked: &cli::Verify) -> Result<Exit, Trouble> {
+    let as_run = asked.run();
+    let mut books = books::read(&as_run.books)?;
+    let mut options = run::options(&as_run)?;
+    options.words = Words {
+        old: old(asked)?,
+        proof_only: true,
+        ..options.words
+    };
+    fleet::lay_over(&mut books.inventory, &asked.perform.reach)?;
+    let state = places::state(desk, asked.perform.state_dir.as_ref())?;
+    let vault = super::keep::vault(&as_run, &state, &options.run)?;
+    let session = Session {
+        desk,
+        asked: &as_run,
+        books,
+        options,
+        state,
+        vault,
+        manner: Manner::Look { short: asked.quiet },
+    };
+    let ended = run::runtime(session.is_virtual())?.block_on(session.perform())?;
+    Ok(match (ended.exit, ended.summary.verdict) {
+        (Exit::Fine, Some(Verdict::Green)) => Exit::Fine,
+        (Exit::Fine, Some(Verdict::Yellow)) if !asked.strict => Exit::Fine,
+        (Exit::Fine, _) => Exit::Red,
+        (exit, _) => exit,
+    })
+}
+
+fn old(asked: &cli::Verify) -> Result<Option<crate::secret::Secret>, Trouble> {
+    let wrong = |why| {
+        Trouble::usage(
+            format!("--old-token-from: {why}"),
+            "see `keyroll verify --help`",
+        )
+    };
+    let from = asked.old_token_from.as_ref();
+    let from = from.map(|from| from.get().map_err(wrong)).transpose()?;
+    from.as_ref().map(new_token::read_old).transpose()
+}

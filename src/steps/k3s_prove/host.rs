@@ -1,0 +1,197 @@
+//! What one host's own files, unit and journal say beside the answers of its supervisor.
+
+use crate::facts::{FactError, JournalSince, Probe};
+use crate::k3s::install::Kind;
+use crate::k3s::journal;
+use crate::k3s::phase::{Phase, Standing};
+use crate::secret::Secret;
+use crate::steps::k3s_token::olds;
+use crate::steps::look::{Cluster, Seen};
+use crate::steps::{Proposal, StepError, Unmet};
+
+/// Adds everything that speaks against this host.
+pub(super) async fn judge(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    cluster: &Cluster,
+    standing: &Standing,
+    proposal: &mut Proposal,
+) -> Result<(), StepError> {
+    let faults = seen.install.faults.iter().map(Unmet::of_fault);
+    let faults = faults.map(|unmet| Unmet { red: true, ..unmet });
+    let olds = olds(probe, standing);
+    proposal.unmet.extend(faults);
+    proposal.unmet.extend(leftovers(seen, &olds));
+    proposal.unmet.extend(written_back(seen, standing, &olds));
+    proposal.unmet.extend(disagreements(seen, standing));
+    proposal.unmet.extend(pins(seen));
+    proposal.unmet.extend(authority(seen, cluster));
+    proposal.unmet.extend(unread_unit(seen));
+    of_journal(probe, seen, proposal).await
+}
+
+fn red(name: &'static str, what: String, next: impl Into<String>) -> Unmet {
+    Unmet::red(name, what, next)
+}
+
+/// OLD in any place that K3s could take it from, the winner apart, of which its phase tells.
+fn leftovers(seen: &Seen, olds: &[Secret]) -> Vec<Unmet> {
+    let host = &seen.host;
+    let is_old = |secret: &Option<Secret>| secret.as_ref().is_some_and(|s| olds.contains(s));
+    let losers = seen.install.surfaces.iter().skip(1);
+    let mut unmet: Vec<Unmet> = losers
+        .filter(|surface| olds.contains(&surface.token.secret))
+        .map(|surface| {
+            let file = &surface.file;
+            red(
+                "old-on-surface",
+                format!("{file} on {host} still holds the old token"),
+                format!("take the token out of {file} on {host}"),
+            )
+        })
+        .collect();
+    if is_old(&seen.staged()) {
+        unmet.push(red(
+            "old-waits-beside-surface",
+            format!("a file with the old token waits beside the configuration of {host}"),
+            format!("remove it on {host}, and see who put it there"),
+        ));
+    }
+    unmet
+}
+
+/// OLD in the files of a server whose process has NEW. One that has OLD is told of by its phase.
+fn written_back(seen: &Seen, standing: &Standing, olds: &[Secret]) -> Option<Unmet> {
+    let runs_with_new = matches!(
+        standing.phase(&seen.host),
+        Some(Phase::New | Phase::Reverted)
+    );
+    if seen.install.kind != Kind::Server || !runs_with_new {
+        return None;
+    }
+    let passwd = seen.passwd();
+    let files = [
+        ("server/token", seen.on_disk()),
+        ("server/cred/passwd", passwd.server),
+        ("server/cred/passwd", passwd.node),
+    ];
+    let is_old = |secret: &Option<Secret>| secret.as_ref().is_some_and(|s| olds.contains(s));
+    let (file, _) = files.iter().find(|(_, secret)| is_old(secret))?;
+    let (host, path) = (&seen.host, seen.install.data(file));
+    Some(red(
+        "old-in-files",
+        format!("{path} on {host} holds the old token, which the running process does not"),
+        format!("see who wrote {path} on {host}; do not restart it before that is clear"),
+    ))
+}
+
+/// With two different tokens configured nobody can say which one the next change would let win.
+fn disagreements(seen: &Seen, standing: &Standing) -> Vec<Unmet> {
+    seen.disagreements(Some(standing))
+        .into_iter()
+        .map(|unmet| Unmet { red: true, ..unmet })
+        .collect()
+}
+
+/// A K10 form that names another CA than the host trusts: with it K3s hangs at its next start.
+fn pins(seen: &Seen) -> Option<Unmet> {
+    let actual = seen.ca_hash()?;
+    let mut surfaces = seen.install.surfaces.iter();
+    let stale = surfaces.find(|surface| {
+        surface
+            .token
+            .hash()
+            .is_some_and(|pinned| *pinned != *actual)
+    })?;
+    Some(red(
+        "stale-ca-hash",
+        format!(
+            "the token in {} on {} pins a CA that is not this cluster's",
+            stale.file, seen.host
+        ),
+        format!("write the hash {actual} into the K10 part of that token"),
+    ))
+}
+
+/// The CA is the one of before, and the one that the servers have.
+fn authority(seen: &Seen, cluster: &Cluster) -> Vec<Unmet> {
+    let Some(now) = seen.ca_hash() else {
+        return Vec::new();
+    };
+    let mut unmet = Vec::new();
+    if seen.kept_ca().is_some_and(|before| before != now) {
+        unmet.push(red(
+            "ca-changed",
+            format!(
+                "the cluster's CA on {} is not the one of before the rotation",
+                seen.host
+            ),
+            "a rotation of the token changes no CA: find out who did, and what else was changed",
+        ));
+    }
+    let theirs = cluster
+        .servers
+        .iter()
+        .filter_map(|server| server.seen.ca_hash());
+    if theirs.into_iter().any(|hash| hash != now) {
+        unmet.push(red(
+            "ca-differs",
+            format!(
+                "{} trusts another CA than a server of this cluster has",
+                seen.host
+            ),
+            format!("see whether {} belongs to this cluster", seen.host),
+        ));
+    }
+    unmet
+}
+
+/// systemd would start it again with another text than it was started with.
+fn unread_unit(seen: &Seen) -> Option<Unmet> {
+    let unit = &seen.unit.text.id;
+    seen.unit.needs_reload.then(|| {
+        red(
+            "needs-daemon-reload",
+            format!(
+                "unit files of {unit} on {} were changed since systemd read them",
+                seen.host
+            ),
+            format!(
+                "look at what was changed, then run `systemctl daemon-reload` on {}",
+                seen.host
+            ),
+        )
+    })
+}
+
+async fn of_journal(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    proposal: &mut Proposal,
+) -> Result<(), StepError> {
+    if !seen.unit.is_active() {
+        return Ok(());
+    }
+    let since = JournalSince {
+        invocation: seen.unit.invocation.clone(),
+    };
+    let (host, unit) = (&seen.host, &seen.unit.text.id);
+    let lines = match probe.get_now(host, since).await {
+        Ok(Some(lines)) => lines,
+        Ok(None) | Err(FactError::Unreadable { .. }) => {
+            proposal.doubt(format!("the journal of {unit} on {host} cannot be read"));
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut lasting = lines.iter().rev().filter(|line| !journal::is_passing(line));
+    if let Some(sign) = lasting.find_map(|line| journal::sign(line)) {
+        let meaning = sign.meaning;
+        proposal.unmet.push(red(
+            "journal-speaks-against-it",
+            format!("the journal of {unit} on {host} says since its start: {meaning}"),
+            format!("journalctl -u {unit} on {host}"),
+        ));
+    }
+    Ok(())
+}
