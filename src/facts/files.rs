@@ -9,6 +9,7 @@ use x509_cert::der::oid::db::rfc4519::CN;
 
 use super::{Fact, FactError, said, unreadable};
 use crate::k3s::install::{Known, Wanted};
+use crate::model::HostTime;
 use crate::secret::Content;
 use crate::wire::{FileStat, Query, Response};
 
@@ -105,17 +106,9 @@ impl Fact for NodeName {
     }
 
     fn parse(&self, responses: &[Response]) -> Result<Option<String>, FactError> {
-        let Some(pem) = content(&self.certificate, responses.first())? else {
+        let Some(certificate) = first_certificate(&self.certificate, responses)? else {
             return Ok(None);
         };
-        let text = pem.text();
-        let end = "-----END CERTIFICATE-----\n";
-        let first = text
-            .find(end)
-            .and_then(|at| text.get(..at + end.len()))
-            .unwrap_or(&text);
-        let certificate = Certificate::from_pem(first)
-            .map_err(|error| unreadable(self.certificate.as_str(), error.to_string()))?;
         let names = certificate
             .tbs_certificate
             .subject
@@ -129,4 +122,44 @@ impl Fact for NodeName {
             .and_then(|name| name.strip_prefix("system:node:"))
             .map(str::to_owned))
     }
+}
+
+/// Until when a certificate is valid; `None` when there is none.
+#[derive(Debug, Clone)]
+pub struct CertificateEnd {
+    /// A PEM file, of which the first certificate counts.
+    pub certificate: Utf8PathBuf,
+}
+
+impl Fact for CertificateEnd {
+    type Value = Option<HostTime>;
+
+    fn queries(&self) -> Vec<Query> {
+        vec![Query::read(&self.certificate)]
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<Option<HostTime>, FactError> {
+        let found = first_certificate(&self.certificate, responses)?;
+        let end = found.map(|found| found.tbs_certificate.validity.not_after.to_unix_duration());
+        let micros = |end: std::time::Duration| i64::try_from(end.as_micros()).unwrap_or(i64::MAX);
+        Ok(end.map(|end| HostTime(micros(end))))
+    }
+}
+
+fn first_certificate(
+    path: &Utf8PathBuf,
+    responses: &[Response],
+) -> Result<Option<Certificate>, FactError> {
+    let Some(pem) = content(path, responses.first())? else {
+        return Ok(None);
+    };
+    let text = pem.text();
+    let end = "-----END CERTIFICATE-----\n";
+    let first = text
+        .find(end)
+        .and_then(|at| text.get(..at + end.len()))
+        .unwrap_or(&text);
+    Certificate::from_pem(first)
+        .map(Some)
+        .map_err(|error| unreadable(path.as_str(), error.to_string()))
 }

@@ -14,7 +14,7 @@ mod replaceable;
 mod unit;
 
 pub use etcd::{EtcdMember, EtcdMembers, Member as EtcdState};
-pub use files::{Contents, NodeName, Paths};
+pub use files::{CertificateEnd, Contents, NodeName, Paths};
 pub use journal::{Journal, JournalSince};
 pub use knocked::Knocked;
 pub use leftovers::Leftovers;
@@ -23,7 +23,7 @@ pub use piece::{Digest, Piece};
 pub use probe::{Fleet, Member, Overlay, Probe, RunOptions, Scope, Words};
 pub use program::{Binary, FreeSpace, K3sVersion, Runs};
 pub use replaceable::{Obstacle, Replaceable};
-pub use unit::{Unit, UnitState, Units};
+pub use unit::{HostClock, Unit, UnitState, Units};
 
 use crate::secret::Secret;
 use crate::wire::{Query, Ran, Response, TransportError};

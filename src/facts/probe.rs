@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Fact, FactError};
+use super::{Fact, FactError, HostClock};
 use crate::clock::Clock;
 use crate::model::HostName;
 use crate::op::custody::{Custody, Nowhere};
@@ -321,6 +321,17 @@ impl<'a> Probe<'a> {
     /// As for [`Probe::get`].
     pub async fn get_now<F: Fact>(&self, host: &HostName, fact: F) -> Result<F::Value, FactError> {
         self.get_as(host, fact, &Become::Root).await
+    }
+
+    /// How far a host's clock is ahead of the run's, in microseconds: at least and at most, since an answer takes time.
+    ///
+    /// # Errors
+    /// As for [`Probe::get`].
+    pub async fn ahead(&self, host: &HostName) -> Result<(i64, i64), FactError> {
+        let before = self.scope.clock.now().as_microsecond();
+        let theirs = self.get_now(host, HostClock).await?.0;
+        let after = self.scope.clock.now().as_microsecond();
+        Ok((theirs - after, theirs - before))
     }
 
     /// Looks at any host; an answer of the last 30 s serves again if nothing was changed there since.

@@ -5,7 +5,7 @@ use camino::Utf8PathBuf;
 use super::{Fact, FactError, ran, said, unreadable};
 use crate::k3s::install::UnitText;
 use crate::model::HostTime;
-use crate::wire::{Command, Query, Response};
+use crate::wire::{Command, Query, Ran, Response};
 
 const PROPERTIES: &str = "--property=Id,LoadState,ActiveState,SubState,MainPID,NRestarts,InvocationID,\
 ExecMainStartTimestamp,ExecMainStartTimestampMonotonic,ActiveEnterTimestamp,ActiveEnterTimestampMonotonic,\
@@ -22,6 +22,28 @@ pub struct Unit {
 /// All units that run `k3s server` or `k3s agent`, running or not.
 #[derive(Debug, Clone, Copy)]
 pub struct Units;
+
+/// The host's own clock, now.
+#[derive(Debug, Clone, Copy)]
+pub struct HostClock;
+
+impl Fact for HostClock {
+    type Value = HostTime;
+
+    fn queries(&self) -> Vec<Query> {
+        vec![Query::Run(Command::new(["date", "+%s.%N"]))]
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<HostTime, FactError> {
+        clock(ran(responses, 0, "the host's clock")?)
+    }
+}
+
+fn clock(date: &Ran) -> Result<HostTime, FactError> {
+    let said = date.stdout.text();
+    let time = micros(said.trim()).map(HostTime);
+    time.ok_or_else(|| unreadable("the host's clock", format!("`date` said {said:?}")))
+}
 
 /// What systemd says of a unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -141,12 +163,7 @@ fn blocks(responses: &[Response]) -> Result<Vec<UnitState>, FactError> {
     if shown.status != 0 {
         return Err(unreadable(WHAT, said(shown)));
     }
-    let clock = ran(responses, 1, "the host's clock")?
-        .stdout
-        .text()
-        .into_owned();
-    let now = micros(clock.trim())
-        .ok_or_else(|| unreadable("the host's clock", format!("`date` said {clock:?}")))?;
+    let HostTime(now) = clock(ran(responses, 1, "the host's clock")?)?;
     let Some(Response::Content(Some(uptime))) = responses.first() else {
         return Err(unreadable("/proc/uptime", "there is no such file"));
     };
@@ -264,7 +281,6 @@ fn environment_files(block: &str) -> Vec<Utf8PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Ran;
 
     fn answers(show: &str) -> Vec<Response> {
         let ran = |text: &str| {

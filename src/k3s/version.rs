@@ -48,6 +48,12 @@ impl Version {
         self.major == 1 && self.patch >= first
     }
 
+    /// Whether a rotation was measured on some patch of the same minor version.
+    #[must_use]
+    pub fn is_near_a_measured_one(self) -> bool {
+        matches!((self.major, self.minor), (1, 34 | 32))
+    }
+
     /// Whether a rotation was measured on this version.
     #[must_use]
     pub fn was_measured(self) -> bool {

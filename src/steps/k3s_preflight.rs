@@ -1,7 +1,12 @@
 //! `k3s_preflight`: looks at a host before anything is changed, and says everything that stands in the way at once.
 //! The first server also speaks for the fleet.
 
+mod around;
+mod clocks;
+mod flags;
 mod fleet;
+mod measured;
+mod process;
 
 use std::time::Duration;
 
@@ -46,6 +51,9 @@ impl K3sPreflight {
         } else if let Ok(standing) = cluster.standing()? {
             of_agent(probe, &seen, &cluster, standing, &mut proposal).await?;
         }
+        around::judge(probe, &seen, &mut proposal).await?;
+        let process = process::judge(probe, &seen, &cluster).await?;
+        proposal.unmet.extend(process);
         of_unit(probe, &seen, &cluster, &mut proposal).await;
         Ok(proposal)
     }

@@ -54,6 +54,12 @@ struct Case {
     expected: Vec<String>,
     #[serde(default)]
     ignored: Vec<String>,
+    /// `unmeasured` and `quorum-loss`, where the operator says so.
+    #[serde(default)]
+    accepts: Vec<String>,
+    /// Agents that the inventory calls servers.
+    #[serde(default)]
+    as_servers: Vec<String>,
     #[serde(default)]
     before: Vec<Before>,
     on: String,
@@ -102,6 +108,8 @@ struct Before {
     copy: Option<(String, String)>,
     /// With these permission bits; 0600 when absent.
     mode: Option<String>,
+    /// A file of another host is brought to the same place: `[host, path]`.
+    fetch: Option<(String, String)>,
     /// A file is removed.
     remove: Option<String>,
     /// A line turns up in the journal of its unit.
@@ -179,6 +187,8 @@ impl Rig {
         });
         words.proof_only = case.verify;
         words.ignored.clone_from(&case.ignored);
+        let accepts = |word: &str| case.accepts.iter().any(|said| said == word);
+        (words.unmeasured, words.quorum_loss) = (accepts("unmeasured"), accepts("quorum-loss"));
         self.scope
             .options
             .expect_unmanaged
@@ -188,6 +198,16 @@ impl Rig {
             self.scope.options.run = RunId("another".to_owned());
         }
         let fleet = &mut self.scope.fleet;
+        let is_moved = |member: &Member| {
+            case.as_servers
+                .iter()
+                .any(|name| *name == member.name.as_str())
+        };
+        let moved: Vec<Member> = fleet
+            .agents
+            .extract_if(.., |member| is_moved(member))
+            .collect();
+        fleet.servers.extend(moved);
         for members in [&mut fleet.servers, &mut fleet.agents] {
             members.retain(|member| {
                 !case
@@ -288,6 +308,9 @@ impl Rig {
                     "{path} has no {from:?}: {text}"
                 );
                 self.write(&host, path, &text.replace(from, to)).await;
+            } else if let Some((from, path)) = &before.fetch {
+                let text = self.read(&HostName::new(from).unwrap(), path).await;
+                self.write(&host, path, &text).await;
             } else if let Some((from, to)) = &before.copy {
                 let text = self.read(&host, from).await;
                 self.write(&host, to, &text).await;

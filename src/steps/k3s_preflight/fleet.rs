@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::{clocks, flags, measured};
 use crate::facts::{EtcdMember, K3sVersion, Probe};
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Memory, Phase};
+use crate::k3s::version::Version;
 use crate::steps::look::{Cluster, ServerSeen, words};
 use crate::steps::unmanaged::{call_roll, call_roll_of_etcd};
 use crate::steps::{Proposal, StepError, Unmet};
@@ -51,18 +53,7 @@ pub(super) async fn judge(
                 .await?,
         );
     }
-    if versions.len() > 1 {
-        let list = versions
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", ");
-        unmet.push(Unmet::new(
-            "versions-differ",
-            format!("the servers have different versions of K3s: {list}"),
-            "finish the upgrade first",
-        ));
-    }
+    unmet.extend(mixed(&versions));
     let measured = versions.iter().all(|version| version.was_measured());
     proposal.notes.push(topology(
         cluster,
@@ -70,8 +61,25 @@ pub(super) async fn judge(
         measured,
     ));
     proposal.notes.extend(remarks(cluster));
+    unmet.extend(flags::judge(cluster));
+    unmet.extend(clocks::judge(probe, cluster).await?);
     proposal.unmet.extend(unmet);
+    measured::judge(&probe.options().words, cluster, &versions, proposal);
     Ok(())
+}
+
+fn mixed(versions: &BTreeSet<Version>) -> Option<Unmet> {
+    let list: Vec<String> = versions.iter().map(ToString::to_string).collect();
+    (list.len() > 1).then(|| {
+        Unmet::new(
+            "versions-differ",
+            format!(
+                "the servers have different versions of K3s: {}",
+                list.join(", ")
+            ),
+            "finish the upgrade first",
+        )
+    })
 }
 
 /// Nodes and members of etcd against the inventory.
@@ -204,17 +212,6 @@ fn remarks(cluster: &Cluster) -> Vec<String> {
     // The rotate itself mends it; until then no reboot must come in between.
     let fatal = cluster.next_restart_fatal().into_iter();
     let mut notes: Vec<String> = fatal.map(|unmet| unmet.what).collect();
-    let etcd = cluster
-        .servers
-        .iter()
-        .filter(|server| server.seen.install.datastore == Datastore::Etcd)
-        .count();
-    if etcd == 2 {
-        notes.push(
-            "two etcd members have no quorum while one restarts: the API goes away twice"
-                .to_owned(),
-        );
-    }
     if cluster.servers.len() == 1 {
         notes.push("there is one server: the API goes away while it restarts".to_owned());
     }

@@ -1,0 +1,74 @@
+//! What a rotation was measured on: on anything else it is refused until somebody says that it is wanted all the same.
+
+use std::collections::BTreeSet;
+
+use crate::facts::Words;
+use crate::k3s::install::Datastore;
+use crate::k3s::version::Version;
+use crate::steps::look::Cluster;
+use crate::steps::{Proposal, Unmet};
+
+/// Adds what nobody has measured, and two members of etcd.
+pub(super) fn judge(
+    words: &Words,
+    cluster: &Cluster,
+    versions: &BTreeSet<Version>,
+    proposal: &mut Proposal,
+) {
+    for what in shapes(cluster, versions) {
+        if words.unmeasured {
+            let note = format!("{what}; --unmeasured lets it through");
+            proposal.notes.push(note);
+        } else {
+            proposal.unmet.push(Unmet::new(
+                "not-measured",
+                what,
+                "rehearse it on a cluster of this kind that nobody needs; --unmeasured goes on all the same",
+            ));
+        }
+    }
+    if count(cluster, Datastore::Etcd) == 2 {
+        let what = "two members of etcd have no quorum while one restarts: the API goes away twice";
+        if words.quorum_loss {
+            proposal.notes.push(what.to_owned());
+        } else {
+            let next = "add a third server, or say --accept-quorum-loss";
+            proposal
+                .unmet
+                .push(Unmet::new("two-etcd-members", what, next));
+        }
+    }
+}
+
+fn count(cluster: &Cluster, kind: Datastore) -> usize {
+    let servers = cluster.servers.iter();
+    servers
+        .filter(|server| server.seen.install.datastore == kind)
+        .count()
+}
+
+/// Each with a sentence.
+fn shapes(cluster: &Cluster, versions: &BTreeSet<Version>) -> Vec<String> {
+    let mut shapes = Vec::new();
+    let unknown = versions.iter().filter(|version| version.can_rotate());
+    for version in unknown.filter(|version| !version.is_near_a_measured_one()) {
+        shapes.push(format!("nobody has measured a rotation on K3s {version}"));
+    }
+    let members = count(cluster, Datastore::Etcd);
+    if count(cluster, Datastore::Elsewhere) > 0 && members != 1 {
+        shapes.push(format!(
+            "nobody has measured a rotation with {members} members of etcd and servers beside them that have none"
+        ));
+    }
+    let bundle = cluster.servers.iter().find(|server| {
+        let seen = &server.seen;
+        seen.file(&seen.install.ca()).is_some() && seen.ca_hash().is_none()
+    });
+    if let Some(server) = bundle {
+        shapes.push(format!(
+            "nobody has measured a rotation with a CA of your own (server-ca.crt on {} is a bundle)",
+            server.seen.host
+        ));
+    }
+    shapes
+}

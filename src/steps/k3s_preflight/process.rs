@@ -1,0 +1,83 @@
+//! The program and the certificate that a host runs with, against what its next start would find.
+
+use std::collections::BTreeMap;
+
+use crate::facts::{CertificateEnd, K3sVersion, NodeName, Probe};
+use crate::k3s::install::Kind;
+use crate::k3s::phase::Standing;
+use crate::k3s::version::Version;
+use crate::steps::look::{Cluster, Seen, nodes};
+use crate::steps::{StepError, Unmet};
+
+/// The version that each node runs, by the node's name.
+struct Running(BTreeMap<String, String>);
+
+/// Adds what makes the restart of a rotation more than a restart. Once the rotation has begun it comes anyway.
+pub(super) async fn judge(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    cluster: &Cluster,
+) -> Result<Vec<Unmet>, StepError> {
+    let has_begun = cluster.standing.as_ref().is_ok_and(Standing::is_rotated);
+    if has_begun || !seen.unit.is_active() {
+        return Ok(Vec::new());
+    }
+    let certificate = seen.kubelet_certificate();
+    let name = NodeName {
+        certificate: certificate.clone(),
+    };
+    let k3s = seen.k3s.clone();
+    let asked = (name, K3sVersion { k3s }, CertificateEnd { certificate });
+    let (name, on_disk, end) = probe.get(asked).await?;
+    let host = &seen.host;
+    let mut unmet = Vec::new();
+    if seen.install.kind == Kind::Agent && end.is_some_and(|end| end < seen.unit.now) {
+        unmet.push(Unmet::new(
+            "certificate-expired",
+            format!(
+                "the client certificate of {host} has expired: nothing but its token lets it in"
+            ),
+            format!(
+                "restart {} on {host}, which renews it, and see that the node is Ready",
+                seen.unit.text.id
+            ),
+        ));
+    }
+    let look = async {
+        let listed = nodes(probe, &cluster.servers).await;
+        let is_whole = listed.is_ok();
+        let listed = listed.unwrap_or_default().into_iter();
+        let running = Running(listed.map(|node| (node.name, node.version)).collect());
+        if is_whole { Ok(running) } else { Err(running) }
+    };
+    if let (Some(running), Some(name)) = (probe.shared(look).await, name)
+        && let Some(runs) = running.0.get(&name)
+        && let Some(runs) = replaced(runs, on_disk)
+    {
+        unmet.push(Unmet::new(
+            "program-replaced",
+            format!("{host} runs K3s {runs}, and the program on its disk is {on_disk}: a restart would be an upgrade"),
+            format!("finish the upgrade of {host} first, or put the program of {runs} back"),
+        ));
+    }
+    Ok(unmet)
+}
+
+/// What runs, when it is another version than the one on disk.
+fn replaced(runs: &str, on_disk: Version) -> Option<Version> {
+    Version::parse(runs).filter(|runs| *runs != on_disk)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_another_version_is_a_replaced_program() {
+        let version = |text| Version::parse(text).unwrap();
+        let on_disk = version("k3s version v1.34.4+k3s1 (abc)");
+        assert_eq!(replaced("v1.34.3+k3s1", on_disk), Some(version("v1.34.3")));
+        assert_eq!(replaced("v1.34.4+k3s1", on_disk), None);
+        assert_eq!(replaced("", on_disk), None);
+    }
+}
