@@ -1,6 +1,7 @@
 //! What can be wrong with tokens, hosts, fleets and playbooks: one catalogue of stable names, each with what it means,
 //! why it matters and what to do. Whoever reports one of them takes its name from here.
 
+mod before;
 mod fleet;
 mod host;
 mod log;
@@ -81,6 +82,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         token::ENTRIES,
         host::ENTRIES,
         fleet::ENTRIES,
+        before::ENTRIES,
         log::ENTRIES,
         playbook::ENTRIES,
     ]
