@@ -62,7 +62,7 @@ impl Place {
             1000
         };
         Self {
-            name: flag("node-name").unwrap_or_else(host_name),
+            name: settings.node_name(&host_name()).to_owned(),
             address: flag("node-ip")
                 .or_else(own_address)
                 .unwrap_or_else(|| "127.0.0.1".to_owned()),

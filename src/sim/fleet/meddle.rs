@@ -120,7 +120,12 @@ impl Fleet {
                     host.disk.remove(&settings.path(agent::CERTIFICATE)).ok();
                 }
             }
-            Fault::ClockSkew => host.skew = AHEAD,
+            Fault::ClockSkew => {
+                host.skew = AHEAD;
+                if let Some(node) = &mut host.node {
+                    node.skew = AHEAD;
+                }
+            }
             Fault::UnitMissing => {
                 host.disk.remove(&host.unit.fragment).ok();
             }
