@@ -1,14 +1,27 @@
 #!/usr/bin/env bash
-# A K3s cluster on lab hosts, with units and files as get.k3s.io and an operator leave them.
+# K3s clusters on lab hosts, with units and files as get.k3s.io and an operator leave them.
 #
-#   k3s.sh install SERVERS AGENTS [sqlite]   a fresh cluster on h1..hN, which are up; h1 is the first server
-#   k3s.sh remove                            take it from all hosts
-#   k3s.sh inventory                         print an inventory in the manner of k3s-ansible
-#   k3s.sh tune hN NAME=VALUE...             variables for the stand-in on one host; without any: none of its own
+#   k3s.sh plan SERVERS AGENTS      print a plan for h1..hN, to be used as it is or edited
+#   k3s.sh install NAME < PLAN      a fresh cluster on the hosts of a plan, which are up
+#   k3s.sh inventory NAME           print its inventory in the manner of k3s-ansible
+#   k3s.sh remove NAME              take it from its hosts
 #
-# The token is in $LAB/token; it is drawn when that file is not there.
+# A plan has a line for each host, servers first: HOST NAME server|agent [WORD...]. Its words:
+#   store=sqlite|etcd|external      what the servers keep their data in (default: etcd)
+#   surface=config|drop-in|env|argument|token-file|nothing   where the token is (default: config; an agent's: env);
+#                                   `nothing`: it joined with a token, which was then taken out of its configuration
+#   form=full                       the token is in K10 form
+#   joins=ADDRESS                   what `server:` names (default: the first host of the plan); the first host gets it too
+#   only=etcd|control-plane         a server that has but one of its roles
+#   disable-agent                   a server without a kubelet
+#   agent-token                     agents have a token of their own: on servers and agents
+#   data-dir=PATH port=NUMBER unit=NAME                      where they differ from the installer's
+#
+# $LAB/clusters/NAME has the plan, the token (drawn when that file is not there) and what belongs to it.
 # LAB: as for lab.sh. STANDIN: the stand-in (default: target/debug/k3s-standin). K3S_BIN: a folder with a real `k3s`,
 # which is taken instead. LEASE_MS: how often the stand-in renews a lease (default: 10000, as a kubelet does).
+# K3S_DATASTORE: where a real k3s has its external database, `{}` for the name of a fresh one:
+# postgres://k3s:PASSWORD@10.77.255.254:5432/{}?sslmode=disable
 set -euo pipefail
 
 HERE=$(cd "$(dirname "$0")" && pwd)
@@ -16,14 +29,17 @@ export LAB=${LAB:-${TMPDIR:-/tmp}/keyroll-lab}
 STANDIN=${STANDIN:-$HERE/../../target/debug/k3s-standin}
 BINARY=${K3S_BIN:+$K3S_BIN/k3s}
 BINARY=${BINARY:-$STANDIN}
-PLAN=$LAB/cluster
+INSTALLED=/var/lib/rancher/k3s
 
 die() { printf 'k3s: %s\n' "$*" >&2; exit 1; }
 lab() { "$HERE/lab.sh" "$@"; }
 disk() { echo "$LAB/run/$1/root"; }
-address() { echo "10.77.$(($1 / 250)).$(($1 % 250 + 1))"; }
-on() { local pid; pid=$(lab pid "$1") || die "$1 is not up"; shift; timeout 120 nsenter -t "$pid" -a -- "$@"; }
-hosts() { find "$LAB/run" -maxdepth 1 -name 'h[0-9]*' -printf '%f\n' | sort -V; }
+address() { local number=${1#h}; echo "10.77.$((number / 250)).$((number % 250 + 1))"; }
+on() { local pid; pid=$(lab pid "$1") || die "$1 is not up"; shift; timeout 300 nsenter -t "$pid" -a -- "$@"; }
+draw() { (umask 077; head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$1"); }
+
+# A real k3s knows nothing of the stand-in's variables.
+is_standin() { grep -qaF STANDIN_STORE "$BINARY"; }
 
 # put HOST PATH MODE < text
 put() {
@@ -36,7 +52,7 @@ put() {
 
 # The binary is 40 MB: a host gets it once.
 put_binary() {
-  local file; file=$(disk "$1")/usr/local/bin/k3s
+  local file; file=$(disk "${is[host]}")/usr/local/bin/k3s
   [ -x "$file" ] && [ ! "$BINARY" -nt "$file" ] && [ "$(stat -c %s "$BINARY")" = "$(stat -c %s "$file")" ] && return
   mkdir -p "$(dirname "$file")"
   rm -f "$file"
@@ -44,9 +60,48 @@ put_binary() {
   chmod 755 "$file"
 }
 
-# unit HOST NAME COMMAND EXTRA_LINE
+# --- one line of a plan ----------------------------------------------------------------------------------------------
+
+declare -A is
+read_line() {
+  local word
+  is=([host]=$1 [name]=$2 [role]=$3 [store]=etcd [unit]=k3s [port]=6443 [data-dir]=$INSTALLED [joins]=$(address "$first"))
+  if [ "$3" = server ]; then is[surface]="config"; else is[surface]="env"; fi
+  shift 3
+  for word in "$@"; do
+    case $word in
+      disable-agent | agent-token) is[$word]=yes ;;
+      store=* | surface=* | form=* | joins=* | only=* | data-dir=* | port=* | unit=*) is[${word%%=*}]=${word#*=} ;;
+      *) die "a plan has no word \`$word\`" ;;
+    esac
+  done
+  [ "${is[role]}" = server ] || is[unit]=${is[unit]}-agent
+}
+
+# each COMMAND: for every host of the plan, with its words in `is`
+each() {
+  local line
+  while read -ra line <&3; do
+    [ ${#line[@]} -lt 3 ] || { read_line "${line[@]}"; "$@"; }
+  done 3<"$plan/plan"
+}
+
+url() { echo "https://${is[joins]}:${is[port]}"; }
+
+# A token in full form needs the CA, which the first server makes.
+secret() {
+  local user=server text=$token
+  if [ "${is[role]}" = agent ] && [ -n "${is[agent-token]:-}" ]; then user=node text=$(cat "$plan/agent-token"); fi
+  if [ "${is[form]:-}" = full ]; then
+    text="K10$(sha256sum <"$(disk "$first")${is[data-dir]}/server/tls/server-ca.crt" | cut -d' ' -f1)::$user:$text"
+  fi
+  echo "$text"
+}
+
+# unit COMMAND
 unit() {
-  put "$1" "/etc/systemd/system/$2.service" 644 <<EOF
+  local unit=${is[unit]}
+  put "${is[host]}" "/etc/systemd/system/$unit.service" 644 <<END
 [Unit]
 Description=Lightweight Kubernetes
 Documentation=https://k3s.io
@@ -60,7 +115,7 @@ WantedBy=multi-user.target
 Type=notify
 EnvironmentFile=-/etc/default/%N
 EnvironmentFile=-/etc/sysconfig/%N
-EnvironmentFile=-/etc/systemd/system/$2.service.env
+EnvironmentFile=-/etc/systemd/system/$unit.service.env
 KillMode=process
 Delegate=yes
 User=root
@@ -74,41 +129,37 @@ TimeoutStartSec=0
 Restart=always
 RestartSec=5s
 ExecStart=/usr/local/bin/k3s \\
-    $3 \\
+    $1 \\
 
-EOF
-  [ -n "${K3S_BIN:-}" ] || tune "$1" "$2"
-  mkdir -p "$(disk "$1")/etc/systemd/system/multi-user.target.wants"
-  ln -sf "/etc/systemd/system/$2.service" "$(disk "$1")/etc/systemd/system/multi-user.target.wants/"
+END
+  if is_standin; then
+    put "${is[host]}" "/etc/systemd/system/$unit.service.d/standin.conf" 644 <<END
+[Service]
+Environment=STANDIN_STORE=/lab/$(cat "$plan/store") STANDIN_LEASE_MS=${LEASE_MS:-10000}
+END
+  fi
+  mkdir -p "$(disk "${is[host]}")/etc/systemd/system/multi-user.target.wants"
+  ln -sf "/etc/systemd/system/$unit.service" "$(disk "${is[host]}")/etc/systemd/system/multi-user.target.wants/"
 }
 
-tune() {
-  local host=$1 unit=$2 variable
-  shift 2
-  {
-    echo '[Service]'
-    for variable in "STANDIN_STORE=/lab/$(cat "$PLAN/name")" "STANDIN_LEASE_MS=${LEASE_MS:-$(cat "$PLAN/lease")}" "$@"; do
-      echo "Environment=$variable"
-    done
-  } | put "$host" "/etc/systemd/system/$unit.service.d/standin.conf" 644
-}
+# --- configuration ---------------------------------------------------------------------------------------------------
 
 # What a real k3s needs to run inside a lab host, as it was measured there.
 for_real() {
-  [ -n "${K3S_BIN:-}" ] || return 0
-  cat <<EOF
+  [ -n "${K3S_BIN:-}" ] || { echo "disable: [traefik, servicelb]"; return; }
+  cat <<END
 disable: [traefik, servicelb, metrics-server, coredns, local-storage, runtimes]
 disable-helm-controller: true
 disable-network-policy: true
 disable-kube-proxy: true
 flannel-backend: none
 egress-selector-mode: disabled
-EOF
+END
 }
 
 for_real_kubelet() {
   [ -n "${K3S_BIN:-}" ] || return 0
-  cat <<EOF
+  cat <<END
 snapshotter: native
 kubelet-arg:
   - cgroups-per-qos=false
@@ -117,113 +168,198 @@ kubelet-arg:
   - fail-cgroupv1=false
   - eviction-hard=nodefs.available<1%
   - local-storage-capacity-isolation=false
-EOF
+END
 }
 
-# A token in full form needs the CA, which the first server makes.
-full() { echo "K10$(sha256sum <"$(disk h1)/var/lib/rancher/k3s/server/tls/server-ca.crt" | cut -d' ' -f1)::server:$token"; }
+datastore() {
+  local database=${K3S_DATASTORE:-postgres://k3s@10.77.255.254:5432/{\}}
+  if [ -n "${K3S_BIN:-}" ] && ! is_standin && [ -z "${K3S_DATASTORE:-}" ]; then die "K3S_DATASTORE names no database"; fi
+  echo "datastore-endpoint: \"${database/\{\}/$(tr - _ <"$plan/store")}\""
+}
+
+# What makes a server what it is in the cluster.
+roles() {
+  case ${is[only]:-} in
+    etcd) printf 'disable-apiserver: true\ndisable-controller-manager: true\ndisable-scheduler: true\n' ;;
+    control-plane) echo "disable-etcd: true" ;;
+  esac
+  case ${is[store]} in
+    sqlite) echo "# one server, so its datastore is sqlite" ;;
+    external) datastore ;;
+    etcd) if [ "${is[host]}" = "$first" ]; then echo "cluster-init: true"; else echo "server: $(url)"; fi ;;
+    *) die "there is no store \`${is[store]}\`" ;;
+  esac
+}
+
+differences() {
+  [ "${is[data-dir]}" = "$INSTALLED" ] || echo "data-dir: ${is[data-dir]}"
+  if [ "${is[role]}" = server ]; then
+    [ "${is[port]}" = 6443 ] || echo "https-listen-port: ${is[port]}"
+    [ -z "${is[agent-token]:-}" ] || echo "agent-token: \"$(cat "$plan/agent-token")\""
+    [ -z "${is[disable-agent]:-}" ] || echo "disable-agent: true"
+  fi
+}
 
 server() {
-  local host=h$1 joins form=$token
-  joins="server: https://$(address 1):6443"
-  if [ "$1" = 1 ]; then
-    joins="cluster-init: true"
-    [ "$store" = sqlite ] && joins="# one server, so its datastore is sqlite"
-  fi
-  [ "$1" = 2 ] && form=$(full)
+  local host=${is[host]} form entry='' command=server env=''
+  form=$(secret)
+  case ${is[surface]} in
+    config | nothing) entry="token: \"$form\"   # the join token; it is in the vault" ;;
+    token-file) entry="token-file: /etc/rancher/k3s/token"; echo "$form" | put "$host" /etc/rancher/k3s/token 600 ;;
+    drop-in) printf 'token: "%s"\n' "$form" | put "$host" /etc/rancher/k3s/config.yaml.d/50-token.yaml 600 ;;
+    env) env="K3S_TOKEN='$form'" ;;
+    argument) command="server '--token' '$form'" ;;
+    *) die "there is no surface \`${is[surface]}\`" ;;
+  esac
   {
-    cat <<EOF
-# K3s on $host. Change the token on all servers at once.
+    cat <<END
+# K3s on ${is[name]}. Change the token on all servers at once.
 write-kubeconfig-mode: "0600"
-$joins
-node-name: $host
-node-ip: $(address "$1")
+$(roles)
+node-name: ${is[name]}
+node-ip: $(address "$host")
 tls-san:
   - k3s.lab.example   # the name that people use
+  - ${is[joins]}
 
-token: "$form"   # the join token; it is in the vault
-EOF
-    if [ -n "${K3S_BIN:-}" ]; then for_real; for_real_kubelet; else echo "disable: [traefik, servicelb]"; fi
+$entry
+$(differences)
+END
+    for_real
+    for_real_kubelet
   } | put "$host" /etc/rancher/k3s/config.yaml 600
-  unit "$host" k3s server
-  put "$host" /etc/systemd/system/k3s.service.env 600 </dev/null
+  unit "$command"
+  printf '%s' "${env:+$env$'\n'}" | put "$host" "/etc/systemd/system/${is[unit]}.service.env" 600
 }
 
-# get.k3s.io writes both variables with quotes. Each third agent has a full token, and the last one a config file.
+# get.k3s.io writes both variables with quotes.
 agent() {
-  local host=h$1 form=$token
-  [ $(($1 % 3)) = 0 ] && form=$(full)
-  unit "$host" k3s-agent agent
-  if [ "$1" = "$count" ]; then
-    printf '# An agent with its own file\nserver: https://%s:6443\ntoken: %s  # join token\n' "$(address 1)" "$form" |
-      cat - <(for_real_kubelet) | put "$host" /etc/rancher/k3s/config.yaml 640
-    put "$host" /etc/systemd/system/k3s-agent.service.env 600 </dev/null
+  local host=${is[host]} form
+  form=$(secret)
+  unit agent
+  if [ "${is[surface]}" = config ]; then
+    printf '# An agent with its own file\nserver: %s\nnode-name: %s\ntoken: %s  # join token\n' "$(url)" "${is[name]}" "$form" |
+      cat - <(differences) <(for_real_kubelet) | put "$host" /etc/rancher/k3s/config.yaml 640
+    chgrp 4 "$(disk "$host")/etc/rancher/k3s/config.yaml" # adm
+    put "$host" "/etc/systemd/system/${is[unit]}.service.env" 600 </dev/null
   else
-    printf "K3S_TOKEN='%s'\nK3S_URL='https://%s:6443'\n" "$form" "$(address 1)" |
-      put "$host" /etc/systemd/system/k3s-agent.service.env 600
-    [ -z "${K3S_BIN:-}" ] || for_real_kubelet | put "$host" /etc/rancher/k3s/config.yaml 600
+    printf "K3S_TOKEN='%s'\nK3S_URL='%s'\nK3S_NODE_NAME='%s'\n" "$form" "$(url)" "${is[name]}" |
+      put "$host" "/etc/systemd/system/${is[unit]}.service.env" 600
+    if [ -n "$(differences; for_real_kubelet)" ]; then
+      cat <(differences) <(for_real_kubelet) | put "$host" /etc/rancher/k3s/config.yaml 600
+    fi
   fi
 }
 
-remove() {
-  local host root
-  for host in $(hosts); do
-    on "$host" sh -c 'systemctl kill -s KILL k3s k3s-agent; systemctl stop k3s k3s-agent; systemctl reset-failed' >/dev/null 2>&1 &
+# --- life ------------------------------------------------------------------------------------------------------------
+
+# A control plane must join before a server with etcd alone is done with its start.
+await_answer() {
+  local tries
+  for ((tries = 0; tries < 600; tries++)); do
+    # shellcheck disable=SC2016 # expanded inside the host
+    [ -s "$(disk "${is[host]}")${is[data-dir]}/server/tls/server-ca.crt" ] &&
+      on "${is[host]}" bash -c ': </dev/tcp/127.0.0.1/$0' "${is[port]}" 2>/dev/null && return
+    sleep 0.2
   done
-  wait
-  for host in $(hosts); do
-    root=$(disk "$host")
-    rm -rf "$root"/var/lib/rancher "$root"/etc/rancher "$root"/etc/systemd/system/k3s* \
-      "$root"/etc/systemd/system/multi-user.target.wants/k3s*
-  done
+  die "${is[host]} does not answer"
+}
+
+begin_server() {
+  [ "${is[role]}" = server ] || return 0
+  local host=${is[host]} config
+  server
+  if [ "${is[only]:-}" = etcd ]; then
+    on "$host" sh -c "systemctl daemon-reload && systemctl start --no-block ${is[unit]}"
+    await_answer
+    return
+  fi
+  on "$host" sh -c "systemctl daemon-reload && systemctl start ${is[unit]}" || die "$host does not start"
+  [ "${is[surface]}" = nothing ] || return 0
+  config=$(disk "$host")/etc/rancher/k3s/config.yaml
+  sed -i '/^token: /d' "$config"
+  on "$host" systemctl restart "${is[unit]}" || die "$host does not start without its token"
+}
+
+begun=()
+begin_agent() {
+  [ "${is[role]}" = agent ] || return 0
+  agent
+  on "${is[host]}" sh -c "systemctl daemon-reload && systemctl start ${is[unit]}" &
+  begun+=($!)
+}
+
+clear_host() {
+  local host=${is[host]} root; root=$(disk "$host")
+  # shellcheck disable=SC2016 # expanded inside the host
+  on "$host" sh -c 'for unit in $(systemctl list-units -a --plain --no-legend "k3s*.service" | cut -d" " -f1); do
+      systemctl kill -s KILL "$unit"; systemctl stop "$unit"; systemctl reset-failed "$unit"
+    done; umount -l /etc 2>/dev/null; rm -rf /run/k3s /run/flannel' >/dev/null 2>&1 || true
+  rm -rf "$root"/var/lib/rancher "$root"/srv/k3s "$root"/etc/rancher "$root"/var/lib/kubelet "$root"/etc/systemd/system/k3s* \
+    "$root"/etc/systemd/system/multi-user.target.wants/k3s*
+}
+
+clear_aside() { clear_host & begun+=($!); }
+clear_all() {
+  each clear_aside
+  for pid in "${begun[@]}"; do wait "$pid"; done
+  begun=()
+}
+
+# An address that is no host's own leads to the first one.
+make_address() {
+  [ "${is[joins]}" = "$(address "$first")" ] || on "$first" ip addr replace "${is[joins]}/16" dev eth0
+}
+
+use() {
+  plan=$LAB/clusters/${1:?a name}
+  [ -s "$plan/plan" ] || die "there is no cluster $1"
+  first=$(head -1 "$plan/plan" | cut -d' ' -f1)
 }
 
 install() {
-  local number begun=() pid
-  servers=$1 agents=$2 store=${3:-etcd} count=$(($1 + $2))
+  local pid
+  plan=$LAB/clusters/${1:?a name}
+  mkdir -p "$plan"
+  cat >"$plan/plan"
+  use "$1"
   [ -x "$BINARY" ] || die "there is no $BINARY: cargo build --features standin --bin k3s-standin"
-  remove
-  [ -s "$LAB/token" ] || (umask 077; head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$LAB/token")
-  token=$(cat "$LAB/token")
-  rm -rf "$PLAN"
-  mkdir -p "$PLAN"
-  echo "cluster-$(date +%s%N)" >"$PLAN/name"
-  echo "${LEASE_MS:-10000}" >"$PLAN/lease"
-  echo "$servers $agents" >"$PLAN/size"
-  for ((number = 1; number <= count; number++)); do put_binary "h$number"; done
-  for ((number = 1; number <= servers; number++)); do
-    server "$number"
-    on "h$number" sh -c 'systemctl daemon-reload && systemctl start k3s' || die "h$number does not start"
-  done
-  for ((number = servers + 1; number <= count; number++)); do
-    agent "$number"
-    on "h$number" sh -c 'systemctl daemon-reload && systemctl start k3s-agent' &
-    begun+=($!)
-  done
+  [ -s "$plan/token" ] || draw "$plan/token"
+  draw "$plan/agent-token"
+  token=$(cat "$plan/token")
+  echo "$1-$(date +%s%N)" >"$plan/store"
+  clear_all
+  each put_binary
+  each make_address
+  each begin_server
+  each begin_agent
   for pid in "${begun[@]}"; do wait "$pid" || die "an agent does not start"; done
 }
 
-inventory() {
-  local number servers agents
-  read -r servers agents <"$PLAN/size"
-  printf -- '---\nk3s_cluster:\n  vars:\n    ansible_user: ops\n    k3s_version: v1.34.3+k3s1\n  children:\n    server:\n      hosts:\n'
-  for ((number = 1; number <= servers; number++)); do printf '        h%d:\n          ansible_host: h%d\n' "$number" "$number"; done
-  printf '    agent:\n      hosts:\n'
-  for ((number = servers + 1; number <= servers + agents; number++)); do printf '        h%d:\n          ansible_host: h%d\n' "$number" "$number"; done
+entry_of() {
+  [ "${is[role]}" != "$1" ] || printf '        %s:\n          ansible_host: %s\n' "${is[name]}" "${is[host]}"
 }
 
-tune_host() {
-  local host=$1 unit=k3s-agent
-  shift
-  [ -e "$(disk "$host")/etc/systemd/system/k3s.service" ] && unit=k3s
-  tune "$host" "$unit" "$@"
-  on "$host" systemctl daemon-reload
+inventory() {
+  local group
+  printf -- '---\nk3s_cluster:\n  vars:\n    ansible_user: ops\n    k3s_version: v1.34.3+k3s1\n  children:\n'
+  for group in server agent; do
+    printf '    %s:\n      hosts:\n' "$group"
+    each entry_of "$group"
+  done
+}
+
+print_plan() {
+  local number store=etcd
+  [ "$1" = 1 ] && store=sqlite
+  for ((number = 1; number <= $1; number++)); do echo "h$number server-$number server store=$store"; done
+  for ((number = 1; number <= $2; number++)); do echo "h$((number + $1)) agent-$number agent"; done
 }
 
 case ${1:-help} in
-  install) shift; install "$@" ;;
-  remove) remove ;;
-  inventory) inventory ;;
-  tune) shift; tune_host "$@" ;;
+  plan) print_plan "${2:?servers}" "${3:?agents}" ;;
+  install) install "${2:?a name}" ;;
+  inventory) use "${2:?a name}"; inventory ;;
+  remove) use "${2:?a name}"; clear_all ;;
   *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" ;;
 esac
