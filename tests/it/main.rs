@@ -11,6 +11,8 @@ mod copy;
 #[cfg(test)]
 mod cuts;
 #[cfg(test)]
+mod e2e;
+#[cfg(test)]
 mod engine;
 mod escrow;
 #[cfg(test)]

@@ -21,15 +21,23 @@ pub(crate) struct Lab {
 impl Lab {
     /// Raises hosts h1…hN; `None` (and says why) where that is not possible.
     pub(crate) async fn raise(test: &str, hosts: usize) -> Option<Self> {
-        Self::raise_in("keyroll-lab", test, hosts).await
+        match Self::try_raise("keyroll-lab", hosts).await {
+            Ok(lab) => Some(lab),
+            Err(why) => {
+                cannot(test, &why);
+                None
+            }
+        }
     }
 
-    /// The same in another folder of the machine's temporary one: labs in different folders do not meet.
-    pub(crate) async fn raise_in(name: &str, test: &str, hosts: usize) -> Option<Self> {
+    /// The same in some folder of the machine's temporary one: labs in different folders do not meet.
+    ///
+    /// # Errors
+    /// Why that is not possible.
+    pub(crate) async fn try_raise(name: &str, hosts: usize) -> Result<Self, String> {
         let folder = std::env::temp_dir().join(name);
         if let Some(why) = obstacle(&folder).await {
-            cannot(test, &why);
-            return None;
+            return Err(why);
         }
         std::fs::create_dir_all(&folder).unwrap();
         let turn = File::create(folder.join("turn")).unwrap();
@@ -42,7 +50,7 @@ impl Lab {
             _turn: turn,
         };
         lab.call(&["up", &hosts.to_string()]).await;
-        Some(lab)
+        Ok(lab)
     }
 
     /// Calls `lab.sh`, which must succeed.
@@ -54,6 +62,11 @@ impl Lab {
             .kill_on_drop(true);
         let done = tokio::time::timeout(Duration::from_mins(10), script.status()).await;
         assert!(done.unwrap().unwrap().success(), "lab.sh {args:?}");
+    }
+
+    /// Where it lives; its hosts' names depend on the spelling.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// A file of the lab, such as `ssh_config`.

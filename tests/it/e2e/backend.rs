@@ -1,0 +1,156 @@
+//! What a scenario needs of a cluster, wherever that is; and the folder and the program of whoever runs keyroll.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+use super::scenario::{Run, Topology};
+
+const BUILT_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/playbooks/rotate-token.yml");
+
+/// How a command in a host ended.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) status: i32,
+    pub(super) out: String,
+    pub(super) err: String,
+}
+
+/// How a run of keyroll ended; `status` is −1 after a signal.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    pub(super) status: i32,
+    pub(super) text: String,
+    /// Secrets that were seen where none may be.
+    pub(super) leaks: Vec<String>,
+    /// Whether the moment of `when` came.
+    pub(super) reached: bool,
+}
+
+/// A file that holds a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) text: String,
+    pub(super) mode: u32,
+    pub(super) group: u32,
+}
+
+/// A cluster that was raised for one scenario, and is gone when this is dropped.
+pub(super) trait Backend {
+    fn desk(&self) -> &Desk;
+
+    /// keyroll, to its end or to where it is killed.
+    fn keyroll(&self, run: &Run) -> Ended;
+
+    /// A command in a host as root; a host that is off says nothing.
+    fn command(&self, host: &str, argv: &[&str], stdin: &str) -> Said;
+
+    fn read(&self, host: &str, path: &str) -> Option<Held>;
+
+    /// Writes in place, as an editor does.
+    fn write(&self, host: &str, path: &str, text: &str);
+
+    fn fault(&self, host: &str, name: &str);
+
+    fn heal(&self, host: &str);
+
+    fn power(&self, host: &str, what: &str);
+
+    fn wait(&self, seconds: u64);
+
+    /// Everything about the cluster that a look must not change.
+    fn everything(&self) -> BTreeMap<String, String>;
+}
+
+/// Where keyroll is run: its folder, its playbooks, both tokens.
+pub(super) struct Desk {
+    pub(super) own: TempDir,
+    pub(super) topology: Topology,
+    /// The token that the cluster has, and the one that it is to have.
+    pub(super) old: String,
+    pub(super) new: String,
+}
+
+impl Desk {
+    pub(super) fn new(topology: &Topology, old: String) -> Self {
+        let desk = Self {
+            own: tempfile::Builder::new().prefix("ke").tempdir().unwrap(),
+            topology: topology.clone(),
+            old,
+            new: drawn("new"),
+        };
+        for folder in ["tmp", "home", "state"] {
+            std::fs::create_dir(desk.file(folder)).unwrap();
+        }
+        secret_file(&desk.file("new"), &desk.new);
+        desk
+    }
+
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.own.path().join(name)
+    }
+
+    /// Arguments and surroundings of one run.
+    pub(super) fn arguments(&self, run: &Run, inventory: &str, quick: bool) -> Vec<String> {
+        let book = self.book(run.before.as_deref(), quick);
+        let mut args = vec![
+            "run".to_owned(),
+            book,
+            "-i".to_owned(),
+            inventory.to_owned(),
+        ];
+        args.push(format!("--state-dir={}", self.file("state").display()));
+        args.push("--no-escrow".to_owned());
+        let new = self.file("new").display().to_string();
+        args.push(format!("--new-token-from=file:{new}"));
+        args.extend(run.args.iter().cloned());
+        args
+    }
+
+    pub(super) fn surroundings(&self) -> [(&'static str, PathBuf); 3] {
+        [
+            ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin".into()),
+            ("TMPDIR", self.file("tmp")),
+            ("HOME", self.file("home")),
+        ]
+    }
+
+    /// The built-in playbook, whole or up to a play, with short deadlines where leases are renewed each second.
+    fn book(&self, before: Option<&str>, quick: bool) -> String {
+        let mut text = std::fs::read_to_string(BUILT_IN).unwrap();
+        if let Some(play) = before {
+            let at = text.find(&format!("\n- name: {play}\n"));
+            text.truncate(at.unwrap_or_else(|| panic!("there is no play `{play}`")) + 1);
+        }
+        if quick {
+            for (slow, quick) in [
+                ("settle: 30s", "settle: 3s, interval: 1s"),
+                ("timeout: 5m", "timeout: 2m"),
+                ("timeout: 10m", "timeout: 3m"),
+                ("k3s_restart: {}", "k3s_restart: { timeout: 40 }"),
+            ] {
+                assert!(before.is_some() || text.contains(slow), "no {slow}");
+                text = text.replace(slow, quick);
+            }
+        }
+        let path = self.file("book.yml");
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+}
+
+/// A token that is nobody else's.
+pub(super) fn drawn(salt: &str) -> String {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).unwrap();
+    let hash = Sha256::digest([salt.as_bytes(), &bytes].concat());
+    format!("{hash:x}")[..32].to_owned()
+}
+
+pub(super) fn secret_file(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
