@@ -14,6 +14,7 @@ mod cuts;
 mod e2e;
 #[cfg(test)]
 mod engine;
+#[cfg(test)]
 mod escrow;
 #[cfg(test)]
 mod faults;
@@ -24,11 +25,8 @@ mod healthy;
 #[cfg(test)]
 mod lab_canary;
 #[cfg(test)]
-mod lab_fleet;
-#[cfg(test)]
-mod lab_rotation;
-#[cfg(test)]
 mod measured;
+#[cfg(test)]
 mod mend;
 #[cfg(test)]
 mod plan;
