@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use futures::future::BoxFuture;
 use serde::Serialize;
 
@@ -93,6 +93,42 @@ pub enum Query {
         /// Absolute path.
         path: Utf8PathBuf,
     },
+    /// Reads many files at once, each with what `stat` says of it, links not followed by `stat` and followed by the
+    /// read; what is not there is left out. Answer: [`Response::Files`].
+    Files {
+        /// Absolute paths.
+        paths: Vec<Utf8PathBuf>,
+        /// Directories of which all files with certain endings are read, hidden ones too.
+        folders: Vec<Folder>,
+        /// Bytes of a file; a longer one comes without its content.
+        limit: u64,
+    },
+    /// Reads the environment of the main process of each unit that runs. Answer: [`Response::Files`], where a path is
+    /// `/proc/PID/environ`.
+    Environments {
+        /// Names or patterns of units.
+        units: Vec<String>,
+        /// Bytes of an environment.
+        limit: u64,
+    },
+}
+
+/// Files of a directory, by their endings.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Folder {
+    /// Absolute path.
+    pub path: Utf8PathBuf,
+    /// Such as `.yaml`; letters, digits, dots and dashes; in upper or lower case.
+    pub endings: Vec<String>,
+}
+
+impl Folder {
+    /// Whether a file is one of them.
+    #[must_use]
+    pub fn holds(&self, path: &Utf8Path) -> bool {
+        let name = path.file_name().unwrap_or_default().to_lowercase();
+        path.parent() == Some(&self.path) && self.endings.iter().any(|end| name.ends_with(end))
+    }
 }
 
 impl Query {
@@ -234,6 +270,17 @@ pub struct FileStat {
     pub ctime: HostTime,
 }
 
+/// One of many files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FoundFile {
+    /// Absolute path.
+    pub path: Utf8PathBuf,
+    /// What `stat` says; `None` for an environment.
+    pub stat: Option<FileStat>,
+    /// Its bytes; `None` when it is no file, too long, or cannot be read, or when they are not known.
+    pub content: Option<Content>,
+}
+
 /// The answer to one request, in the order of the batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Response {
@@ -245,6 +292,8 @@ pub enum Response {
     Stat(Option<FileStat>),
     /// Names in a directory; `None` when there is no such directory.
     List(Option<Vec<String>>),
+    /// Files that were found, in the order of their paths.
+    Files(Vec<FoundFile>),
     /// A change was made, or a guard holds.
     Done,
     /// A guard does not hold: what was seen. Nothing behind it was done.

@@ -11,6 +11,7 @@ mod nodes;
 mod piece;
 mod program;
 mod replaceable;
+mod survey;
 mod unit;
 
 pub use etcd::{EtcdMember, EtcdMembers, Member as EtcdState};
@@ -21,9 +22,10 @@ pub use leftovers::Leftovers;
 pub use nodes::{Lease, Leases, Node, Nodes};
 pub use piece::{Digest, Piece};
 pub use probe::{Fleet, Member, Overlay, Probe, RunOptions, Scope, Words};
-pub use program::{Binary, FreeSpace, K3sVersion, Runs};
+pub use program::{FreeSpace, K3sVersion, Programs, Runs};
 pub use replaceable::{Obstacle, Replaceable};
-pub use unit::{HostClock, Unit, UnitState, Units};
+pub use survey::{Environment, Environments, Survey, Surveyed};
+pub use unit::{HostClock, Unit, UnitState, Units, Unmanaged};
 
 use crate::secret::Secret;
 use crate::wire::{Query, Ran, Response, TransportError};

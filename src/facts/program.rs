@@ -1,30 +1,30 @@
 //! Programs: where k3s is, its version, free space, and whether a command succeeds.
 
+use std::collections::BTreeMap;
+
 use camino::Utf8PathBuf;
 
 use super::{Fact, FactError, ran, said, unreadable};
 use crate::k3s::version::Version;
 use crate::wire::{Command, FileKind, Query, Ran, Response};
 
-/// The first of these paths that is a file which can be executed.
+/// Which of these paths are files that can be executed.
 #[derive(Debug, Clone)]
-pub struct Binary(pub Vec<Utf8PathBuf>);
+pub struct Programs(pub Vec<Utf8PathBuf>);
 
-impl Fact for Binary {
-    type Value = Option<Utf8PathBuf>;
+impl Fact for Programs {
+    type Value = BTreeMap<Utf8PathBuf, bool>;
 
     fn queries(&self) -> Vec<Query> {
         self.0.iter().map(Query::stat).collect()
     }
 
-    fn parse(&self, responses: &[Response]) -> Result<Option<Utf8PathBuf>, FactError> {
+    fn parse(&self, responses: &[Response]) -> Result<Self::Value, FactError> {
         let runs = |answer: &Response| matches!(answer, Response::Stat(Some(stat)) if stat.kind == FileKind::File && stat.mode & 0o111 != 0);
-        Ok(self
-            .0
-            .iter()
-            .zip(responses)
-            .find(|(_, answer)| runs(answer))
-            .map(|(path, _)| path.clone()))
+        let each = self.0.iter().zip(responses);
+        Ok(each
+            .map(|(path, answer)| (path.clone(), runs(answer)))
+            .collect())
     }
 }
 

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::{Fact, FactError, ran, said, unreadable};
-use crate::k3s::install::UnitText;
+use crate::k3s::install::{Manager, UnitText};
 use crate::model::HostTime;
 use crate::wire::{Command, Query, Ran, Response};
 
@@ -19,7 +19,8 @@ pub struct Unit {
     pub name: String,
 }
 
-/// All units that run `k3s server` or `k3s agent`, running or not.
+/// All units that run `k3s server` or `k3s agent`, running or not; where there is none, what else runs under such a
+/// name. [`Unmanaged`] on a host without systemd.
 #[derive(Debug, Clone, Copy)]
 pub struct Units;
 
@@ -44,6 +45,7 @@ fn clock(date: &Ran) -> Result<HostTime, FactError> {
     let time = micros(said.trim()).map(HostTime);
     time.ok_or_else(|| unreadable("the host's clock", format!("`date` said {said:?}")))
 }
+const WHAT: &str = "the state of the K3s unit";
 
 /// What systemd says of a unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,6 +85,13 @@ impl UnitState {
         self.active_state == "active"
     }
 
+    /// Whether its command says `server` or `agent`, as K3s's own does.
+    #[must_use]
+    pub fn names_a_kind(&self) -> bool {
+        let mut words = self.text.argv.iter().skip(1);
+        words.any(|word| word == "server" || word == "agent")
+    }
+
     /// `activating (auto-restart), restarted 4 times`.
     #[must_use]
     pub fn words(&self) -> String {
@@ -119,29 +128,45 @@ impl Fact for Unit {
     }
 }
 
+/// A host whose services systemd does not run, and what `systemctl` said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmanaged(pub String);
+
 impl Fact for Units {
-    type Value = Vec<UnitState>;
+    type Value = Result<Vec<UnitState>, Unmanaged>;
 
     fn queries(&self) -> Vec<Query> {
-        show(&["k3s.service", "k3s-agent.service", "k3s*.service"])
+        show(&[
+            "k3s.service",
+            "k3s-agent.service",
+            "k3s*.service",
+            "rke2-server.service",
+            "rke2-agent.service",
+        ])
     }
 
-    fn parse(&self, responses: &[Response]) -> Result<Vec<UnitState>, FactError> {
-        let mut found: Vec<UnitState> = Vec::new();
+    fn parse(&self, responses: &[Response]) -> Result<Self::Value, FactError> {
+        let shown = ran(responses, 2, WHAT)?;
+        if shown.status != 0 && !shown.timed_out {
+            return Ok(Err(Unmanaged(said(shown))));
+        }
+        let mut all: Vec<UnitState> = Vec::new();
         for unit in blocks(responses)? {
-            let mut words = unit.text.argv.iter().skip(1);
-            let runs_k3s = words.any(|word| word == "server" || word == "agent");
-            if runs_k3s && !found.iter().any(|other| other.text.id == unit.text.id) {
-                found.push(unit);
+            if !all.iter().any(|other| other.text.id == unit.text.id) {
+                all.push(unit);
             }
         }
+        let (mut found, others): (Vec<UnitState>, Vec<UnitState>) =
+            all.into_iter().partition(UnitState::names_a_kind);
         // A second unit that neither runs nor would start is a leftover.
         let alive =
             |unit: &UnitState| unit.active_state != "inactive" || unit.file_state == "enabled";
         if found.iter().any(alive) {
             found.retain(alive);
+        } else if found.is_empty() {
+            found.extend(others.into_iter().filter(|unit| unit.main_pid > 0));
         }
-        Ok(found)
+        Ok(Ok(found))
     }
 }
 
@@ -158,7 +183,6 @@ fn show(units: &[&str]) -> Vec<Query> {
 }
 
 fn blocks(responses: &[Response]) -> Result<Vec<UnitState>, FactError> {
-    const WHAT: &str = "the state of the K3s unit";
     let shown = ran(responses, 2, WHAT)?;
     if shown.status != 0 {
         return Err(unreadable(WHAT, said(shown)));
@@ -211,11 +235,15 @@ fn state(block: &str, now: i64, booted: i64) -> UnitState {
             id: get("Id"),
             argv: argv(&get("ExecStart")),
             environment: environment(&get("Environment")),
-            environment_files: environment_files(block),
+            environment_files: environment_files(block).map(|(path, _)| path).collect(),
+            required_files: environment_files(block)
+                .filter_map(|(path, optional)| (!optional).then_some(path))
+                .collect(),
             texts: texts
                 .filter(|path| !path.is_empty())
                 .map(Utf8PathBuf::from)
                 .collect(),
+            manager: Manager::Systemd,
         },
     }
 }
@@ -262,20 +290,19 @@ fn environment(line: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn environment_files(block: &str) -> Vec<Utf8PathBuf> {
+/// Each file, and whether it may be missing: `/etc/default/k3s (ignore_errors=yes)`.
+fn environment_files(block: &str) -> impl Iterator<Item = (Utf8PathBuf, bool)> {
     let lines = block
         .lines()
         .filter_map(|line| line.strip_prefix("EnvironmentFiles="));
-    let path = |line: &str| {
-        line.rsplit_once(" (")
-            .map_or(line, |(path, _)| path)
-            .to_owned()
+    let file = |line: &str| {
+        let (path, optional) = match line.rsplit_once(" (") {
+            Some((path, flags)) => (path, flags.contains("ignore_errors=yes")),
+            None => (line, true),
+        };
+        (Utf8PathBuf::from(path), optional)
     };
-    lines
-        .map(path)
-        .filter(|path| !path.is_empty())
-        .map(Utf8PathBuf::from)
-        .collect()
+    lines.filter(|line| !line.is_empty()).map(file)
 }
 
 #[cfg(test)]
@@ -349,6 +376,7 @@ mod tests {
         let killall = "Id=k3s-killall.service\nLoadState=loaded\nActiveState=inactive\nExecStart={ path=/bin/true ; argv[]=/bin/true ; ignore_errors=no ; x }\n";
         let found = Units
             .parse(&answers(&[absent, AGENT, AGENT, killall].join("\n")))
+            .unwrap()
             .unwrap();
         assert_eq!(
             found
@@ -360,7 +388,16 @@ mod tests {
     }
 
     #[test]
-    fn a_host_without_systemd_is_an_error() {
+    fn what_else_runs_under_such_a_name_is_found_where_nothing_runs_k3s() {
+        let wrapped = AGENT.replace("argv[]=/usr/local/bin/k3s-cg agent", "argv[]=/opt/start");
+        let found = Units.parse(&answers(&wrapped)).unwrap().unwrap();
+        assert_eq!(found[0].text.argv, ["/opt/start"]);
+        let ended = wrapped.replace("MainPID=400", "MainPID=0");
+        assert_eq!(Units.parse(&answers(&ended)).unwrap().unwrap(), []);
+    }
+
+    #[test]
+    fn a_host_without_systemd_is_told_apart() {
         let mut without = answers("");
         without[2] = Response::Ran(Ran {
             status: 127,
@@ -368,13 +405,8 @@ mod tests {
             stderr: "env: 'systemctl': No such file".into(),
             timed_out: false,
         });
-        assert!(
-            Units
-                .parse(&without)
-                .unwrap_err()
-                .to_string()
-                .contains("No such file")
-        );
+        let said = Units.parse(&without).unwrap().unwrap_err();
+        assert!(said.0.contains("No such file"));
     }
 
     proptest::proptest! {

@@ -25,10 +25,25 @@ pub struct UnitText {
     pub argv: Vec<String>,
     /// `Environment=`, in order.
     pub environment: Vec<(String, String)>,
-    /// `EnvironmentFile=`, in order; the later wins.
+    /// `EnvironmentFile=`, in order; the later wins. May be patterns.
     pub environment_files: Vec<Utf8PathBuf>,
+    /// Those without which systemd does not start it: written without a `-`.
+    pub required_files: Vec<Utf8PathBuf>,
     /// The unit file and its drop-ins.
     pub texts: Vec<Utf8PathBuf>,
+    /// What starts it.
+    pub manager: Manager,
+}
+
+/// What starts and supervises K3s.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Manager {
+    /// systemd.
+    #[default]
+    Systemd,
+    /// OpenRC: read and shown, never changed.
+    OpenRc,
 }
 
 /// What was read of a host so far.
@@ -111,6 +126,10 @@ pub struct Install {
     pub surfaces: Vec<Surface>,
     /// Files and the directory of drop-ins that all this was read from, there or not: while they stay, K3s starts the same way.
     pub sources: Wanted,
+    /// Every place that holds a server's own agent token, the winner first.
+    pub agent_surfaces: Vec<Surface>,
+    /// Where its process listens for itself: `[::1]` when its first node address is of IPv6.
+    pub loopback: &'static str,
     /// What is wrong with it.
     pub faults: Vec<Fault>,
 }
@@ -128,14 +147,14 @@ impl Install {
             faults: Vec::new(),
         };
         let settings = Settings::read(unit, &mut reader);
-        if let Some(word) = unit.argv.iter().skip(1).find(|word| word.contains('$')) {
+        if unit.manager == Manager::OpenRc {
             reader.fault(
-                "arguments-from-variables",
+                "openrc",
                 format!(
-                    "{} starts K3s with `{word}`, which keyroll cannot see through",
+                    "{} is run by OpenRC, under which no rotation was measured",
                     unit.id
                 ),
-                "write the arguments into the unit or into config.yaml",
+                "rotate by hand as K3s documents it, or let systemd run K3s",
             );
         }
         let install = settings.install(unit, &mut reader);
@@ -174,7 +193,14 @@ impl Install {
     }
 }
 
+mod arguments;
+mod owner;
 mod settings;
+mod surfaces;
 
+pub use owner::owned;
+
+#[cfg(test)]
+mod precedence;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ pub mod install;
 pub mod journal;
 pub mod knock;
 pub mod leftovers;
+pub mod openrc;
 pub mod order;
 pub mod phase;
 pub mod rescue;

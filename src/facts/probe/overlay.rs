@@ -8,7 +8,7 @@ use imbl::HashMap;
 use crate::model::{HostName, HostTime};
 use crate::op::{Act, Op, Until};
 use crate::secret::Content;
-use crate::wire::{FileKind, FileStat, Query, Response};
+use crate::wire::{FileKind, FileStat, FoundFile, Query, Response};
 
 /// Predicted files of all hosts. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -129,6 +129,12 @@ impl Predicted {
     }
 
     fn aged(&self, query: &Query, answer: Response) -> Response {
+        if let (Query::Files { paths, folders, .. }, Response::Files(files)) = (query, &answer) {
+            let asked = |path: &Utf8PathBuf| {
+                paths.contains(path) || folders.iter().any(|folder| folder.holds(path))
+            };
+            return Response::Files(self.among(files, asked));
+        }
         let moved = path_of(query).is_some_and(|path| self.files.contains_key(path));
         match answer {
             Response::Stat(Some(stat)) if moved || self.restarted => {
@@ -141,6 +147,50 @@ impl Predicted {
         }
     }
 
+    /// Many files, with those that were predicted. What was moved is left for a look of its own.
+    fn among(&self, files: &[FoundFile], asked: impl Fn(&Utf8PathBuf) -> bool) -> Vec<FoundFile> {
+        let real = files.iter().cloned().map(|mut file| {
+            if let (true, Some(stat)) = (self.restarted, &mut file.stat) {
+                stat.ctime = self.changed_at();
+            }
+            file
+        });
+        let mut all: Vec<FoundFile> = real
+            .filter(|file| !self.files.contains_key(&file.path))
+            .collect();
+        for (path, entry) in self.files.iter().filter(|(path, _)| asked(path)) {
+            let content = match entry {
+                Entry::Gone => continue,
+                Entry::MovedFrom(_) => None,
+                Entry::Written { content, .. } => Some(content.clone()),
+            };
+            let stat = match entry {
+                Entry::Written { content, mode } => Some(self.written(content, *mode)),
+                Entry::MovedFrom(_) | Entry::Gone => None,
+            };
+            let path = path.clone();
+            all.push(FoundFile {
+                path,
+                stat,
+                content,
+            });
+        }
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        all
+    }
+
+    fn written(&self, content: &Content, mode: u32) -> FileStat {
+        FileStat {
+            kind: FileKind::File,
+            mode,
+            uid: 0,
+            gid: 0,
+            size: content.bytes().len() as u64,
+            mtime: self.changed_at(),
+            ctime: self.changed_at(),
+        }
+    }
+
     fn answer(&self, query: &Query) -> Response {
         let entry = path_of(query).and_then(|path| self.files.get(path));
         match (query, entry) {
@@ -148,15 +198,7 @@ impl Predicted {
                 Response::Content(Some(content.clone()))
             }
             (Query::Stat { .. }, Some(Entry::Written { content, mode })) => {
-                Response::Stat(Some(FileStat {
-                    kind: FileKind::File,
-                    mode: *mode,
-                    uid: 0,
-                    gid: 0,
-                    size: content.bytes().len() as u64,
-                    mtime: self.changed_at(),
-                    ctime: self.changed_at(),
-                }))
+                Response::Stat(Some(self.written(content, *mode)))
             }
             (Query::Stat { .. }, _) => Response::Stat(None),
             _ => Response::Content(None),
@@ -167,6 +209,8 @@ impl Predicted {
 fn path_of(query: &Query) -> Option<&Utf8Path> {
     match query {
         Query::Read { path, .. } | Query::Stat { path, .. } => Some(path),
-        Query::Run(_) | Query::List { .. } => None,
+        Query::Run(_) | Query::List { .. } | Query::Files { .. } | Query::Environments { .. } => {
+            None
+        }
     }
 }

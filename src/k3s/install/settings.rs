@@ -2,9 +2,9 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::arguments::{self, Argument};
 use super::{CONFIG, DATA_DIR, Datastore, Fault, Install, Kind, Known, UnitText, Wanted};
-use crate::k3s::surface::{Place, Position, Slot, Surface, envfile, unit, whole, yaml};
-use crate::k3s::token::Token;
+use crate::k3s::surface::{Place, Position, Slot, envfile, whole, yaml};
 
 /// Hands out what is known, and notes what is not.
 pub(super) struct Reader<'a> {
@@ -15,7 +15,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn text(&mut self, path: &Utf8Path) -> Option<String> {
+    pub(super) fn text(&mut self, path: &Utf8Path) -> Option<String> {
         let Some(file) = self.known.files.get(path) else {
             self.wanted.files.insert(path.to_owned());
             return None;
@@ -38,12 +38,42 @@ impl Reader<'_> {
         None
     }
 
+    /// The files that a pattern of an `EnvironmentFile=` stands for; a path that is no pattern stands for itself.
+    fn expand(&mut self, written: &Utf8Path) -> Vec<Utf8PathBuf> {
+        let (Some(folder), Some(pattern)) = (written.parent(), written.file_name()) else {
+            return vec![written.to_owned()];
+        };
+        if !written.as_str().contains(['*', '?', '[']) {
+            return vec![written.to_owned()];
+        }
+        if folder.as_str().contains(['*', '?', '[']) || pattern.contains('[') {
+            self.fault(
+                "environment-file-pattern",
+                format!("the EnvironmentFile {written} is a pattern that keyroll does not follow"),
+                "name the files one by one",
+            );
+            return Vec::new();
+        }
+        let pattern: Vec<char> = pattern.chars().collect();
+        self.read.folders.insert(folder.to_owned());
+        let names = self.folder(folder).into_iter();
+        let fits = |name: &String| {
+            let hidden = name.starts_with('.') && pattern.first() != Some(&'.');
+            !hidden && fits(&pattern, &name.chars().collect::<Vec<_>>())
+        };
+        names.filter(fits).map(|name| folder.join(name)).collect()
+    }
+
     fn folder(&mut self, path: &Utf8Path) -> Vec<String> {
         let Some(names) = self.known.folders.get(path) else {
             self.wanted.folders.insert(path.to_owned());
             return Vec::new();
         };
         names.clone()
+    }
+
+    pub(super) fn is_absent(&self, path: &Utf8Path) -> bool {
+        matches!(self.known.files.get(path), Some(None))
     }
 
     pub(super) fn fault(
@@ -64,13 +94,14 @@ impl Reader<'_> {
 }
 
 /// A value with the place that it was read from.
-struct Setting {
-    value: String,
-    place: Place,
-    file: Utf8PathBuf,
+pub(super) struct Setting {
+    pub(super) value: String,
+    pub(super) place: Place,
+    pub(super) file: Utf8PathBuf,
     /// Where it begins, when the file was read.
-    at: Option<Position>,
-    slot: Result<Slot, &'static str>,
+    pub(super) at: Option<Position>,
+    /// Its bytes, or what keeps them from being edited exactly.
+    pub(super) slot: Result<Slot, &'static str>,
 }
 
 impl Setting {
@@ -86,7 +117,7 @@ impl Setting {
     }
 
     /// A file that holds the token and nothing else.
-    fn of_file(text: &str, place: Place, file: Utf8PathBuf) -> Self {
+    pub(super) fn of_file(text: &str, place: Place, file: Utf8PathBuf) -> Self {
         let slot = whole(text);
         Self {
             value: text.trim().to_owned(),
@@ -100,47 +131,124 @@ impl Setting {
 
 /// Everything that sets something, strongest first.
 pub(super) struct Settings {
-    arguments: Vec<(String, String)>,
+    arguments: Vec<Argument>,
     config: Vec<(Utf8PathBuf, yaml::Entry)>,
     files: Vec<(Utf8PathBuf, envfile::Variable)>,
     environment: Vec<(String, String)>,
-    texts: Vec<Utf8PathBuf>,
+    pub(super) texts: Vec<Utf8PathBuf>,
 }
 
 impl Settings {
     pub(super) fn read(unit: &UnitText, reader: &mut Reader<'_>) -> Self {
         let mut settings = Self {
-            arguments: arguments(&unit.argv),
+            arguments: Vec::new(),
             config: Vec::new(),
             files: Vec::new(),
             environment: unit.environment.clone(),
             texts: unit.texts.clone(),
         };
-        for path in &unit.environment_files {
-            let text = reader.text(path).unwrap_or_default();
-            settings.files.extend(
-                envfile::variables(&text)
-                    .into_iter()
-                    .map(|variable| (path.clone(), variable)),
+        settings.read_environment_files(unit, reader);
+        settings.read_arguments(unit, reader);
+        if let Some(main) = settings.config_file(reader) {
+            settings.read_config(main, reader);
+        }
+        settings
+    }
+
+    fn read_environment_files(&mut self, unit: &UnitText, reader: &mut Reader<'_>) {
+        for written in &unit.environment_files {
+            let paths = reader.expand(written);
+            let missing = paths.iter().all(|path| reader.is_absent(path));
+            if missing && unit.required_files.contains(written) {
+                reader.fault(
+                    "environment-file-missing",
+                    format!(
+                        "{} wants {written}, which is not there: systemd would not start it again",
+                        unit.id
+                    ),
+                    format!("put {written} back, or write `EnvironmentFile=-{written}`"),
+                );
+            }
+            for path in paths {
+                let text = reader.text(&path).unwrap_or_default();
+                let found = envfile::variables(&text).into_iter();
+                self.files
+                    .extend(found.map(|variable| (path.clone(), variable)));
+            }
+        }
+    }
+
+    fn read_arguments(&mut self, unit: &UnitText, reader: &mut Reader<'_>) {
+        let variable = |name: &str| self.variable(name);
+        let read = arguments::read(&unit.argv, variable);
+        let varies = |argument: &Argument| {
+            argument.varies
+                && ["token", "agent-token", "cluster-secret"].contains(&argument.name.as_str())
+        };
+        let hidden = read.as_ref().map_or(true, |all| all.iter().any(varies));
+        if hidden {
+            reader.fault(
+                "arguments-from-variables",
+                format!(
+                    "{} starts K3s with arguments from variables, which keyroll cannot see through",
+                    unit.id
+                ),
+                "write the arguments into the unit or into config.yaml",
             );
         }
-        let config = settings
-            .value("config", "K3S_CONFIG_FILE")
-            .unwrap_or_else(|| CONFIG.to_owned());
+        self.arguments = read.unwrap_or_default();
+        self.arguments.retain(|argument| !varies(argument));
+    }
+
+    /// The variable wins over the flag here; the first flag counts (k3s: configfilearg).
+    fn config_file(&self, reader: &mut Reader<'_>) -> Option<Utf8PathBuf> {
+        let variable = self
+            .variable("K3S_CONFIG_FILE")
+            .filter(|path| !path.is_empty());
+        let flag = self
+            .arguments
+            .iter()
+            .find(|argument| argument.name == "config");
+        let flag = flag.map(|argument| argument.value.clone());
+        if let (Some(variable), Some(flag)) = (&variable, &flag)
+            && variable != flag
+        {
+            reader.fault(
+                "two-config-files",
+                format!("K3S_CONFIG_FILE is {variable} and --config is {flag}: versions of K3s differ in which one wins"),
+                "keep one of the two",
+            );
+        }
+        let named = variable.or(flag);
+        let Some(config) = named.clone() else {
+            return Some(CONFIG.into());
+        };
         if config.starts_with("http") {
             reader.fault(
                 "config-is-a-url",
                 format!("the config file is {config}"),
                 "use a file on the host",
             );
-            return settings;
+            return None;
         }
-        let main = Utf8PathBuf::from(config);
+        let config = Utf8PathBuf::from(config);
+        if reader.is_absent(&config) {
+            reader.fault(
+                "config-missing",
+                format!(
+                    "the config file {config} is named and not there: K3s would not start again"
+                ),
+                format!("put {config} back, or do not name it"),
+            );
+        }
+        Some(config)
+    }
+
+    fn read_config(&mut self, main: Utf8PathBuf, reader: &mut Reader<'_>) {
         let folder = Utf8PathBuf::from(format!("{main}.d"));
         let is_yaml = |name: &String| {
-            Utf8Path::new(name)
-                .extension()
-                .is_some_and(|e| e == "yaml" || e == "yml")
+            let end = Utf8Path::new(name).extension().map(str::to_lowercase);
+            end.is_some_and(|end| end == "yaml" || end == "yml")
         };
         reader.read.folders.insert(folder.clone());
         let drop_ins = reader
@@ -153,7 +261,7 @@ impl Settings {
                 continue;
             };
             match yaml::entries(&text) {
-                Ok(entries) => settings
+                Ok(entries) => self
                     .config
                     .extend(entries.into_iter().map(|entry| (path.clone(), entry))),
                 Err(error) => reader.fault(
@@ -163,15 +271,27 @@ impl Settings {
                 ),
             }
         }
-        settings
+    }
+
+    /// A variable of the process: files win over the unit's own text, later ones over earlier.
+    fn variable(&self, name: &str) -> Option<String> {
+        let of_file = self.files.iter().rev().find(|(_, set)| set.key == name);
+        let own = self
+            .environment
+            .iter()
+            .rev()
+            .find(|(known, _)| known == name);
+        of_file
+            .map(|(_, set)| set.value.clone())
+            .or_else(|| own.map(|(_, value)| value.clone()))
     }
 
     /// Every place that sets this, strongest first.
-    fn all(&self, flag: &str, variable: &str) -> Vec<Setting> {
+    pub(super) fn all(&self, flag: &str, variable: &str) -> Vec<Setting> {
         let mut found = Vec::new();
         let text = self.texts.first();
-        for (_, value) in self.arguments.iter().rev().filter(|(name, _)| name == flag) {
-            found.push(Setting::of_unit(value, Place::Argument, text));
+        for set in self.arguments.iter().rev().filter(|set| set.name == flag) {
+            found.push(Setting::of_unit(&set.value, Place::Argument, text));
         }
         for (file, entry) in self
             .config
@@ -230,8 +350,21 @@ impl Settings {
         self.value(flag, "").is_some_and(|value| value != "false")
     }
 
+    /// The first address that the node is given decides (k3s: agent/run).
+    fn loopback(&self) -> &'static str {
+        let addresses = self.value("node-ip", "").unwrap_or_default();
+        let first = addresses.split(',').next().unwrap_or_default();
+        if first.contains(':') {
+            "[::1]"
+        } else {
+            "127.0.0.1"
+        }
+    }
+
     pub(super) fn install(&self, unit: &UnitText, reader: &mut Reader<'_>) -> Install {
-        let kind = if unit.argv.iter().skip(1).any(|word| word == "agent") {
+        let mut words = unit.argv.iter().skip(1);
+        let word = words.find(|word| *word == "agent" || *word == "server");
+        let kind = if word.is_some_and(|word| word == "agent") {
             Kind::Agent
         } else {
             Kind::Server
@@ -266,6 +399,8 @@ impl Settings {
                     .is_some(),
             snapshots: snapshots.into(),
             surfaces: self.surfaces(kind, &data_dir, reader),
+            agent_surfaces: self.agent_surfaces(kind, reader),
+            loopback: self.loopback(),
             data_dir,
             sources: Wanted::default(),
             faults: Vec::new(),
@@ -292,133 +427,17 @@ impl Settings {
             Datastore::Sqlite
         }
     }
-
-    fn surfaces(&self, kind: Kind, data_dir: &Utf8Path, reader: &mut Reader<'_>) -> Vec<Surface> {
-        let mut found = Vec::new();
-        for set in self.all("token-file", "K3S_TOKEN_FILE").into_iter().take(1) {
-            let path = Utf8PathBuf::from(&set.value);
-            match reader.text(&path) {
-                Some(text) => found.push(Setting::of_file(&text, Place::TokenFile, path)),
-                None if reader.known.files.contains_key(&path) => reader.fault(
-                    "token-file-missing",
-                    format!("{} names {path} as its token-file, which is not there: K3s would wait for it for ever", set.file),
-                    format!("put the cluster's token into {path}, or remove the setting"),
-                ),
-                None => {}
-            }
-        }
-        found.extend(self.all("token", "K3S_TOKEN"));
-        if !self.all("cluster-secret", "K3S_CLUSTER_SECRET").is_empty() {
-            reader.fault(
-                "cluster-secret",
-                "it uses the deprecated cluster-secret",
-                "use token instead, then run again",
-            );
-        }
-        if found.is_empty() && kind == Kind::Server {
-            let path = data_dir.join("server/token");
-            if let Some(text) = reader.text(&path) {
-                found.push(Setting::of_file(&text, Place::ServerToken, path));
-            }
-        }
-        // An empty value that does not win says nothing.
-        let mut first = true;
-        found.retain(|set| std::mem::take(&mut first) || !set.value.is_empty());
-        let spread: Vec<Setting> = found
-            .into_iter()
-            .flat_map(|set| self.spread(set, reader))
-            .collect();
-        spread
-            .into_iter()
-            .filter_map(|set| surface(set, reader))
-            .collect()
-    }
-
-    /// Unit text is spread over the unit file and its drop-ins; the last that names the value is the one that counts,
-    /// and each of them is edited.
-    fn spread(&self, set: Setting, reader: &mut Reader<'_>) -> Vec<Setting> {
-        if !set.place.is_unit_text() {
-            return vec![set];
-        }
-        let mut found = Vec::new();
-        for path in self.texts.iter().rev() {
-            let Some(text) = reader.text(path).filter(|text| text.contains(&set.value)) else {
-                continue;
-            };
-            let setting = match set.place {
-                Place::Argument => "ExecStart",
-                _ => "Environment",
-            };
-            let slot = unit::slot(&text, setting, &set.value);
-            let first = text.find(&set.value).unwrap_or_default();
-            let start = slot.as_ref().map_or(first, |slot| slot.range.start);
-            found.push(Setting {
-                value: set.value.clone(),
-                place: set.place,
-                file: path.clone(),
-                at: Some(Position::of_byte(text.as_bytes(), start)),
-                slot,
-            });
-        }
-        if found.is_empty() { vec![set] } else { found }
-    }
 }
 
-fn surface(set: Setting, reader: &mut Reader<'_>) -> Option<Surface> {
-    let file = set.file;
-    let at = set.at.map_or(String::new(), |at| format!(":{at}"));
-    let slot = match set.slot {
-        Ok(slot) => slot,
-        Err(shape) => {
-            reader.fault(
-                "token-not-editable",
-                format!("{file}{at}: the token is {shape}, and cannot be edited exactly"),
-                set.place.advice(&file),
-            );
-            return None;
+/// Whether a name fits a pattern of `*` and `?`.
+fn fits(pattern: &[char], name: &[char]) -> bool {
+    match (pattern.split_first(), name.split_first()) {
+        (None, None) => true,
+        (Some(('*', rest)), _) => {
+            (0..=name.len()).any(|from| fits(rest, name.get(from..).unwrap_or_default()))
         }
-    };
-    match Token::parse(&set.value) {
-        Ok(token) => Some(Surface {
-            place: set.place,
-            file,
-            slot,
-            token,
-        }),
-        Err(error) => {
-            reader.fault(
-                "token-malformed",
-                format!("{file}{at}: the token: {error}"),
-                format!("repair it in {file}"),
-            );
-            None
-        }
+        (Some(('?', rest)), Some((_, behind))) => fits(rest, behind),
+        (Some((c, rest)), Some((d, behind))) => c == d && fits(rest, behind),
+        (_, _) => false,
     }
-}
-
-/// Flags with their values, long names; the short ones of K3s are spelled out. A flag without a value is `true`.
-fn arguments(argv: &[String]) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let mut words = argv.iter().skip(1).map(String::as_str).peekable();
-    while let Some(word) = words.next() {
-        let name = match word {
-            "-t" => "token",
-            "-s" => "server",
-            "-d" => "data-dir",
-            "-c" => "config",
-            _ => match word.strip_prefix("--") {
-                Some(name) => name,
-                None => continue,
-            },
-        };
-        let (name, value) = match name.split_once('=') {
-            Some((name, value)) => (name, value.to_owned()),
-            None => match words.next_if(|next| !next.starts_with('-')) {
-                Some(value) => (name, value.to_owned()),
-                None => (name, "true".to_owned()),
-            },
-        };
-        found.push((name.to_owned(), value.trim_matches(['\'', '"']).to_owned()));
-    }
-    found
 }

@@ -2,12 +2,12 @@ use super::*;
 use crate::k3s::surface::Place;
 use crate::secret::Secret;
 
-struct Host {
-    unit: UnitText,
+pub(super) struct Host {
+    pub(super) unit: UnitText,
     known: Known,
 }
 
-fn host(argv: &str) -> Host {
+pub(super) fn host(argv: &str) -> Host {
     let unit = UnitText {
         id: "k3s.service".to_owned(),
         argv: argv.split(' ').map(str::to_owned).collect(),
@@ -17,6 +17,7 @@ fn host(argv: &str) -> Host {
         ],
         texts: vec!["/etc/systemd/system/k3s.service".into()],
         environment: Vec::new(),
+        ..UnitText::default()
     };
     Host {
         unit,
@@ -25,12 +26,12 @@ fn host(argv: &str) -> Host {
 }
 
 impl Host {
-    fn file(mut self, path: &str, text: &str) -> Self {
+    pub(super) fn file(mut self, path: &str, text: &str) -> Self {
         self.known.files.insert(path.into(), Some(text.into()));
         self
     }
 
-    fn folder(mut self, path: &str, names: &[&str]) -> Self {
+    pub(super) fn folder(mut self, path: &str, names: &[&str]) -> Self {
         self.known.folders.insert(
             path.into(),
             names.iter().map(|name| (*name).to_owned()).collect(),
@@ -39,7 +40,7 @@ impl Host {
     }
 
     /// Everything else is absent.
-    fn install(mut self) -> Install {
+    pub(super) fn install(mut self) -> Install {
         for _ in 0..6 {
             match Install::resolve(&self.unit, &self.known) {
                 Ok(install) => return install,

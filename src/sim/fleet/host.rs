@@ -10,6 +10,7 @@ use crate::sim::agent::Agent;
 use crate::sim::fault::Fault;
 use crate::sim::kube::Node;
 use crate::sim::server::Server;
+use crate::sim::settings::Settings;
 
 /// The K3s process of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,18 @@ pub enum Life {
     Joining(Box<Agent>),
     /// An agent whose kubelet runs.
     Joined(Box<Agent>),
+}
+
+impl Life {
+    /// What the process was told when it started.
+    #[must_use]
+    pub fn settings(&self) -> Option<&Settings> {
+        match self {
+            Self::Down => None,
+            Self::Starting(server, _) | Self::Up(server) => Some(&server.settings),
+            Self::Joining(agent) | Self::Joined(agent) => Some(&agent.settings),
+        }
+    }
 }
 
 /// A host.

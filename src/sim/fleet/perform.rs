@@ -1,15 +1,19 @@
 //! Requests as they come over the wire, answered from the model.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
-use super::{Event, Fleet, Host};
+use camino::Utf8PathBuf;
+
+use super::{Event, Fleet, Host, show};
 use crate::model::HostName;
 use crate::secret::Content;
 use crate::sim::fault::Fault;
 use crate::sim::world::Files as _;
 use crate::wire::{
-    Become, Change, Guard, Holds, Owner, Query, Ran, Request, Response, TransportError, WriteFile,
+    Become, Change, Folder, FoundFile, Guard, Holds, Owner, Query, Ran, Request, Response,
+    TransportError, WriteFile,
 };
 
 /// An answer, how long it takes, and what it still waits for.
@@ -260,8 +264,53 @@ fn look(host: &Host, query: &Query, now: crate::model::HostTime) -> Response {
             Response::Stat(host.disk.stat(&path))
         }
         Query::List { path } => Response::List(host.disk.list(path.as_str())),
+        Query::Files {
+            paths,
+            folders,
+            limit,
+        } => files(host, paths, folders, *limit),
+        Query::Environments { units, .. } => environments(host, units),
         Query::Run(_) => Response::Done,
     }
+}
+
+fn files(host: &Host, paths: &[Utf8PathBuf], folders: &[Folder], limit: u64) -> Response {
+    let listed = folders.iter().flat_map(|folder| {
+        let names = host.disk.list(folder.path.as_str()).unwrap_or_default();
+        let paths = names.into_iter().map(|name| folder.path.join(name));
+        paths.filter(|path| folder.holds(path))
+    });
+    let wanted: BTreeSet<Utf8PathBuf> = paths.iter().cloned().chain(listed).collect();
+    let found = wanted.into_iter().filter_map(|path| {
+        let stat = host.disk.stat(path.as_str())?;
+        let bytes = host.disk.read(path.as_str());
+        let fits = |bytes: &Vec<u8>| u64::try_from(bytes.len()).is_ok_and(|size| size <= limit);
+        Some(FoundFile {
+            path,
+            stat: Some(stat),
+            content: bytes.filter(fits).map(Content::new),
+        })
+    });
+    Response::Files(found.collect())
+}
+
+fn environments(host: &Host, units: &[String]) -> Response {
+    let runs = units
+        .iter()
+        .any(|pattern| show::matches(pattern, &host.unit.name));
+    let settings = host.life.settings().filter(|_| runs);
+    let found = settings.map(|settings| {
+        let variables = settings.env.iter();
+        let text: String = variables
+            .flat_map(|(name, value)| [name, "=", value, "\0"])
+            .collect();
+        FoundFile {
+            path: format!("/proc/{}/environ", host.unit.main_pid).into(),
+            stat: None,
+            content: Some(Content::new(text)),
+        }
+    });
+    Response::Files(found.into_iter().collect())
 }
 
 impl Fleet {

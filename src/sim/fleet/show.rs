@@ -39,7 +39,7 @@ pub(super) fn show(host: &Host, words: &[&str]) -> String {
 }
 
 /// Whether a name matches a pattern with `*`.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
         Some((head, tail)) => name

@@ -1,16 +1,19 @@
-//! How a host's set-up is read: which files, in how many rounds, and which unit and program it is.
+//! How a host's set-up is read, in how many rounds: one where it is set up as usual.
 
-use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Blind, Freshness};
-use crate::facts::{Contents, FactError, Paths, Probe, UnitState};
-use crate::k3s::install::{CONFIG, DATA_DIR, Fault, Install, Kind, Known, Wanted};
-use crate::k3s::surface::Surface;
+use super::usual::{BINARIES, USUAL, files_of, listed};
+use super::{Blind, Freshness, unit};
+use crate::facts::{
+    Contents, Environment, Environments, FactError, Paths, Probe, Programs, UnitState, Units,
+    Unmanaged,
+};
+use crate::k3s::install::{Fault, Install, Kind, Known, Wanted};
+use crate::k3s::openrc;
 use crate::model::HostName;
-use crate::wire::FileKind;
+use crate::wire::{FileKind, FileStat};
 
 /// Rounds of reading after which a set-up that still asks for files is given up: more than any chain of settings needs.
 const ROUNDS: usize = 6;
@@ -22,27 +25,76 @@ pub(super) struct Hand<'a> {
     pub(super) freshness: Freshness,
 }
 
+/// What was found so far.
+pub(super) struct Found {
+    units: Result<Vec<UnitState>, Unmanaged>,
+    pub(super) known: Known,
+    pub(super) stats: BTreeMap<Utf8PathBuf, Option<FileStat>>,
+    pub(super) environments: BTreeMap<u32, Environment>,
+    programs: BTreeMap<Utf8PathBuf, bool>,
+}
+
+impl Found {
+    /// The unit that runs K3s, of systemd or of OpenRC.
+    pub(super) fn unit(&mut self, host: &HostName) -> Result<UnitState, Blind> {
+        match std::mem::replace(&mut self.units, Ok(Vec::new())) {
+            Ok(units) => unit::one(host, units),
+            Err(Unmanaged(said)) => match openrc::unit(&self.known) {
+                Some(text) => Ok(UnitState {
+                    load_state: "openrc".to_owned(),
+                    text,
+                    ..UnitState::default()
+                }),
+                None => Err(unit::unmanaged(host, &said)),
+            },
+        }
+    }
+
+    fn learn(&mut self, more: Known) {
+        self.known.files.extend(more.files);
+        self.known.folders.extend(more.folders);
+    }
+}
+
 impl Hand<'_> {
-    pub(super) async fn get<F: crate::facts::Fact>(&self, fact: F) -> Result<F::Value, FactError> {
+    async fn get<F: crate::facts::Fact>(&self, fact: F) -> Result<F::Value, FactError> {
         match self.freshness {
             Freshness::Now => self.probe.get_now(self.host, fact).await,
             Freshness::Lately => self.probe.get_on(self.host, fact).await,
         }
     }
 
+    /// Everything that a usual set-up has, in one round trip.
+    pub(super) async fn first(&self) -> Result<Found, FactError> {
+        let (units, surveyed, environments, more, programs) = self
+            .get((
+                Units,
+                USUAL.clone(),
+                Environments(vec!["k3s*.service".to_owned()]),
+                Contents(listed()),
+                Programs(BINARIES.map(Utf8PathBuf::from).to_vec()),
+            ))
+            .await?;
+        let mut found = Found {
+            units,
+            known: surveyed.known,
+            stats: surveyed.stats,
+            environments,
+            programs,
+        };
+        found.learn(more);
+        Ok(found)
+    }
+
     pub(super) async fn resolve(
         &self,
         unit: &UnitState,
-        known: &mut Known,
+        found: &mut Found,
     ) -> Result<Install, Blind> {
         for _ in 0..ROUNDS {
-            match Install::resolve(&unit.text, known) {
+            match Install::resolve(&unit.text, &found.known) {
                 Ok(install) => return Ok(install),
-                Err(wanted) => {
-                    let more = self.get(Contents(wanted)).await?;
-                    known.files.extend(more.files);
-                    known.folders.extend(more.folders);
-                }
+                Err(wanted) => found.learn(self.get(Contents(wanted)).await?),
             }
         }
         Err(Blind::Faulty(Fault {
@@ -59,23 +111,22 @@ impl Hand<'_> {
     pub(super) async fn follow_links(
         &self,
         mut install: Install,
-        known: &mut Known,
+        found: &mut Found,
     ) -> Result<Install, Blind> {
         for _ in 0..ROUNDS {
-            let stats = self.get(Paths(files(&install))).await?;
-            let target = |path: &Utf8PathBuf| match stats.get(path)?.as_ref().map(|stat| &stat.kind)
-            {
-                Some(FileKind::Symlink(to)) => Some(path.parent().unwrap_or(path).join(to)),
-                _ => None,
-            };
+            let mut unknown = watched(&install);
+            unknown.retain(|path| !found.stats.contains_key(path));
+            if !unknown.is_empty() {
+                found.stats.extend(self.get(Paths(unknown)).await?);
+            }
             let mut moved = false;
             for surface in &mut install.surfaces {
-                if let Some(to) = target(&surface.file) {
+                if let Some(to) = target(&found.stats, &surface.file) {
                     if surface.file.file_name() == Some("node-token") {
                         return Err(Blind::Faulty(node_token(&surface.file)));
                     }
-                    let content = known.files.get(&surface.file).cloned().flatten();
-                    known.files.insert(to.clone(), content);
+                    let content = found.known.files.get(&surface.file).cloned().flatten();
+                    found.known.files.insert(to.clone(), content);
                     surface.file = to;
                     moved = true;
                 }
@@ -98,6 +149,34 @@ impl Hand<'_> {
             next: "let it lead to its file directly".to_owned(),
         }))
     }
+
+    /// The program, and the files that belong to this set-up alone.
+    pub(super) async fn rest(
+        &self,
+        unit: &UnitState,
+        install: &Install,
+        found: &mut Found,
+    ) -> Result<Result<Utf8PathBuf, Blind>, FactError> {
+        let mut wanted = files_of(install, &found.known);
+        let mut programs = unit::binaries(unit);
+        let known = |path: &Utf8PathBuf| found.programs.get(path).copied();
+        // Those behind the first one that is there need no look.
+        if let Some(first) = programs.iter().position(|path| known(path) == Some(true)) {
+            programs.truncate(first + 1);
+        }
+        let mut unknown = programs.clone();
+        unknown.retain(|path| known(path).is_none());
+        if !unknown.is_empty() || wanted != Wanted::default() {
+            let wanted = std::mem::take(&mut wanted);
+            let (more, runs) = self.get((Contents(wanted), Programs(unknown))).await?;
+            found.learn(more);
+            found.programs.extend(runs);
+        }
+        let k3s = programs
+            .into_iter()
+            .find(|path| found.programs.get(path) == Some(&true));
+        Ok(k3s.ok_or_else(|| unit::no_binary(self.host, unit)))
+    }
 }
 
 /// K3s makes this link anew at each start; what is written through it is K3s's own `server/token`.
@@ -118,160 +197,20 @@ pub(super) fn watched(install: &Install) -> BTreeSet<Utf8PathBuf> {
     files(install).into_iter().chain(own).collect()
 }
 
+fn target(
+    stats: &BTreeMap<Utf8PathBuf, Option<FileStat>>,
+    path: &Utf8PathBuf,
+) -> Option<Utf8PathBuf> {
+    match &stats.get(path)?.as_ref()?.kind {
+        FileKind::Symlink(to) => Some(path.parent().unwrap_or(path).join(to)),
+        _ => None,
+    }
+}
+
 fn files(install: &Install) -> BTreeSet<Utf8PathBuf> {
     install
         .surfaces
         .iter()
         .map(|surface| surface.file.clone())
         .collect()
-}
-
-/// What a usual set-up has, so that one round trip is enough for it.
-pub(super) static USUAL: LazyLock<Wanted> = LazyLock::new(usual_places);
-
-fn usual_places() -> Wanted {
-    let data = [
-        "server/token",
-        "server/cred/passwd",
-        "server/.keyroll/old",
-        "server/.keyroll/proven",
-        "server/.keyroll/rotated",
-        "server/.keyroll/saved",
-        "server/.keyroll/withdrawn",
-        "server/.keyroll/rescue",
-        "server/tls/server-ca.crt",
-        "agent/server-ca.crt",
-    ];
-    let names = ["k3s", "k3s-agent"];
-    let env = names.iter().flat_map(|name| {
-        [
-            format!("/etc/default/{name}"),
-            format!("/etc/sysconfig/{name}"),
-            format!("/etc/systemd/system/{name}.service.env"),
-        ]
-    });
-    Wanted {
-        files: data
-            .iter()
-            .map(|path| format!("{DATA_DIR}/{path}"))
-            .chain(env)
-            .chain([CONFIG.to_owned()])
-            .map(Utf8PathBuf::from)
-            .collect(),
-        folders: [format!("{CONFIG}.d"), format!("{DATA_DIR}/server/db")]
-            .into_iter()
-            .map(Utf8PathBuf::from)
-            .collect(),
-    }
-}
-
-/// What belongs to this set-up and was not read yet.
-pub(super) fn files_of(install: &Install, known: &Known) -> Wanted {
-    let staged = install.surfaces.iter().map(Surface::staged);
-    let data = match install.kind {
-        Kind::Server => [
-            "server/token",
-            "server/cred/passwd",
-            "server/.keyroll/old",
-            "server/.keyroll/proven",
-            "server/.keyroll/rotated",
-            "server/.keyroll/saved",
-            "server/.keyroll/withdrawn",
-            "server/.keyroll/rescue",
-        ]
-        .map(|path| install.data(path))
-        .to_vec(),
-        Kind::Agent => Vec::new(),
-    };
-    let mut wanted = Wanted {
-        files: staged.chain(data).chain([install.ca()]).collect(),
-        folders: BTreeSet::new(),
-    };
-    wanted.files.retain(|path| !known.files.contains_key(path));
-    if install.kind == Kind::Server {
-        wanted.folders.insert(install.snapshots.clone());
-    }
-    wanted
-}
-
-pub(super) fn binaries(unit: &UnitState) -> Vec<Utf8PathBuf> {
-    let started = unit
-        .text
-        .argv
-        .first()
-        .map(Utf8PathBuf::from)
-        .filter(|path| path.file_name() == Some("k3s"));
-    let path = unit
-        .text
-        .environment
-        .iter()
-        .find(|(name, _)| name == "PATH")
-        .map_or("", |(_, value)| value.as_str());
-    let beside = unit
-        .text
-        .argv
-        .first()
-        .and_then(|path| Utf8Path::new(path).parent())
-        .map(|dir| dir.join("k3s"));
-    let on_path = path
-        .split(':')
-        .filter(|dir| dir.starts_with('/'))
-        .map(|dir| Utf8Path::new(dir).join("k3s"));
-    let usual = [
-        "/usr/local/bin/k3s",
-        "/opt/bin/k3s",
-        "/usr/bin/k3s",
-        "/opt/k3s/bin/k3s",
-    ]
-    .map(Utf8PathBuf::from);
-    let mut all: Vec<Utf8PathBuf> = Vec::new();
-    for path in started
-        .into_iter()
-        .chain(on_path)
-        .chain(beside)
-        .chain(usual)
-    {
-        if !all.contains(&path) {
-            all.push(path);
-        }
-    }
-    all
-}
-
-pub(super) fn one_unit(host: &HostName, mut units: Vec<UnitState>) -> Result<UnitState, Blind> {
-    let names = units
-        .iter()
-        .map(|unit| unit.text.id.as_str())
-        .collect::<Vec<_>>()
-        .join(", ");
-    let fault = match (units.pop(), units.is_empty()) {
-        (Some(unit), true) if unit.load_state == "masked" => Fault {
-            name: "unit-masked",
-            what: format!("{} on {host} is masked", unit.text.id),
-            next: format!("systemctl unmask {}", unit.text.id),
-        },
-        (Some(unit), true) => return Ok(unit),
-        (None, _) => Fault {
-            name: "no-unit",
-            what: format!("{host} has no systemd unit k3s*.service that runs `k3s server` or `k3s agent`"),
-            next: "install K3s there, or take the host out of the inventory; hosts without systemd come later".to_owned(),
-        },
-        (Some(_), false) => Fault {
-            name: "several-units",
-            what: format!("{host} has several units that run K3s: {names}"),
-            next: "disable and stop all but one".to_owned(),
-        },
-    };
-    Err(Blind::Faulty(fault))
-}
-
-pub(super) fn no_binary(host: &HostName, unit: &UnitState) -> Blind {
-    Blind::Faulty(Fault {
-        name: "no-binary",
-        what: format!(
-            "no k3s binary was found on {host}, neither beside {} nor in the usual places",
-            unit.text.argv.join(" ")
-        ),
-        next: "put k3s on the PATH of the unit".to_owned(),
-    })
 }

@@ -6,21 +6,23 @@ mod cluster;
 mod hand;
 mod marks;
 mod passwd;
+mod unit;
 mod unsaved;
+mod usual;
 
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use hand::{Hand, USUAL, binaries, files_of, no_binary, one_unit, watched};
+use hand::Hand;
 
 pub use agent::AgentStanding;
 pub use cluster::{Cluster, ServerSeen, restart_order, words};
 pub(super) use cluster::{nodes, server_nodes};
 pub use passwd::Passwd;
 
-use crate::facts::{Binary, Contents, FactError, Paths, Probe, UnitState, Units};
-use crate::k3s::install::{Fault, Install, Known};
+use crate::facts::{Environment, FactError, Probe, UnitState};
+use crate::k3s::install::{Fault, Install, Known, owned};
 use crate::k3s::knock::Door;
 use crate::k3s::phase::Standing;
 use crate::k3s::surface::{Place, Surface};
@@ -52,7 +54,9 @@ pub struct Seen {
     pub k3s: Utf8PathBuf,
     /// Files that were read.
     pub known: Known,
-    /// What `stat` says of the surfaces and, on a server, of its passwd and CA.
+    /// The environment that its process was started with; `None` when it does not run.
+    pub environment: Option<Environment>,
+    /// What `stat` says of files, links not followed; on a server of its passwd and CA too.
     pub stats: BTreeMap<Utf8PathBuf, Option<FileStat>>,
 }
 
@@ -95,27 +99,19 @@ impl Seen {
             host,
             freshness,
         };
-        let (units, mut known) = hand.get((Units, Contents(USUAL.clone()))).await?;
-        let unit = one_unit(host, units)?;
-        let install = hand.resolve(&unit, &mut known).await?;
-        let install = hand.follow_links(install, &mut known).await?;
-        let (k3s, more, stats) = hand
-            .get((
-                Binary(binaries(&unit)),
-                Contents(files_of(&install, &known)),
-                Paths(watched(&install)),
-            ))
-            .await?;
-        known.files.extend(more.files);
-        known.folders.extend(more.folders);
-        let k3s = k3s.ok_or_else(|| no_binary(host, &unit))?;
+        let mut found = hand.first().await?;
+        let unit = found.unit(host)?;
+        let install = hand.resolve(&unit, &mut found).await?;
+        let install = hand.follow_links(install, &mut found).await?;
+        let k3s = hand.rest(&unit, &install, &mut found).await?;
         let seen = Self {
             host: host.clone(),
+            environment: found.environments.remove(&unit.main_pid),
             unit,
-            install,
-            k3s,
-            known,
-            stats,
+            install: owned(install),
+            k3s: k3s?,
+            known: found.known,
+            stats: found.stats,
         };
         for secret in seen.secrets() {
             probe.learn(&secret);
@@ -315,7 +311,7 @@ impl Seen {
     /// How this host reaches a supervisor: its own on a server, through its load balancer on an agent.
     #[must_use]
     pub fn door(&self) -> Door {
-        let url = format!("https://127.0.0.1:{}", self.install.port);
+        let url = format!("https://{}:{}", self.install.loopback, self.install.port);
         Door {
             k3s: self.k3s.clone(),
             url,

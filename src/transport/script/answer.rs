@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use super::Nonce;
 use crate::model::HostTime;
 use crate::secret::Content;
-use crate::wire::{Batch, Change, FileKind, FileStat, Query, Ran, Request, Response};
+use crate::wire::{Batch, Change, FileKind, FileStat, FoundFile, Query, Ran, Request, Response};
 
 /// The status of a guard that does not hold; `v` in `prelude.sh`.
 const MOVED: i32 = 118;
@@ -42,7 +42,7 @@ pub fn read(batch: &Batch, nonce: &Nonce, stdout: &[u8], stderr: &[u8]) -> Heard
             let Some(frame) = Frame::new(stdout, stderr, fields) else {
                 break;
             };
-            responses.push(frame.answer(request));
+            responses.push(frame.answer(request, nonce));
         }
     }
     let end = format!("{}:end\n", nonce.as_str());
@@ -121,8 +121,13 @@ impl<'a> Frame<'a> {
         })
     }
 
-    fn answer(&self, request: &Request) -> Response {
+    fn answer(&self, request: &Request, nonce: &Nonce) -> Response {
         match request {
+            Request::Query(Query::Files { limit, .. } | Query::Environments { limit, .. })
+                if self.status == 0 =>
+            {
+                Response::Files(found(self.stdout, nonce, *limit))
+            }
             Request::Query(Query::Run(command)) | Request::Change(Change::Run(command)) => {
                 Response::Ran(self.ran(command.timeout.as_secs_f64()))
             }
@@ -158,7 +163,7 @@ impl<'a> Frame<'a> {
     fn looked(&self, query: &Query) -> Option<Response> {
         let missing = self.status != 0 && self.says_missing();
         match query {
-            Query::Run(_) => None,
+            Query::Run(_) | Query::Files { .. } | Query::Environments { .. } => None,
             Query::Read { .. } if missing => Some(Response::Content(None)),
             Query::Stat { .. } if missing => Some(Response::Stat(None)),
             Query::List { .. } if missing => Some(Response::List(None)),
@@ -186,6 +191,33 @@ impl<'a> Frame<'a> {
             .trim_ascii_end()
             .ends_with(b"No such file or directory")
     }
+}
+
+/// Reads `path NUL stat NUL +content NUL nonce NUL` again and again. No file can hold the nonce.
+fn found(said: &[u8], nonce: &Nonce, limit: u64) -> Vec<FoundFile> {
+    let mark = format!("\0{}\0", nonce.as_str());
+    let (mut files, mut rest) = (Vec::new(), said);
+    while let Some(end) = find(rest, mark.as_bytes()) {
+        let (one, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+        files.extend(found_one(one, limit));
+        rest = behind.get(mark.len()..).unwrap_or_default();
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files.dedup_by(|a, b| a.path == b.path);
+    files
+}
+
+fn found_one(one: &[u8], limit: u64) -> Option<FoundFile> {
+    let mut fields = one.splitn(3, |byte| *byte == 0);
+    let path = String::from_utf8(fields.next()?.to_vec()).ok()?;
+    let stat = stat(fields.next()?);
+    let content = fields.next()?.strip_prefix(b"+");
+    let content = content.filter(|bytes| u64::try_from(bytes.len()).is_ok_and(|len| len <= limit));
+    Some(FoundFile {
+        path: path.into(),
+        stat,
+        content: content.map(Content::new),
+    })
 }
 
 fn names(listed: &[u8]) -> Vec<String> {

@@ -104,5 +104,34 @@ x() {
   if [ -d "$1" ] && ! [ -L "$1" ]; then rmdir "$1"; else rm -f "$1"; fi || return
   if [ -d "$2" ]; then f "$2"; fi
 }
+# prints a file of at most $1 bytes: its path, what stat says, and its bytes or nothing, each ended
+q() {
+  printf '%s\000' "$2"
+  [ -n "$3" ] || t 30 stat -c '%f %u %g %s %.9Y %.9Z' "$2"
+  if [ -L "$2" ]; then t 30 readlink "$2"; fi
+  printf '\000'
+  if [ -f "$2" ] && [ -r "$2" ]; then printf +; t 30 head -c "$1" "$2"; fi
+  printf '\000%s\000' "$N"
+}
+# prints those of these paths that are there
+k() {
+  j=$1
+  shift
+  for i do
+    if [ -e "$i" ] || [ -L "$i" ]; then q "$j" "$i" ''; fi
+  done
+}
+# prints the environment of the main process of each of these units
+h() {
+  j=$1
+  shift
+  for i in $(t 30 systemctl show -p MainPID "$@" 2>/dev/null); do
+    i=${i#MainPID=}
+    case $i in
+      0 | '' | *[!0-9]*) ;;
+      *) q "$j" "/proc/$i/environ" - 2>/dev/null ;;
+    esac
+  done
+}
 printf '%s:start\n' "$N"
 printf '%s:start\n' "$N" >&2

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::quote;
 use crate::secret::Content;
-use crate::wire::{Change, Command, Guard, Holds, Owner, Query, Request, WriteFile};
+use crate::wire::{Change, Command, Folder, Guard, Holds, Owner, Query, Request, WriteFile};
 
 /// Seconds that a look at a file may take on the host.
 const LOOK_S: u64 = 30;
@@ -50,6 +50,10 @@ pub(super) fn deadline(request: &Request) -> Duration {
     match request {
         Request::Query(Query::Run(command)) | Request::Change(Change::Run(command)) => {
             Duration::from_secs(seconds(command.timeout) + 5)
+        }
+        // Only a file system that hangs takes long, and then the first look at it does not come back.
+        Request::Query(Query::Files { .. } | Query::Environments { .. }) => {
+            Duration::from_secs(4 * (LOOK_S + 5))
         }
         Request::Query(_) => Duration::from_secs(2 * (LOOK_S + 5)),
         Request::Guard(_) => Duration::from_secs(LOOK_S + 5),
@@ -111,6 +115,16 @@ fn feed(script: &mut Vec<u8>, content: &Content) {
 fn look(query: &Query) -> Result<String, Refusal> {
     Ok(match query {
         Query::Run(_) => return Err("a command is not a look at a file"),
+        Query::Files {
+            paths,
+            folders,
+            limit,
+        } => files(paths, folders, *limit)?,
+        Query::Environments { units, limit } => {
+            let units =
+                quote::words(units.iter().map(String::as_str)).ok_or("a name holds a NUL byte")?;
+            format!("h {} {units}", limit.saturating_add(1))
+        }
         Query::Read { path, limit } => {
             format!(
                 "t {LOOK_S} head -c {} {}",
@@ -158,6 +172,35 @@ fn look_again(guard: &Guard) -> Result<String, Refusal> {
 
 fn digest(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
+}
+
+/// Each folder comes once, and its files as patterns that the shell expands: hidden names too, in any case.
+fn files(paths: &[Utf8PathBuf], folders: &[Folder], limit: u64) -> Result<String, Refusal> {
+    let mut words = vec!["k".to_owned(), limit.saturating_add(1).to_string()];
+    for path in paths {
+        words.push(absolute(path)?);
+    }
+    for folder in folders {
+        let path = absolute(&folder.path)?;
+        for ending in &folder.endings {
+            let ending = pattern(ending)?;
+            words.extend(["*", ".*"].map(|name| format!("{path}/{name}{ending}")));
+        }
+    }
+    Ok(words.join(" "))
+}
+
+/// An ending as a shell pattern.
+fn pattern(ending: &str) -> Result<String, Refusal> {
+    let mut pattern = String::new();
+    for c in ending.chars() {
+        match c {
+            'a'..='z' => pattern.extend(['[', c, c.to_ascii_uppercase(), ']']),
+            '0'..='9' | '.' | '-' => pattern.push(c),
+            _ => return Err("an ending has other characters than a-z, 0-9, dot and dash"),
+        }
+    }
+    Ok(pattern)
 }
 
 fn change_paths(change: &Change) -> Result<String, Refusal> {

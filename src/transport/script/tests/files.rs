@@ -6,7 +6,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{file, folder, perform, ran, write};
 use crate::secret::Content;
-use crate::wire::{Change, FileKind, Guard, Holds, Owner, Query, Request, Response};
+use crate::wire::{
+    Change, FileKind, Folder, FoundFile, Guard, Holds, Owner, Query, Request, Response,
+};
 
 fn entries(folder: &Utf8Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
@@ -320,4 +322,98 @@ fn a_write_keeps_acl_and_attributes_and_a_narrower_mode_closes_the_acl() {
         assert_eq!(entries(&folder), ["config.yaml"]);
         std::fs::remove_file(&path).unwrap();
     }
+}
+
+fn found(responses: &[Response]) -> &[FoundFile] {
+    match responses {
+        [Response::Files(files)] => files,
+        other => panic!("no files: {other:?}"),
+    }
+}
+
+#[test]
+fn many_files_are_read_at_once_byte_by_byte_with_what_stat_says() {
+    let (_dir, folder) = folder();
+    let drop_ins = folder.join("it's.d");
+    std::fs::create_dir(&drop_ins).unwrap();
+    let bytes = b"\0a\n+\xff\0\n\n".as_slice();
+    std::fs::write(folder.join("plain"), bytes).unwrap();
+    std::fs::write(folder.join("long"), [b'x'; 65]).unwrap();
+    std::os::unix::fs::symlink("plain", folder.join("link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.join("dangling")).unwrap();
+    for name in ["10-a.yaml", ".20 b.YML", "notes.txt", "30.yaml.bak"] {
+        std::fs::write(drop_ins.join(name), name).unwrap();
+    }
+    let names = ["plain", "long", "link", "dangling", "none", "it's.d"];
+    let query = Query::Files {
+        paths: names.iter().map(|name| folder.join(name)).collect(),
+        folders: [&drop_ins, &folder.join("missing")]
+            .map(|path| Folder {
+                path: path.clone(),
+                endings: vec![".yaml".to_owned(), ".yml".to_owned()],
+            })
+            .to_vec(),
+        limit: 64,
+    };
+    let responses = perform(vec![Request::Query(query)]);
+    let content = |path: &str| {
+        let file = found(&responses)
+            .iter()
+            .find(|file| file.path == folder.join(path));
+        file.map(|file| {
+            file.content
+                .as_ref()
+                .map(|content| content.bytes().to_vec())
+        })
+    };
+    assert_eq!(content("plain"), Some(Some(bytes.to_vec())));
+    assert_eq!(content("link"), Some(Some(bytes.to_vec())));
+    for path in ["long", "dangling", "it's.d"] {
+        assert_eq!(content(path), Some(None), "{path}");
+    }
+    assert_eq!(content("none"), None);
+    assert_eq!(
+        content("it's.d/.20 b.YML"),
+        Some(Some(b".20 b.YML".to_vec()))
+    );
+    assert_eq!(found(&responses).len(), 7);
+    let link = found(&responses)
+        .iter()
+        .find(|file| file.path == folder.join("link"));
+    let stat = link.and_then(|file| file.stat.clone()).unwrap();
+    assert_eq!(stat.kind, FileKind::Symlink("plain".into()));
+    let plain = found(&responses)
+        .iter()
+        .find(|file| file.path == folder.join("plain"));
+    assert_eq!(
+        plain.and_then(|file| file.stat.clone()).unwrap().size,
+        bytes.len() as u64
+    );
+}
+
+#[test]
+fn environments_of_units_are_those_of_their_processes() {
+    let (_dir, folder) = folder();
+    let own = std::process::id();
+    let systemctl = format!(
+        "#!/bin/sh\necho MainPID={own}\necho\necho MainPID=0\necho\necho MainPID=999999999\n"
+    );
+    std::fs::write(folder.join("systemctl"), systemctl).unwrap();
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder.join("systemctl"), mode).unwrap();
+    let query = Query::Environments {
+        units: vec!["k3s*.service".to_owned()],
+        limit: 1 << 20,
+    };
+    let batch = super::batch(vec![Request::Query(query)]);
+    let script = super::render(&batch, &super::nonce()).text;
+    let mut text = format!("PATH={folder}:$PATH\n").into_bytes();
+    text.extend_from_slice(&script);
+    let (stdout, stderr) = super::feed("sh", &text);
+    let heard = super::read(&batch, &super::nonce(), &stdout, &stderr);
+    let files = found(&heard.responses);
+    let real = std::fs::read(format!("/proc/{own}/environ")).unwrap();
+    assert_eq!(files[0].path, format!("/proc/{own}/environ"));
+    assert_eq!(files[0].content.as_ref().unwrap().bytes(), real);
+    assert!(files[1..].iter().all(|file| file.content.is_none()));
 }
