@@ -5,6 +5,7 @@ mod before;
 mod fleet;
 mod host;
 mod log;
+mod place;
 mod playbook;
 mod token;
 
@@ -81,6 +82,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
     [
         token::ENTRIES,
         host::ENTRIES,
+        place::ENTRIES,
         fleet::ENTRIES,
         before::ENTRIES,
         log::ENTRIES,

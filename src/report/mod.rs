@@ -7,6 +7,7 @@ mod brief;
 mod json;
 mod lines;
 mod paint;
+mod place;
 mod summary;
 mod tasks;
 mod writer;
@@ -15,6 +16,7 @@ pub use brief::Brief;
 pub use json::Json;
 pub use lines::Lines;
 pub use paint::Paint;
+pub use place::{Holder, Outcome, PlaceRow, Places, Said};
 pub use writer::Writer;
 
 /// How much is said.

@@ -33,6 +33,8 @@ pub mod kubectl;
 
 pub mod call;
 
+pub mod dress;
+
 pub mod etcd;
 
 pub mod sqlite;

@@ -37,7 +37,8 @@ impl Backend {
             Self::External
         } else if settings.is_set("disable-etcd") {
             Self::Remote
-        } else if settings.is_set("cluster-init") || settings.join().is_some() {
+        } else if settings.is_set("cluster-init") || settings.join().is_some() || settings.is_member
+        {
             Self::Etcd
         } else {
             Self::Sqlite

@@ -38,6 +38,9 @@ pub struct Settings {
     pub token: Option<String>,
     /// The agent token of a server.
     pub agent_token: Option<String>,
+    /// Whether it keeps the data of an etcd member, which it then goes on with.
+    #[serde(default)]
+    pub is_member: bool,
 }
 
 /// Why a process cannot even begin.
@@ -155,7 +158,9 @@ impl Settings {
             env: env.map(|(n, v)| (n.clone(), v.clone())).collect(),
             token: None,
             agent_token: None,
+            is_member: false,
         };
+        settings.is_member = files.list(&settings.path("server/db/etcd")).is_some();
         settings.token = settings.secret(files, "token", "K3S_TOKEN")?;
         settings.agent_token = settings.secret(files, "agent-token", "K3S_AGENT_TOKEN")?;
         Ok(settings)

@@ -14,7 +14,7 @@ use crate::model::{GroupName, HostName};
 
 pub use error::SpecError;
 pub use parse::parse;
-pub use shape::{Joins, Shape, Surface};
+pub use shape::{Installer, Joins, Shape, Surface};
 
 /// What keeps the simulated cluster's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

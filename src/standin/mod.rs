@@ -10,6 +10,7 @@ mod balancer;
 mod cli;
 mod client;
 mod disk;
+mod dress;
 mod kubectl;
 mod kubelet;
 mod launch;
@@ -53,6 +54,9 @@ pub fn run(args: Vec<String>, env: BTreeMap<String, String>) -> ExitCode {
 async fn perform(args: Vec<String>, env: BTreeMap<String, String>) -> Ended {
     if let Some(ended) = table::get_nodes(&args).await {
         return ended;
+    }
+    if let Some(("dress", rest)) = args.split_first().map(|(verb, rest)| (verb.as_str(), rest)) {
+        return dress::dress(rest);
     }
     match Call::parse(&args) {
         Some(Call::Version) => Ended::fine(version(&env).banner()),

@@ -46,6 +46,11 @@ impl K3sPreflight {
         for finding in findings_of_host(probe, &seen, cluster.standing.as_ref().ok()).await? {
             finding.into_proposal(&mut proposal);
         }
+        proposal
+            .unmet
+            .extend(seen.hidden().iter().map(Unmet::of_fault));
+        let several = seen.same_token().map(|said| said.what);
+        proposal.notes.extend(several);
         if probe.speaks_for_fleet() {
             fleet::judge(probe, &cluster, &mut proposal).await?;
         } else if let Ok(standing) = cluster.standing()? {

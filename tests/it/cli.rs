@@ -270,3 +270,40 @@ fn no_colour_in_a_pipe_unless_it_is_forced() {
         .unwrap();
     assert!(screen(&forced).contains('\u{1b}'));
 }
+
+#[test]
+fn where_tells_of_each_host_and_shows_no_token() {
+    let state = state();
+    let fleet = "sim:1+3?installer=mixed&fault=agent-2:unreachable&fault=agent-3:foreign-token";
+    let shown = run(&state, &["where", "-i", fleet]);
+    insta::assert_snapshot!(screen(&shown));
+    let json = run(&state, &["where", "-i", fleet, "--json"]);
+    let places: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&places["schema"], &places["exit"]), (&1.into(), &7.into()));
+    assert_eq!(places["hosts"][0]["token"]["place"], "env-file");
+    assert_eq!(places["hosts"][2]["outcome"], "unreachable");
+    assert_eq!(json.status.code(), Some(7));
+    let spec = keyroll::sim::spec::parse(fleet).unwrap();
+    let secret = keyroll::sim::Fleet::raise(&spec, keyroll::model::HostTime(0)).first_secret();
+    for output in [shown, json] {
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!said.contains(secret.expose()));
+        assert!(
+            said.lines()
+                .all(|line| line.starts_with(' ') || line.chars().count() <= 100)
+        );
+    }
+}
+
+#[test]
+fn where_refuses_what_others_own_and_says_what_to_do_there() {
+    let state = state();
+    for (installer, name) in [("rancher", "owned-by-rancher"), ("nixos", "not-durable")] {
+        let fleet = format!("sim:1+1?installer={installer}");
+        let output = run(&state, &["where", "-i", &fleet]);
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains(name) && said.contains("next: "), "{said}");
+        assert_eq!(output.status.code(), Some(4));
+        assert_eq!(exit(&state, &["run", "@rotate-token", "-i", &fleet]), 4);
+    }
+}

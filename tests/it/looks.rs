@@ -71,6 +71,9 @@ async fn an_unusual_one_takes_two() {
         "sim:3+1?unit=k3s-east&surface=env",
     ] {
         let trips = trips(fleet, "server-1").await;
-        assert!((2..=3).contains(&trips), "{fleet}: {trips}");
+        assert!(
+            trips == 2 || fleet.contains("data-dir") && trips == 3,
+            "{fleet}: {trips}"
+        );
     }
 }

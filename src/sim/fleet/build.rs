@@ -56,8 +56,21 @@ pub(super) fn raise(spec: &Spec, now: HostTime) -> Fleet {
             fleet.advance(settled);
         }
     }
+    // An installer is run when all are there, so that one sees what each leaves and not in which order.
+    for at in 0..spec.servers {
+        if let Some(dress) = spec.shape.installer.of(at) {
+            furnish::dress(&mut fleet, spec, at, (dress, &secret));
+            fleet.stop(at);
+            fleet.start(at, Duration::ZERO);
+            let settled = after(fleet.now, MINUTE);
+            fleet.advance(settled);
+        }
+    }
     for at in spec.servers..fleet.hosts.len() {
-        furnish::agent(&mut fleet, spec, at, &secret);
+        match spec.shape.installer.of(at) {
+            Some(dress) => furnish::dress(&mut fleet, spec, at, (dress, &secret)),
+            None => furnish::agent(&mut fleet, spec, at, &secret),
+        }
         let spread = Duration::from_millis(fleet.draw() % 60_000);
         fleet.start(at, spread);
     }

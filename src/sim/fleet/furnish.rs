@@ -2,6 +2,7 @@
 
 use super::{Fleet, Host, Loaded};
 use crate::sim::bootstrap;
+use crate::sim::dress::{Dress, Fill, Role};
 use crate::sim::spec::{Datastore, Joins, Spec, Surface};
 use crate::sim::sqlite;
 use crate::sim::token;
@@ -149,6 +150,42 @@ pub(super) fn agent(fleet: &mut Fleet, spec: &Spec, at: usize, secret: &str) {
     }
     let env = format!("K3S_TOKEN='{token}'\nK3S_URL='{}'\n", url(spec));
     unit(host, "agent", &env);
+}
+
+/// Makes a host look as an installer leaves it; a server that runs is to be started again.
+pub(super) fn dress(fleet: &mut Fleet, spec: &Spec, at: usize, (dress, secret): (&Dress, &str)) {
+    let role = match at {
+        0 => Role::Server,
+        at if at < spec.servers => Role::Joiner,
+        _ => Role::Agent,
+    };
+    let whole = formed(fleet, spec, true, ("server", secret));
+    let now = fleet.now;
+    let Some(host) = fleet.hosts.get_mut(at) else {
+        return;
+    };
+    host.disk.now = host.time(now);
+    let fill = Fill {
+        token: secret.to_owned(),
+        full: whole,
+        server: Spec::address(0),
+        name: host.name.as_str().to_owned(),
+    };
+    let fragment = host.unit.fragment.clone();
+    for path in [CONFIG, &fragment, &format!("{fragment}.env")] {
+        host.disk.remove(path).ok();
+    }
+    put(host, "/usr/local/bin/k3s", "the k3s binary\n", 0o755);
+    for item in dress.items(role, &fill) {
+        if item.is_unit() {
+            let name = item.path.rsplit('/').next().unwrap_or_default();
+            name.clone_into(&mut host.unit.name);
+            item.path.clone_into(&mut host.unit.fragment);
+        }
+        let text = item.text.as_deref().unwrap_or("the k3s binary\n");
+        put(host, &item.path, text, item.mode);
+    }
+    host.unit.loaded = Loaded::read(&host.disk, &host.unit.fragment).unwrap_or_default();
 }
 
 /// Takes the token out of a server's configuration.

@@ -1,7 +1,8 @@
 //! Reads a `sim:` string.
 
-use super::{Datastore, Joins, Shape, Spec, SpecError, Surface};
+use super::{Datastore, Installer, Joins, Shape, Spec, SpecError, Surface};
 use crate::model::HostName;
+use crate::sim::dress::{self, Dress};
 use crate::sim::fault::Fault;
 use crate::sim::version::Version;
 
@@ -9,7 +10,7 @@ const SHAPE: &str = "write `sim:SERVERS+AGENTS`, such as `sim:3+8`, and paramete
 const MOST: usize = 100_000;
 
 /// Every parameter and what it may be.
-const PARAMETERS: [(&str, &str); 14] = [
+const PARAMETERS: [(&str, &str); 15] = [
     ("datastore", "sqlite, etcd or external"),
     ("state", "a file, such as state=fleet.json"),
     (
@@ -30,6 +31,10 @@ const PARAMETERS: [(&str, &str); 14] = [
     ("data-dir", "an absolute path"),
     ("unit", "a name, such as k3s-main"),
     ("port", "a number from 1 to 65535"),
+    (
+        "installer",
+        "mixed, or one of those in src/sim/dress, such as k3sup",
+    ),
 ];
 
 struct Reader<'a> {
@@ -123,6 +128,10 @@ impl Reader<'_> {
                 let port: std::num::NonZeroU16 = value.parse().map_err(|_| wrong())?;
                 shape.port = port.get();
             }
+            "installer" => {
+                shape.installer = self.installer(value)?;
+                spec.datastore = Datastore::Etcd;
+            }
             "surface" => {
                 let found = Surface::NAMES.iter().find(|(_, name)| *name == value);
                 shape.surface = found.ok_or_else(wrong)?.0;
@@ -130,6 +139,18 @@ impl Reader<'_> {
             _ => return Err(wrong()),
         }
         Ok(())
+    }
+
+    fn installer(&self, value: &str) -> Result<Installer, SpecError> {
+        if value == "mixed" {
+            return Ok(Installer::Mixed);
+        }
+        let dress = Dress::named(value).ok_or_else(|| {
+            let names: Vec<&str> = dress::ALL.iter().map(|dress| dress.name).collect();
+            let help = format!("there are {} and mixed", names.join(", "));
+            self.wrong(value, format!("there is no installer `{value}`"), help)
+        })?;
+        Ok(Installer::One(dress))
     }
 
     fn datastore(&self, spec: &Spec, value: &str) -> Result<Datastore, SpecError> {

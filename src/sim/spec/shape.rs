@@ -1,5 +1,7 @@
 //! How a fleet differs from what the installer leaves.
 
+use crate::sim::dress::Dress;
+
 /// Where servers have their token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surface {
@@ -57,6 +59,31 @@ pub struct Shape {
     pub unit: String,
     /// The supervisor's port.
     pub port: u16,
+    /// What set the hosts up.
+    pub installer: Installer,
+}
+
+/// What set hosts up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Installer {
+    /// get.k3s.io, with a configuration by hand that the other parameters shape.
+    Usual,
+    /// One for all hosts.
+    One(&'static Dress),
+    /// Another one for each host, of those whose token can be rotated.
+    Mixed,
+}
+
+impl Installer {
+    /// What the host at this position wears; `None` for the usual.
+    #[must_use]
+    pub fn of(self, at: usize) -> Option<&'static Dress> {
+        match self {
+            Self::Usual => None,
+            Self::One(dress) => Some(dress),
+            Self::Mixed => Dress::mixed(at),
+        }
+    }
 }
 
 impl Default for Shape {
@@ -70,6 +97,7 @@ impl Default for Shape {
             data_dir: "/var/lib/rancher/k3s".to_owned(),
             unit: "k3s".to_owned(),
             port: 6443,
+            installer: Installer::Usual,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::facts::{
 };
 use crate::k3s::install::{Fault, Install, Kind, Known, Wanted};
 use crate::k3s::openrc;
+use crate::k3s::surface::beside;
 use crate::model::HostName;
 use crate::wire::{FileKind, FileStat};
 
@@ -94,7 +95,7 @@ impl Hand<'_> {
         for _ in 0..ROUNDS {
             match Install::resolve(&unit.text, &found.known) {
                 Ok(install) => return Ok(install),
-                Err(wanted) => found.learn(self.get(Contents(wanted)).await?),
+                Err(wanted) => self.fetch(wanted, found).await?,
             }
         }
         Err(Blind::Faulty(Fault {
@@ -105,6 +106,18 @@ impl Hand<'_> {
             ),
             next: "look at the unit's EnvironmentFile, --config and token-file settings".to_owned(),
         }))
+    }
+
+    /// What is wanted, with what `stat` says of it and what waits beside it, since it may be a surface.
+    async fn fetch(&self, mut wanted: Wanted, found: &mut Found) -> Result<(), FactError> {
+        let files = wanted.files.clone();
+        wanted
+            .files
+            .extend(files.iter().map(|file| beside(file, "keyroll-new")));
+        let (more, stats) = self.get((Contents(wanted), Paths(files))).await?;
+        found.learn(more);
+        found.stats.extend(stats);
+        Ok(())
     }
 
     /// A surface that is a symbolic link is edited where it leads to.

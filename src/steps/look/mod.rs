@@ -6,6 +6,7 @@ mod cluster;
 mod hand;
 mod marks;
 mod passwd;
+mod remarks;
 mod unit;
 mod unsaved;
 mod usual;
@@ -263,9 +264,10 @@ impl Seen {
             surface.token.secret != winner.token.secret && !is_flip(&surface.token.secret)
         };
         let unmet = |loser: &Surface| {
+            let (wins, loses) = (self.place(winner), self.place(loser));
             let what = format!(
-                "{}: {} and {} hold different tokens; {} wins",
-                self.host, winner.file, loser.file, winner.file
+                "{}: {wins} and {loses} hold different tokens; the first one wins",
+                self.host
             );
             let envs = [winner, loser].map(|it| it.place == Place::EnvFile);
             let name = if envs == [true, true] {
@@ -273,7 +275,11 @@ impl Seen {
             } else {
                 "surfaces-disagree"
             };
-            Unmet::new(name, what, format!("remove the token from {}", loser.file))
+            Unmet::new(
+                name,
+                what,
+                format!("on {}, remove the token from {loses}", self.host),
+            )
         };
         self.install
             .surfaces
@@ -301,11 +307,15 @@ impl Seen {
     /// Whether the running process was started after the last change of its surfaces.
     #[must_use]
     pub fn started_after_change(&self) -> bool {
-        match (self.unit.started, self.surface_changed()) {
-            (Some(started), Some(changed)) => started.0 + HostTime::GRAIN > changed.0,
-            (Some(_), None) => true,
-            (None, _) => false,
+        match self.surface_changed() {
+            Some(changed) => self.started_after(changed),
+            None => self.unit.started.is_some(),
         }
+    }
+
+    fn started_after(&self, moment: HostTime) -> bool {
+        let started = self.unit.started;
+        started.is_some_and(|started| started.0 + HostTime::GRAIN > moment.0)
     }
 
     /// How this host reaches a supervisor: its own on a server, through its load balancer on an agent.
@@ -337,8 +347,10 @@ impl Seen {
             .surfaces
             .iter()
             .map(|surface| surface.token.secret.clone());
+        let agents = self.install.agent_surfaces.iter();
         let passwd = self.passwd();
         surfaces
+            .chain(agents.map(|surface| surface.token.secret.clone()))
             .chain(self.on_disk())
             .chain(self.kept())
             .chain(self.staged())

@@ -1,0 +1,229 @@
+//! What is said of one host.
+
+use super::Sighting;
+use crate::facts::FactError;
+use crate::k3s::phase::{Phase, Standing};
+use crate::k3s::surface::{Place, Surface};
+use crate::k3s::token::Form;
+use crate::report::{Holder, Outcome, PlaceRow, Said};
+use crate::secret::Secret;
+use crate::steps::Unmet;
+use crate::steps::look::{AgentStanding, Blind, Cluster, Seen, words};
+
+/// A letter for each token, in the order in which they are met.
+#[derive(Default)]
+pub(super) struct Letters(Vec<Secret>);
+
+impl Letters {
+    fn of(&mut self, secret: &Secret) -> String {
+        let at = self.0.iter().position(|known| known == secret);
+        let at = at.unwrap_or_else(|| {
+            self.0.push(secret.clone());
+            self.0.len() - 1
+        });
+        let letter = u8::try_from(at % 26).map_or('?', |at| char::from(b'A' + at));
+        match at / 26 {
+            0 => letter.to_string(),
+            round => format!("{letter}{round}"),
+        }
+    }
+}
+
+pub(super) fn row(
+    sighting: &Sighting,
+    cluster: Option<&Cluster>,
+    letters: &mut Letters,
+) -> PlaceRow {
+    match &sighting.seen {
+        Ok(seen) => resolved(seen, sighting.standing, cluster, letters),
+        Err(blind) => unresolved(sighting.host.as_str(), blind),
+    }
+}
+
+fn resolved(
+    seen: &Seen,
+    agent: Option<AgentStanding>,
+    cluster: Option<&Cluster>,
+    letters: &mut Letters,
+) -> PlaceRow {
+    let install = &seen.install;
+    let mut holders = |surfaces: &[Surface]| -> Vec<Holder> {
+        let all = surfaces.iter();
+        all.map(|surface| holder(seen, surface, letters)).collect()
+    };
+    let mut others = holders(&install.surfaces);
+    let agent_token = holders(&install.agent_surfaces);
+    let token = (!others.is_empty()).then(|| others.remove(0));
+    let standing = cluster.and_then(|cluster| cluster.standing.as_ref().ok());
+    let (phase, means) = match agent {
+        Some(agent) => agent_phase(seen, agent, standing.is_some_and(Standing::is_rotated)),
+        None => server_phase(seen, cluster),
+    };
+    let mut refusals: Vec<Said> = install.faults.iter().map(Said::from).collect();
+    refusals.extend(seen.disagreements(standing).iter().map(Said::from));
+    refusals.extend(seen.hidden().iter().map(Said::from));
+    PlaceRow {
+        host: seen.host.to_string(),
+        outcome: if refusals.is_empty() {
+            Outcome::Resolved
+        } else {
+            Outcome::Refused
+        },
+        kind: Some(format!("{:?}", install.kind).to_lowercase()),
+        unit: Some(install.unit.clone()),
+        state: Some(seen.unit.words()),
+        data_dir: Some(install.data_dir.to_string()),
+        why: Some(why(install.winner()).to_owned()),
+        token,
+        others,
+        agent_token,
+        phase,
+        means,
+        notes: seen.remarks().iter().map(Said::from).collect(),
+        refusals,
+    }
+}
+
+fn unresolved(host: &str, blind: &Blind) -> PlaceRow {
+    let (outcome, said) = match blind {
+        Blind::Faulty(fault) => (Outcome::Refused, Said::from(fault)),
+        Blind::Unasked(FactError::Transport(error)) => {
+            let next = error
+                .hint()
+                .unwrap_or("see why, then run the same command again");
+            (
+                Outcome::Unreachable,
+                said("unreachable", &error.to_string(), next),
+            )
+        }
+        Blind::Unasked(error) => {
+            let next = "look at it on the host, then run the same command again";
+            (
+                Outcome::Refused,
+                said("unreadable", &error.to_string(), next),
+            )
+        }
+    };
+    PlaceRow {
+        host: host.to_owned(),
+        outcome,
+        kind: None,
+        unit: None,
+        state: None,
+        data_dir: None,
+        token: None,
+        why: None,
+        others: Vec::new(),
+        agent_token: Vec::new(),
+        phase: None,
+        means: None,
+        notes: Vec::new(),
+        refusals: vec![said],
+    }
+}
+
+fn said(name: &str, what: &str, next: &str) -> Said {
+    Said {
+        name: name.to_owned(),
+        what: what.to_owned(),
+        next: next.to_owned(),
+    }
+}
+
+impl From<&crate::k3s::install::Fault> for Said {
+    fn from(fault: &crate::k3s::install::Fault) -> Self {
+        said(fault.name, &fault.what, &fault.next)
+    }
+}
+
+impl From<&Unmet> for Said {
+    fn from(unmet: &Unmet) -> Self {
+        said(unmet.name, &unmet.what, &unmet.next)
+    }
+}
+
+fn holder(seen: &Seen, surface: &Surface, letters: &mut Letters) -> Holder {
+    let stat = seen.stats.get(&surface.file).and_then(Option::as_ref);
+    let place = match surface.place {
+        Place::TokenFile => "token-file",
+        Place::Argument => "argument",
+        Place::Config => "config",
+        Place::EnvFile => "env-file",
+        Place::UnitEnvironment => "unit-environment",
+        Place::ServerToken => "server-token",
+    };
+    let form = match &surface.token.form {
+        Form::Bare => "bare",
+        Form::Full { user, .. } if user == "server" => "full-server",
+        Form::Full { user, .. } if user == "node" => "full-node",
+        Form::Full { .. } => "full",
+        Form::Bootstrap { .. } => "bootstrap",
+    };
+    Holder {
+        place: place.to_owned(),
+        file: surface.file.to_string(),
+        line: seen.line(surface),
+        form: form.to_owned(),
+        mode: stat.map(|stat| format!("{:04o}", stat.mode)),
+        owner: stat.map(|stat| format!("{}:{}", stat.uid, stat.gid)),
+        token: letters.of(&surface.token.secret),
+    }
+}
+
+fn why(winner: Option<&Surface>) -> &'static str {
+    match winner.map(|surface| surface.place) {
+        Some(Place::TokenFile) => "a token file wins over all else",
+        Some(Place::Argument) => "an argument wins over config files and environment",
+        Some(Place::Config) => "the last config file wins over the environment",
+        Some(Place::EnvFile) => "nothing stronger; the last environment file wins",
+        Some(Place::UnitEnvironment) => "nothing stronger than the unit's own Environment=",
+        Some(Place::ServerToken) => "nothing is configured; the server keeps it itself",
+        None => "nothing is configured; its client certificate lets it in",
+    }
+}
+
+fn server_phase(seen: &Seen, cluster: Option<&Cluster>) -> (Option<String>, Option<String>) {
+    let standing = cluster.and_then(|cluster| cluster.standing.as_ref().ok());
+    let Some(standing) = standing else {
+        return (None, None);
+    };
+    let Some(phase) = standing.phase(&seen.host) else {
+        return (None, None);
+    };
+    let is_steady = standing
+        .phases
+        .iter()
+        .all(|(_, phase)| *phase == Phase::Old);
+    let means = if is_steady {
+        "no rotation is under way"
+    } else {
+        words(Some(phase))
+    };
+    (
+        Some(format!("{phase:?}").to_lowercase()),
+        Some(means.to_owned()),
+    )
+}
+
+fn agent_phase(
+    seen: &Seen,
+    agent: AgentStanding,
+    is_rotated: bool,
+) -> (Option<String>, Option<String>) {
+    let (phase, means) = match agent {
+        AgentStanding::Old if is_rotated => (
+            "old",
+            "the servers have another token: it must be flipped and restarted",
+        ),
+        AgentStanding::Old => ("old", "it has the token that the servers have"),
+        AgentStanding::New if seen.started_after_change() => {
+            ("restarted", "it was started with the new token")
+        }
+        AgentStanding::New => (
+            "flipped",
+            "it was not restarted since its configuration was changed",
+        ),
+        AgentStanding::Foreign(why) => ("foreign", why),
+    };
+    (Some(phase.to_owned()), Some(means.to_owned()))
+}
