@@ -79,7 +79,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "several-surfaces",
         "several places hold the same token",
         "a change by hand in one of them would part them",
-        "keep one",
+        "keep one place, and take the token out of the others",
     ),
     warn(
         "others-can-read",
