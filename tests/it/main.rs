@@ -10,6 +10,7 @@ mod cli;
 mod copy;
 #[cfg(test)]
 mod cuts;
+#[cfg(test)]
 mod dress;
 #[cfg(test)]
 mod e2e;

@@ -1,4 +1,5 @@
-//! What a rotation was measured on: on anything else it is refused until somebody says that it is wanted all the same.
+//! What a rotation was measured on: any other shape is refused until somebody says that it is wanted all the same, and
+//! another version is said.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,13 @@ pub(super) fn judge(
     versions: &BTreeSet<Version>,
     proposal: &mut Proposal,
 ) {
-    for what in shapes(cluster, versions) {
+    let unknown = versions.iter().filter(|version| version.can_rotate());
+    for version in unknown.filter(|version| !version.is_near_a_measured_one()) {
+        // What depends on the version is asked of the running servers before anything is changed.
+        let note = format!("nobody has measured a rotation on K3s {version}");
+        proposal.notes.push(note);
+    }
+    for what in shapes(cluster) {
         if words.unmeasured {
             let note = format!("{what}; --unmeasured lets it through");
             proposal.notes.push(note);
@@ -48,12 +55,8 @@ fn count(cluster: &Cluster, kind: Datastore) -> usize {
 }
 
 /// Each with a sentence.
-fn shapes(cluster: &Cluster, versions: &BTreeSet<Version>) -> Vec<String> {
+fn shapes(cluster: &Cluster) -> Vec<String> {
     let mut shapes = Vec::new();
-    let unknown = versions.iter().filter(|version| version.can_rotate());
-    for version in unknown.filter(|version| !version.is_near_a_measured_one()) {
-        shapes.push(format!("nobody has measured a rotation on K3s {version}"));
-    }
     let members = count(cluster, Datastore::Etcd);
     if count(cluster, Datastore::Elsewhere) > 0 && members != 1 {
         shapes.push(format!(

@@ -114,7 +114,7 @@ q() {
   printf '\000%s\000' "$N"
 }
 # prints those of these paths that are there
-k() {
+y() {
   j=$1
   shift
   for i do

@@ -176,7 +176,7 @@ fn digest(bytes: &[u8]) -> String {
 
 /// Each folder comes once, and its files as patterns that the shell expands: hidden names too, in any case.
 fn files(paths: &[Utf8PathBuf], folders: &[Folder], limit: u64) -> Result<String, Refusal> {
-    let mut words = vec!["k".to_owned(), limit.saturating_add(1).to_string()];
+    let mut words = vec!["y".to_owned(), limit.saturating_add(1).to_string()];
     for path in paths {
         words.push(absolute(path)?);
     }
