@@ -11,7 +11,6 @@ use crate::escrow::{Identity, Recipients, Vault};
 use crate::model::RunId;
 use crate::op::custody::CustodyError;
 use crate::plan::Plan;
-use crate::report::Writer;
 use crate::steps::Step;
 use crate::steps::k3s_token::State;
 
@@ -42,8 +41,7 @@ pub(super) fn vault(asked: &cli::Run, state: &Utf8Path, run: &RunId) -> Result<V
     })
 }
 
-/// Whether it was chosen what becomes of the old token: on the command line, or now on a terminal. `--yes` does not
-/// choose; where nobody can be asked, as in a pipe, it is said.
+/// Whether it was chosen what becomes of the old token: on the command line, or now on a terminal.
 pub(super) fn chosen(asked: &cli::Run, books: &Books, plan: &Plan) -> Result<bool, Trouble> {
     let wanted = !asked.keep.escrow_to.is_empty();
     if wanted
@@ -71,15 +69,9 @@ pub(super) fn chosen(asked: &cli::Run, books: &Books, plan: &Plan) -> Result<boo
     if free || !has(plan, rotates) {
         return Ok(true);
     }
-    if asked.perform.yes {
+    let silent = asked.perform.yes || asked.perform.json;
+    if silent || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Trouble::usage(LOST, CHOOSE));
-    }
-    let nobody = !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal();
-    if asked.perform.json || nobody {
-        Writer::standard()
-            .talk(&format!("note: {LOST}; {CHOOSE}"))
-            .ok();
-        return Ok(true);
     }
     super::run::ask(&format!(
         "{LOST}; --escrow-to age1… would keep it. Rotate without? [y/N] "
