@@ -36,8 +36,8 @@ pub(super) fn perform(desk: &Desk, asked: &cli::Run, mut books: Books) -> Result
     let options = options(asked)?;
     fleet::lay_over(&mut books.inventory, &asked.perform.reach)?;
     let state = places::state(desk, asked.perform.state_dir.as_ref())?;
-    let vault = keep::vault(asked, &state, &options.run)?;
-    if !keep::chosen(asked, &books, &plan)? || !confirmed(asked, &books, &plan)? {
+    keep::remind(asked, &books, &plan);
+    if !confirmed(asked, &books, &plan)? {
         return Err(Trouble::said(
             Exit::Stopped,
             "nothing was done",
@@ -50,7 +50,6 @@ pub(super) fn perform(desk: &Desk, asked: &cli::Run, mut books: Books) -> Result
         books,
         options,
         state,
-        vault,
         manner: Manner::Run,
     };
     let ended = runtime(session.is_virtual())?.block_on(session.perform())?;
@@ -116,22 +115,18 @@ fn confirmed(asked: &cli::Run, books: &Books, plan: &Plan) -> Result<bool, Troub
         return Ok(true);
     }
     let hosts = books.inventory.hosts.len();
-    ask(&format!(
+    let terminal = console::Term::stderr();
+    let question = format!(
         "perform {} plays on {hosts} hosts? [y/N] ",
         plan.plays.len()
-    ))
-}
-
-/// Asks on the terminal; whether the answer is yes.
-pub(super) fn ask(question: &str) -> Result<bool, Trouble> {
-    let terminal = console::Term::stderr();
+    );
     let wrong = |error: std::io::Error| {
         Trouble::usage(
             format!("no answer can be read: {error}"),
             "answer with --yes",
         )
     };
-    terminal.write_str(question).map_err(wrong)?;
+    terminal.write_str(&question).map_err(wrong)?;
     let answer = terminal.read_line().map_err(wrong)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

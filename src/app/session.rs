@@ -15,7 +15,6 @@ use super::{Desk, places};
 use crate::cli;
 use crate::clock::Clock;
 use crate::engine::{Ended, Run, StopLevel, Title, raise_on_signals};
-use crate::escrow::Vault;
 use crate::event::{Event, Sink};
 use crate::exit::Exit;
 use crate::facts::{RunOptions, Scope};
@@ -48,7 +47,6 @@ pub(super) struct Session<'a> {
     pub(super) books: Books,
     pub(super) options: RunOptions,
     pub(super) state: Utf8PathBuf,
-    pub(super) vault: Vault,
     pub(super) manner: Manner,
 }
 
@@ -107,8 +105,7 @@ impl Session<'_> {
         let (learn, learned) = mpsc::channel();
         self.teach(&learn);
         let who = fleet::who(&self.books.inventory);
-        let scope = Scope::new(way.transport(), who, self.options.clone(), clock, learn)
-            .with_custody(Arc::new(self.vault.clone()));
+        let scope = Scope::new(way.transport(), who, self.options.clone(), clock, learn);
         let plan = self.plan(&scope).await?;
         let run = Run {
             plan: Arc::new(plan),

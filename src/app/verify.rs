@@ -19,14 +19,12 @@ pub(super) fn verify(desk: &Desk, asked: &cli::Verify) -> Result<Exit, Trouble> 
     };
     fleet::lay_over(&mut books.inventory, &asked.perform.reach)?;
     let state = places::state(desk, asked.perform.state_dir.as_ref())?;
-    let vault = super::keep::vault(&as_run, &state, &options.run)?;
     let session = Session {
         desk,
         asked: &as_run,
         books,
         options,
         state,
-        vault,
         manner: Manner::Look { short: asked.quiet },
     };
     let ended = run::runtime(session.is_virtual())?.block_on(session.perform())?;

@@ -6,7 +6,6 @@
 
 mod bus;
 mod condition;
-mod custody;
 mod failure;
 mod gate;
 mod look;

@@ -1,12 +1,9 @@
 //! `k3s_snapshot`: a snapshot of the datastore, named after the rotation that it belongs to.
 
 mod etcd;
-mod off_host;
 mod sqlite;
 
 use serde::Deserialize;
-
-use off_host::Desk;
 
 use super::look::Cluster;
 use super::{Proposal, StepError, Unmet};
@@ -23,8 +20,7 @@ pub struct K3sSnapshot {
     /// Begins the snapshot's name; a tag of the new token follows, so that each rotation has its own. What begins
     /// with `before` belongs to the time before the rotate, and is not taken after it.
     pub name: Templated<String>,
-    /// The task that keeps OLD off the hosts has this key: a folder, or nothing for the usual one. To whom it is
-    /// encrypted only the command line says.
+    /// Where OLD is to be kept off the host: not built yet, and refused when it is given.
     #[serde(default)]
     pub escrow: Option<Templated<String>>,
 }
@@ -32,12 +28,10 @@ pub struct K3sSnapshot {
 impl K3sSnapshot {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
         let name = self.name.render(probe.vars())?;
-        let folder = match &self.escrow {
-            Some(folder) => folder.render_optional(probe.vars())?,
-            None => None,
-        };
-        if let (Some(folder), false) = (&folder, probe.custody().escrows()) {
-            return Ok(Proposal::refuse(vec![nobody(folder)]));
+        if let Some(escrow) = &self.escrow
+            && escrow.render_optional(probe.vars())?.is_some()
+        {
+            return Ok(Proposal::refuse(vec![no_escrow()]));
         }
         let cluster = Cluster::around(probe).await;
         let standing = match cluster.standing()? {
@@ -45,20 +39,7 @@ impl K3sSnapshot {
             Err(unmet) => return Ok(Proposal::refuse(unmet)),
         };
         let name = format!("{name}-{}", token::tag(&standing.new));
-        let mut proposal = taken(probe, &cluster, standing, &name).await?;
-        let desk = Desk {
-            probe,
-            cluster: &cluster,
-            standing,
-            name: &name,
-        };
-        if probe.custody().fetches() {
-            desk.fetch(&mut proposal);
-        }
-        if self.escrow.is_some() && probe.custody().escrows() {
-            desk.keep(folder.map(Into::into), &mut proposal);
-        }
-        Ok(proposal)
+        taken(probe, &cluster, standing, &name).await
     }
 }
 
@@ -95,10 +76,10 @@ async fn taken(
 const EXTERNAL: &str = "no snapshot is taken: the datastore is a database of yours, which keyroll cannot copy; take a copy of \
 your database now, with its own tools";
 
-fn nobody(folder: &str) -> Unmet {
+fn no_escrow() -> Unmet {
     Unmet::new(
-        "escrow-for-nobody",
-        format!("the old token is to be kept in {folder}, and nobody is named who may decrypt it"),
-        "name a recipient with --escrow-to, or leave `escrow_dir` out",
+        "no-escrow",
+        "keeping the old token off the host (`escrow`) is not built yet",
+        "take `escrow` out of the playbook; the old token stays in server/.keyroll/old until the proof is green",
     )
 }

@@ -16,7 +16,6 @@ mod dress;
 mod e2e;
 #[cfg(test)]
 mod engine;
-mod escrow;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
@@ -29,11 +28,7 @@ mod lab_canary;
 mod looks;
 #[cfg(test)]
 mod measured;
-mod lab_fleet;
 #[cfg(test)]
-mod lab_rotation;
-#[cfg(test)]
-mod measured;
 mod mend;
 #[cfg(test)]
 mod plan;
