@@ -148,8 +148,8 @@ impl Run {
         } else {
             None
         };
-        let fleet = &run.shared.scope.fleet;
-        run.ledger.end(self.check, level, &self.title, fleet, back)
+        run.ledger.left_out(&run.shared.scope.fleet);
+        run.ledger.end(self.check, level, &self.title, back)
     }
 }
 

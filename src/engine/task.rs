@@ -129,17 +129,15 @@ impl Visit<'_> {
         if let Ok(proposal) = &proposal {
             for text in &proposal.notes {
                 if !again && self.noted.insert(text.clone()) {
-                    self.note(text.clone()).await?;
+                    let (key, host, text) = (at.key.clone(), at.host.clone(), text.clone());
+                    self.shared
+                        .bus
+                        .say(EventKind::Note { key, host, text })
+                        .await?;
                 }
             }
         }
         Ok(proposal)
-    }
-
-    async fn note(&self, text: String) -> Result<(), Failure> {
-        let (key, host) = (self.at.key.clone(), self.at.host.clone());
-        let note = EventKind::Note { key, host, text };
-        self.shared.bus.say(note).await
     }
 
     /// A dry run: says what would be done, and what cannot be known before it is done.

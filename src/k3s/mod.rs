@@ -10,7 +10,6 @@ pub mod openrc;
 pub mod order;
 pub mod phase;
 pub mod rescue;
-pub mod sqlite;
 pub mod surface;
 pub mod token;
 pub mod unsaved;

@@ -1,17 +1,18 @@
-//! `k3s_snapshot`: a snapshot of the datastore, named after the rotation that it belongs to.
+//! `k3s_snapshot`: a snapshot of embedded etcd, named after the rotation that it belongs to.
 
-mod etcd;
-mod sqlite;
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::look::Cluster;
+use super::look::{Cluster, ServerSeen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
 use crate::k3s::install::Datastore;
-use crate::k3s::phase::Standing;
+use crate::k3s::phase::Phase;
 use crate::k3s::token;
+use crate::op::{Act, Op};
 use crate::template::Templated;
+use crate::wire::Command;
 
 /// `k3s_snapshot`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -39,42 +40,91 @@ impl K3sSnapshot {
             Err(unmet) => return Ok(Proposal::refuse(unmet)),
         };
         let name = format!("{name}-{}", token::tag(&standing.new));
-        taken(probe, &cluster, standing, &name).await
-    }
-}
-
-/// What is left to do until the snapshot is there.
-async fn taken(
-    probe: &Probe<'_>,
-    cluster: &Cluster,
-    standing: &Standing,
-    name: &str,
-) -> Result<Proposal, StepError> {
-    let too_late = name.starts_with("before") && standing.is_rotated();
-    if etcd::members(cluster).next().is_some() {
-        let is_there = etcd::holder(cluster, name).is_some();
-        return Ok(if is_there || too_late {
-            Proposal::default()
-        } else {
-            etcd::take(cluster, standing, name)
-        });
-    }
-    let of = |datastore| {
-        let mut servers = cluster.servers.iter();
-        servers.find(|server| server.seen.install.datastore == datastore)
-    };
-    match of(Datastore::Sqlite) {
-        _ if of(Datastore::External).is_some() => Ok(Proposal::note(EXTERNAL)),
-        Some(server) if sqlite::is_there(&server.seen, name) => {
-            sqlite::check(probe, &server.seen, name).await
+        let etcd = || {
+            cluster
+                .servers
+                .iter()
+                .filter(|server| server.seen.install.datastore == Datastore::Etcd)
+        };
+        let Some(first) = etcd().next() else {
+            return Ok(Proposal::note(elsewhere(&cluster)));
+        };
+        if etcd().any(|server| has_snapshot(server, &name))
+            || name.starts_with("before") && standing.is_rotated()
+        {
+            return Ok(Proposal::default());
         }
-        Some(server) if !too_late => sqlite::take(probe, &server.seen, name).await,
-        _ => Ok(Proposal::default()),
+        // On a rotator that was not restarted it fails (measured: ha-mid-rotation); any other server can.
+        let can = |server: &&ServerSeen| {
+            let phase = standing.phase(&server.seen.host);
+            !matches!(phase, Some(Phase::Silent))
+                && standing.rotator.as_ref() != Some(&server.seen.host)
+        };
+        let server = etcd().find(can);
+        let unmet = server.is_none().then(|| {
+            Unmet::new(
+                "no-snapshot-possible",
+                "no etcd server can take a snapshot now",
+                "restart the servers first",
+            )
+        });
+        let ops = vec![save(server.unwrap_or(first), &name)];
+        Ok(Proposal {
+            ops,
+            unmet: unmet.into_iter().collect(),
+            ..Proposal::default()
+        })
     }
 }
 
-const EXTERNAL: &str = "no snapshot is taken: the datastore is a database of yours, which keyroll cannot copy; take a copy of \
-your database now, with its own tools";
+fn has_snapshot(server: &ServerSeen, name: &str) -> bool {
+    let taken = server
+        .seen
+        .known
+        .folders
+        .get(&server.seen.install.snapshots);
+    taken.is_some_and(|names| {
+        names
+            .iter()
+            .any(|taken| taken.starts_with(&format!("{name}-")))
+    })
+}
+
+fn save(server: &ServerSeen, name: &str) -> Op {
+    let seen = &server.seen;
+    let data = (seen.install.data_dir != crate::k3s::install::DATA_DIR)
+        .then(|| format!("--data-dir={}", seen.install.data_dir));
+    // The command is a client and does not know the server's port.
+    let port = (seen.install.port != 6443)
+        .then(|| format!("--etcd-server=https://127.0.0.1:{}", seen.install.port));
+    let words = [seen.k3s.as_str(), "etcd-snapshot", "save", "--name", name]
+        .into_iter()
+        .map(str::to_owned);
+    let command = Command::new(words.chain(data).chain(port)).within(Duration::from_mins(5));
+    Op::root(
+        &seen.host,
+        format!("take the snapshot {name}"),
+        Act::Run {
+            command,
+            leaves: Vec::new(),
+        },
+    )
+}
+
+fn elsewhere(cluster: &Cluster) -> String {
+    let external = cluster
+        .servers
+        .iter()
+        .any(|server| server.seen.install.datastore == Datastore::External);
+    if external {
+        "no snapshot is taken: the datastore is a database of yours; back it up with its own tools"
+            .to_owned()
+    } else {
+        "no snapshot is taken: a copy of a sqlite datastore comes with a later release; copy /var/lib/rancher/k3s/server \
+         (db and token) yourself while K3s is stopped"
+            .to_owned()
+    }
+}
 
 fn no_escrow() -> Unmet {
     Unmet::new(

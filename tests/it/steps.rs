@@ -341,7 +341,7 @@ pub(crate) fn step(words: &BTreeMap<String, serde_yaml::Value>) -> Step {
 
 fn spell(op: &Op) -> String {
     let act = match &op.act {
-        Act::Run { command, .. } | Act::Tell(command) => format!(
+        Act::Run { command, .. } => format!(
             "run {}",
             command.argv.join(" ").replace("/usr/local/bin/", "")
         ),

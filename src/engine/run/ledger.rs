@@ -121,16 +121,19 @@ impl Ledger {
         self.tally.has_failed()
     }
 
+    /// Counts the hosts of the fleet that the run was not to visit.
+    pub(super) fn left_out(&mut self, fleet: &Fleet) {
+        self.tally.left_out(fleet);
+    }
+
     /// Writes the last event. `back` is the command that takes back what the run has left half done.
     pub(super) fn end(
         mut self,
         check: bool,
         level: StopLevel,
         title: &Title,
-        fleet: &Fleet,
         back: Option<String>,
     ) -> Ended {
-        self.tally.left_out(fleet);
         if let Some(why) = &self.broken {
             let failure = Failure {
                 what: vec![format!("the journal could not be written: {why}")],

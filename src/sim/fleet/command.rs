@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::perform::{Reply, Trouble, ran};
-use super::{Fleet, Host, copy, leftovers, show, systemctl};
+use super::{Fleet, Host, leftovers, show, systemctl};
 use crate::model::HostTime;
 use crate::sim::call::Call;
 use crate::sim::fault::Fault;
@@ -23,7 +23,6 @@ impl Fleet {
         let argv = without_env(&words);
         let mut reply = match argv {
             ["systemctl", rest @ ..] => self.systemctl(at, rest),
-            ["sh", "-s", "--", "copy-sqlite", rest @ ..] => self.copy_database(at, rest),
             // Ends the main process and then the unit, as one script.
             ["sh", "-c", script, "sh", unit] if script.ends_with("exec systemctl stop \"$1\"") => {
                 self.systemctl(at, &["kill", unit]);
@@ -176,7 +175,7 @@ fn small(host: &Host, argv: &[&str], r#become: &Become, now: HostTime) -> Option
             let text: String = lines.flat_map(|(line, _)| [line.as_str(), "\n"]).collect();
             Some(ran(0, text, ""))
         }
-        _ => copy::look(host, argv),
+        _ => None,
     }
 }
 

@@ -106,11 +106,6 @@ fn undurable(seen: &Seen, mounts: &str) -> Vec<Unmet> {
                 "is part of the Nix store",
                 "set the token where the system is configured, in a file outside the store",
             )
-        } else if file.file_name() == Some("50-rancher.yaml") {
-            (
-                "belongs to Rancher, which writes it anew",
-                "rotate the token in Rancher, which sets it on every host",
-            )
         } else {
             match mount_of(file, mounts) {
                 Some((_, "tmpfs" | "ramfs", _)) => (

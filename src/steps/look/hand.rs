@@ -127,7 +127,7 @@ impl Hand<'_> {
         found: &mut Found,
     ) -> Result<Install, Blind> {
         for _ in 0..ROUNDS {
-            let mut unknown = watched(&install);
+            let mut unknown = files(&install);
             unknown.retain(|path| !found.stats.contains_key(path));
             if !unknown.is_empty() {
                 found.stats.extend(self.get(Paths(unknown)).await?);
@@ -177,13 +177,18 @@ impl Hand<'_> {
         if let Some(first) = programs.iter().position(|path| known(path) == Some(true)) {
             programs.truncate(first + 1);
         }
+        let mut times = watched(install);
+        times.retain(|path| !found.stats.contains_key(path));
         let mut unknown = programs.clone();
         unknown.retain(|path| known(path).is_none());
-        if !unknown.is_empty() || wanted != Wanted::default() {
+        if !unknown.is_empty() || !times.is_empty() || wanted != Wanted::default() {
             let wanted = std::mem::take(&mut wanted);
-            let (more, runs) = self.get((Contents(wanted), Programs(unknown))).await?;
+            let (more, runs, stats) = self
+                .get((Contents(wanted), Programs(unknown), Paths(times)))
+                .await?;
             found.learn(more);
             found.programs.extend(runs);
+            found.stats.extend(stats);
         }
         let k3s = programs
             .into_iter()

@@ -89,6 +89,15 @@ fn odd(host: &HostName, unit: &UnitState) -> Option<Fault> {
             next: format!("take {host} out of the inventory; RKE2 has `rke2 token rotate`"),
         });
     }
+    if program.is_empty() {
+        return Some(Fault {
+            name: "no-unit",
+            what: format!(
+                "{host} knows {id}, which starts nothing: its file is gone or has no ExecStart"
+            ),
+            next: "install K3s there, or take the host out of the inventory".to_owned(),
+        });
+    }
     let is_k3s = Utf8Path::new(program).file_name() == Some("k3s");
     (!is_k3s || !unit.names_a_kind()).then(|| Fault {
         name: "not-k3s-itself",
