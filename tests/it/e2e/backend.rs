@@ -103,6 +103,7 @@ impl Desk {
         ];
         args.push(format!("--state-dir={}", self.file("state").display()));
         args.push("--no-escrow".to_owned());
+        args.push("--accept-quorum-loss".to_owned());
         let new = self.file("new").display().to_string();
         args.push(format!("--new-token-from=file:{new}"));
         args.extend(run.args.iter().cloned());
