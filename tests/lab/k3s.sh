@@ -334,6 +334,23 @@ install() {
   each begin_server
   each begin_agent
   for pid in "${begun[@]}"; do wait "$pid" || die "an agent does not start"; done
+  await_nodes
+}
+
+count_node() {
+  [ -n "${is[disable-agent]:-}" ] || wanted=$((wanted + 1))
+  [ "${is[role]}" = agent ] || [ "${is[only]:-}" = etcd ] || api=${api:-${is[host]}}
+}
+
+# A cluster is there when the nodes of all its hosts are.
+await_nodes() {
+  local wanted=0 api='' tries
+  each count_node
+  for ((tries = 0; tries < 120; tries++)); do
+    [ "$(on "$api" sh -c 'k3s kubectl get nodes 2>/dev/null | wc -l')" -le "$wanted" ] || return 0
+    sleep 1
+  done
+  die "not all of $wanted nodes came up"
 }
 
 entry_of() {

@@ -142,7 +142,7 @@ fn a_roll_back_that_is_cut_anywhere_ends_with_the_old_token_everywhere() {
 #[test]
 fn a_failed_run_offers_the_roll_back_only_while_it_is_possible() {
     for (fleet, offered) in [
-        ("sim:3+0?fault=server-2:read-only-etc", true),
+        ("sim:3+0?fault=server-1:writer-reverts", true),
         ("sim:3+0?fault=server-1:never-returns", false),
     ] {
         Rig::new(fleet).block_on(async |rig| {
