@@ -45,6 +45,17 @@ impl Op {
         }
     }
 
+    /// A wait, as root, that looks every two seconds.
+    pub fn wait(on: &HostName, why: impl Into<String>, until: Until, timeout: Duration) -> Self {
+        let interval = Duration::from_secs(2);
+        let wait = Wait {
+            until,
+            timeout,
+            interval,
+        };
+        Self::root(on, why, Act::Wait(wait))
+    }
+
     /// What is sent to the host, as one batch; nothing for a wait.
     #[must_use]
     pub fn sent(&self) -> Vec<Request> {

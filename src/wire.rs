@@ -173,6 +173,20 @@ pub struct WriteFile {
     pub make_parent: bool,
 }
 
+impl WriteFile {
+    /// A file of keyroll's own: mode 0600, owned by who writes it, in a directory that is made when it is missing.
+    #[must_use]
+    pub fn private(path: Utf8PathBuf, content: Content) -> Self {
+        Self {
+            path,
+            content,
+            mode: 0o600,
+            owner: Owner::Runner,
+            make_parent: true,
+        }
+    }
+}
+
 /// Something that changes the host.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub enum Change {

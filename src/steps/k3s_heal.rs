@@ -14,7 +14,7 @@ use crate::k3s::unsaved::mark;
 use crate::model::HostTime;
 use crate::op::{Act, Op};
 use crate::secret::{Content, Secret};
-use crate::wire::{Owner, WriteFile};
+use crate::wire::WriteFile;
 
 /// `k3s_heal`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -77,13 +77,7 @@ fn save(server: &ServerSeen, secret: &Secret, passwd: HostTime) -> Vec<Op> {
         command: put(&server.seen.door(), secret, secret),
         leaves: Vec::new(),
     };
-    let word = WriteFile {
-        path: server.seen.saved_path(),
-        content: Content::new(mark(passwd)),
-        mode: 0o600,
-        owner: Owner::Runner,
-        make_parent: true,
-    };
+    let word = WriteFile::private(server.seen.saved_path(), Content::new(mark(passwd)));
     vec![
         Op::root(
             host,

@@ -22,7 +22,7 @@ use crate::k3s::install::Kind;
 use crate::k3s::journal;
 use crate::k3s::knock::Heard;
 use crate::k3s::phase::{Phase, Standing};
-use crate::op::{Act, Op, Until, Wait};
+use crate::op::{Op, Until};
 
 /// Free space that writing tokens and a restart need, in KiB.
 const FREE_KIB: u64 = 20 * 1024;
@@ -233,16 +233,7 @@ fn wait(seen: &Seen) -> Op {
         unit,
         before: String::new(),
     };
-    let (timeout, interval) = (Duration::from_mins(5), Duration::from_secs(2));
-    Op::root(
-        &seen.host,
-        why,
-        Act::Wait(Wait {
-            until,
-            timeout,
-            interval,
-        }),
-    )
+    Op::wait(&seen.host, why, until, Duration::from_mins(5))
 }
 
 /// A token that keeps it from starting is what `rescue` is for: no other server is restarted before.

@@ -17,7 +17,7 @@ use crate::k3s::phase::{Proven, Standing};
 use crate::k3s::token;
 use crate::op::{Act, Op};
 use crate::secret::{Content, Secret};
-use crate::wire::{Owner, WriteFile};
+use crate::wire::WriteFile;
 
 /// `k3s_prove`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -128,13 +128,7 @@ async fn forget(
         tag: token::tag(&standing.new),
     };
     for seen in keepers {
-        let file = WriteFile {
-            path: seen.proven_path(),
-            content: Content::new(mark.text()),
-            mode: 0o600,
-            owner: Owner::Runner,
-            make_parent: true,
-        };
+        let file = WriteFile::private(seen.proven_path(), Content::new(mark.text()));
         let forget = Act::Remove {
             path: seen.kept_path(),
         };

@@ -135,13 +135,9 @@ pub(super) fn restart_of_server(seen: &Seen, timeout: Duration, token: &Secret) 
         role: Role::Server,
         secret: token.clone(),
     };
-    let wait = Wait {
-        until: Until::Accepts(knock),
-        timeout: Duration::from_mins(2),
-        interval: Duration::from_secs(2),
-    };
     let why = "wait until it accepts that token";
-    ops.push(Op::root(&seen.host, why, Act::Wait(wait)));
+    let until = Until::Accepts(knock);
+    ops.push(Op::wait(&seen.host, why, until, Duration::from_mins(2)));
     ops
 }
 

@@ -13,9 +13,9 @@ use super::{Proposal, StepError, Unmet};
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::Standing;
-use crate::op::{Act, Op, Until, Wait};
+use crate::op::{Act, Op, Until};
 use crate::secret::{Content, Secret};
-use crate::wire::{Owner, WriteFile};
+use crate::wire::WriteFile;
 
 /// `k3s_rollback`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -72,13 +72,10 @@ fn keep(probe: &Probe<'_>, cluster: &Cluster, standing: &Standing) -> Proposal {
     let Some(here) = here else {
         return Proposal::default();
     };
-    let file = WriteFile {
-        path: here.seen.withdrawn_path(),
-        content: Content::new(format!("{}\n", new.expose())),
-        mode: 0o600,
-        owner: Owner::Runner,
-        make_parent: true,
-    };
+    let file = WriteFile::private(
+        here.seen.withdrawn_path(),
+        Content::new(format!("{}\n", new.expose())),
+    );
     let why = "keep the new token until it is shown to be refused";
     Proposal::of(vec![Op::root(&here.seen.host, why, Act::WriteFile(file))])
 }
@@ -152,14 +149,10 @@ async fn prove_one(
     match heard.next() {
         Some(Heard::Accepted) => {}
         Some(Heard::NotYet(_)) if server.seen.unit.is_active() => {
-            let wait = Wait {
-                until: Until::Accepts(first),
-                timeout: Duration::from_mins(2),
-                interval: Duration::from_secs(2),
-            };
+            let (why, until) = ("wait until it answers", Until::Accepts(first));
             proposal
                 .ops
-                .push(Op::root(host, "wait until it answers", Act::Wait(wait)));
+                .push(Op::wait(host, why, until, Duration::from_mins(2)));
             return Ok(());
         }
         answer => {

@@ -6,17 +6,11 @@ use crate::secret::Content;
 use crate::steps::k3s_restart::{SERVER, restart_of_server};
 use crate::steps::look::{Cluster, Seen};
 use crate::steps::{Proposal, StepError, Unmet};
-use crate::wire::{Owner, WriteFile};
+use crate::wire::WriteFile;
 
 /// Leaves word of how far a rescue has come: `begun`, or `first` and the invocation of the first good start.
 pub(super) fn mark(seen: &Seen, text: &str) -> Op {
-    let file = WriteFile {
-        path: seen.rescue_path(),
-        content: Content::new(format!("{text}\n")),
-        mode: 0o600,
-        owner: Owner::Runner,
-        make_parent: true,
-    };
+    let file = WriteFile::private(seen.rescue_path(), Content::new(format!("{text}\n")));
     Op::root(
         &seen.host,
         "leave word of how far the rescue is",

@@ -12,7 +12,7 @@ use crate::k3s::rescue::Remedy;
 use crate::op::{Act, Op};
 use crate::steps::look::Seen;
 use crate::steps::{Proposal, StepError};
-use crate::wire::{Owner, WriteFile};
+use crate::wire::WriteFile;
 
 pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
     let needed = match seen.install.kind {
@@ -58,13 +58,7 @@ async fn copy(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
     let there = probe.get(Contents(there)).await?;
     let op = |(path, copy): &(&Utf8PathBuf, Utf8PathBuf)| {
         let content = seen.file(path)?.clone();
-        let file = WriteFile {
-            path: copy.clone(),
-            content,
-            mode: 0o600,
-            owner: Owner::Runner,
-            make_parent: true,
-        };
+        let file = WriteFile::private(copy.clone(), content);
         let is_there = there.files.contains_key(copy)
             && there.files.get(copy)?.as_ref() == Some(&file.content);
         (!is_there).then(|| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::model::HostName;
-use crate::op::{Act, Op, Until, Wait};
+use crate::op::{Op, Until};
 use crate::secret::Secret;
 use crate::steps::k3s_token::said;
 use crate::steps::look::{AgentStanding, Cluster, Seen};
@@ -119,12 +119,8 @@ pub(super) async fn of_agent(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal,
 }
 
 fn wait(host: &HostName, knock: Knock) -> Op {
-    let wait = Wait {
-        until: Until::Accepts(knock),
-        timeout: Duration::from_mins(2),
-        interval: Duration::from_secs(2),
-    };
-    Op::root(host, "wait until the server answers", Act::Wait(wait))
+    let (why, until) = ("wait until the server answers", Until::Accepts(knock));
+    Op::wait(host, why, until, Duration::from_mins(2))
 }
 
 fn red(name: &'static str, what: String, host: &HostName) -> Unmet {

@@ -8,7 +8,7 @@ use crate::k3s::knock::{Knock, Role};
 use crate::k3s::phase::Memory;
 use crate::k3s::rescue::{Patient, Pulse, Remedy, Signs, Unclear};
 use crate::model::HostName;
-use crate::op::{Act, Op, Until, Wait};
+use crate::op::{Act, Op, Until};
 use crate::secret::Secret;
 use crate::steps::k3s_token::{Mode, flip};
 use crate::steps::look::{Cluster, Seen};
@@ -182,13 +182,6 @@ fn start(seen: &Seen, right: &Secret) -> Vec<Op> {
         command,
         leaves: Vec::new(),
     };
-    let wait = |until, timeout| {
-        Act::Wait(Wait {
-            until,
-            timeout,
-            interval: Duration::from_secs(2),
-        })
-    };
     let restarted = Until::Restarted {
         unit: unit.clone(),
         before: String::new(),
@@ -198,16 +191,20 @@ fn start(seen: &Seen, right: &Secret) -> Vec<Op> {
         role: Role::Server,
         secret: right.clone(),
     });
-    let op = |why: String, act| Op::root(&seen.host, why, act);
+    let host = &seen.host;
+    let why = format!("wait until {unit} is active");
     vec![
-        op(format!("start {unit} with the datastore's token"), act),
-        op(
-            format!("wait until {unit} is active"),
-            wait(restarted, START),
+        Op::root(
+            host,
+            format!("start {unit} with the datastore's token"),
+            act,
         ),
-        op(
-            "wait until it accepts that token".to_owned(),
-            wait(accepts, Duration::from_mins(2)),
+        Op::wait(host, why, restarted, START),
+        Op::wait(
+            host,
+            "wait until it accepts that token",
+            accepts,
+            Duration::from_mins(2),
         ),
     ]
 }

@@ -9,7 +9,7 @@ use crate::secret::Content;
 use crate::steps::k3s_token::{leaves, put};
 use crate::steps::look::{Cluster, Seen};
 use crate::steps::{Proposal, StepError};
-use crate::wire::{Owner, WriteFile};
+use crate::wire::WriteFile;
 
 pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
     // What is known already, or wrong for another reason, is dealt with by the tasks that follow.
@@ -36,13 +36,10 @@ async fn once_more(probe: &Probe<'_>, seen: &Seen) -> Option<Vec<Op>> {
         command: put(&rotator.seen.door(), authority, &standing.new),
         leaves: leaves(&rotator.seen, &standing.new),
     };
-    let word = WriteFile {
-        path: rotator.seen.rotated_path(),
-        content: Content::new(format!("{}\n", token::tag(&standing.new))),
-        mode: 0o600,
-        owner: Owner::Runner,
-        make_parent: true,
-    };
+    let word = WriteFile::private(
+        rotator.seen.rotated_path(),
+        Content::new(format!("{}\n", token::tag(&standing.new))),
+    );
     Some(vec![
         Op::root(
             host,

@@ -7,7 +7,7 @@ use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::{Phase, Standing};
 use crate::k3s::token;
 use crate::model::HostName;
-use crate::op::{Act, Op, Until, Wait};
+use crate::op::{Op, Until};
 use crate::secret::Secret;
 use crate::steps::look::{AgentStanding, Cluster, Seen, words};
 use crate::steps::{Proposal, StepError, Unmet};
@@ -196,12 +196,8 @@ fn unprobed(seen: &Seen, standing: &Standing) -> String {
 
 /// A supervisor that is busy (429) or starting (503) is asked again for a while.
 fn wait(host: &HostName, knock: Knock) -> Op {
-    let wait = Wait {
-        until: Until::Accepts(knock),
-        timeout: Duration::from_mins(1),
-        interval: Duration::from_secs(2),
-    };
-    Op::root(host, "wait until the supervisor answers", Act::Wait(wait))
+    let (why, until) = ("wait until the supervisor answers", Until::Accepts(knock));
+    Op::wait(host, why, until, Duration::from_mins(1))
 }
 
 fn red(name: &'static str, what: String, host: &HostName) -> Unmet {

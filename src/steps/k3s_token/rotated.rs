@@ -18,7 +18,7 @@ use crate::secret::Content;
 use crate::steps::look::{Cluster, ServerSeen, server_nodes, words};
 use crate::steps::unmanaged::unmanaged_servers;
 use crate::steps::{Proposal, StepError, Unmet};
-use crate::wire::{Owner, WriteFile};
+use crate::wire::WriteFile;
 
 pub(super) async fn propose(probe: &Probe<'_>, mode: Mode) -> Result<Proposal, StepError> {
     let cluster = Cluster::now(probe).await;
@@ -98,13 +98,10 @@ fn afterwards<'a>(
     mode: Mode,
 ) -> impl Iterator<Item = Op> + use<'a> {
     let host = &rotator.seen.host;
-    let mark = WriteFile {
-        path: rotator.seen.rotated_path(),
-        content: Content::new(format!("{}\n", token::tag(&standing.new))),
-        mode: 0o600,
-        owner: Owner::Runner,
-        make_parent: true,
-    };
+    let mark = WriteFile::private(
+        rotator.seen.rotated_path(),
+        Content::new(format!("{}\n", token::tag(&standing.new))),
+    );
     let mark = Op::root(host, "leave word that it ended well", Act::WriteFile(mark));
     // At once and without another look: a server that reboots between the two is dead until it is rescued.
     let flips = cluster

@@ -7,7 +7,7 @@ use crate::op::{Act, Op};
 use crate::secret::{Content, Secret};
 use crate::steps::look::{Cluster, Seen};
 use crate::steps::{Proposal, StepError};
-use crate::wire::{Owner, WriteFile};
+use crate::wire::WriteFile;
 
 pub(super) async fn propose(
     probe: &Probe<'_>,
@@ -59,13 +59,7 @@ fn kept(seen: &Seen, old: &Secret) -> String {
 }
 
 fn keep(seen: &Seen, old: &Secret) -> Op {
-    let file = WriteFile {
-        path: seen.kept_path(),
-        content: Content::new(kept(seen, old)),
-        mode: 0o600,
-        owner: Owner::Runner,
-        make_parent: true,
-    };
+    let file = WriteFile::private(seen.kept_path(), Content::new(kept(seen, old)));
     Op::root(
         &seen.host,
         "keep the old token until the proof is green",
