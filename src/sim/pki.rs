@@ -3,7 +3,6 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use base64::Engine as _;
 use x509_cert::certificate::{CertificateInner, TbsCertificateInner, Version};
 use x509_cert::der::asn1::{Any, BitString, GeneralizedTime, ObjectIdentifier};
 use x509_cert::der::{EncodePem, pem::LineEnding};
@@ -76,13 +75,6 @@ fn certificate(subject: &str, seed: u64, now: HostTime) -> Option<String> {
         signature: bits,
     };
     whole.to_pem(LineEnding::LF).ok()
-}
-
-/// A fake key's PEM, for files that are only looked at from outside.
-#[must_use]
-pub fn fake_key(seed: &str) -> String {
-    let body = base64::engine::general_purpose::STANDARD.encode(token::sha256(seed.as_bytes()));
-    format!("-----BEGIN EC PRIVATE KEY-----\n{body}\n-----END EC PRIVATE KEY-----\n")
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub use proven::{olds, proof_of_agent, proof_of_server};
 pub use rolled_back::can_be_taken_back;
 pub(super) use rolled_back::too_late;
 pub(super) use room::obstacles;
+pub(super) use rotated::{again, word};
 
 /// `k3s_token`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -161,8 +162,16 @@ pub(super) fn put(door: &Door, authority: &Secret, new: &Secret) -> Command {
         .within(std::time::Duration::from_secs(90))
 }
 
+/// The rotate on a server, with what it is known to leave there.
+fn rotate(seen: &Seen, authority: &Secret, new: &Secret) -> Act {
+    Act::Run {
+        command: put(&seen.door(), authority, new),
+        leaves: leaves(seen, new),
+    }
+}
+
 /// What a rotate is known to leave on the rotator (measured: sqlite-rotate).
-pub(super) fn leaves(seen: &Seen, secret: &Secret) -> Vec<(Utf8PathBuf, Content)> {
+fn leaves(seen: &Seen, secret: &Secret) -> Vec<(Utf8PathBuf, Content)> {
     let hash = seen
         .ca_hash()
         .or_else(|| seen.install.winner()?.token.hash().map(str::to_owned))

@@ -3,13 +3,10 @@
 
 use super::server::examine;
 use crate::facts::Probe;
-use crate::k3s::token;
-use crate::op::{Act, Op};
-use crate::secret::Content;
-use crate::steps::k3s_token::{leaves, put};
+use crate::op::Op;
+use crate::steps::k3s_token::{again, word};
 use crate::steps::look::{Cluster, Seen};
 use crate::steps::{Proposal, StepError};
-use crate::wire::WriteFile;
 
 pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
     // What is known already, or wrong for another reason, is dealt with by the tasks that follow.
@@ -30,22 +27,12 @@ async fn once_more(probe: &Probe<'_>, seen: &Seen) -> Option<Vec<Op>> {
     let standing = cluster.standing_of_processes(probe).ok()?;
     let unsure = standing.is_rotated() && !cluster.is_witnessed(&standing);
     let rotator = cluster.server(standing.rotator.as_ref().filter(|_| unsure)?)?;
-    let host = &rotator.seen.host;
-    let authority = rotator.memory.secret().filter(|_| *host != seen.host)?;
-    let act = Act::Run {
-        command: put(&rotator.seen.door(), authority, &standing.new),
-        leaves: leaves(&rotator.seen, &standing.new),
-    };
-    let word = WriteFile::private(
-        rotator.seen.rotated_path(),
-        Content::new(format!("{}\n", token::tag(&standing.new))),
-    );
+    let authority = rotator
+        .memory
+        .secret()
+        .filter(|_| rotator.seen.host != seen.host)?;
     Some(vec![
-        Op::root(
-            host,
-            "ask for the same rotate once more, since nothing shows that it ended well",
-            act,
-        ),
-        Op::root(host, "leave word that it ended well", Act::WriteFile(word)),
+        again(&rotator.seen, authority, &standing.new),
+        word(&rotator.seen, &standing.new),
     ])
 }

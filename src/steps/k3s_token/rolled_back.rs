@@ -4,8 +4,7 @@
 //! ha-rollback-restart). Later the way is forward, and that is said.
 
 use super::active::flip;
-use super::{Mode, leaves, put};
-
+use super::{Mode, rotate};
 use crate::facts::{Overlay, Probe, Scope};
 use crate::k3s::phase::{Phase, Standing, names};
 use crate::model::HostName;
@@ -99,10 +98,7 @@ pub async fn can_be_taken_back(scope: &Scope) -> bool {
 fn put_back(rotator: &ServerSeen, old: &Secret) -> Vec<Op> {
     let host = &rotator.seen.host;
     let path = rotator.seen.rotated_path();
-    let act = Act::Run {
-        command: put(&rotator.seen.door(), old, old),
-        leaves: leaves(&rotator.seen, old),
-    };
+    let act = rotate(&rotator.seen, old, old);
     vec![
         Op::root(
             host,

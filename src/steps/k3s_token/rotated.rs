@@ -7,15 +7,15 @@
 use std::time::Duration;
 
 use super::active::flip;
-use super::{Mode, leaves, not_answering, put};
+use super::{Mode, not_answering, rotate};
 use crate::facts::{EtcdMember, Probe};
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Phase, Standing};
 use crate::k3s::token;
 use crate::model::HostName;
 use crate::op::{Act, Op, Until, Wait};
-use crate::secret::Content;
-use crate::steps::look::{Cluster, ServerSeen, server_nodes, words};
+use crate::secret::{Content, Secret};
+use crate::steps::look::{Cluster, Seen, ServerSeen, server_nodes, words};
 use crate::steps::unmanaged::unmanaged_servers;
 use crate::steps::{Proposal, StepError, Unmet};
 use crate::wire::WriteFile;
@@ -49,10 +49,7 @@ pub(super) async fn propose(probe: &Probe<'_>, mode: Mode) -> Result<Proposal, S
     );
     unmet.extend(sick_members(probe, &cluster).await?);
     unmet.extend(unmanaged_servers(probe, &cluster).await);
-    let act = Act::Run {
-        command: put(&rotator.seen.door(), old, &standing.new),
-        leaves: leaves(&rotator.seen, &standing.new),
-    };
+    let act = rotate(&rotator.seen, old, &standing.new);
     let mut ops: Vec<Op> = cluster.servers.iter().filter_map(unmark).collect();
     let why = "re-encrypt the datastore with the new token";
     ops.push(Op::root(&rotator.seen.host, why, act));
@@ -76,18 +73,27 @@ fn once_more(cluster: &Cluster, standing: &Standing, mode: Mode) -> Proposal {
     else {
         return Proposal::refuse(cluster.unwitnessed(standing).into_iter().collect());
     };
-    let act = Act::Run {
-        command: put(&rotator.seen.door(), authority, &standing.new),
-        leaves: leaves(&rotator.seen, &standing.new),
-    };
-    let why = "ask for the same rotate once more, since nothing shows that it ended well";
-    let mut ops = vec![Op::root(&rotator.seen.host, why, act)];
+    let mut ops = vec![again(&rotator.seen, authority, &standing.new)];
     ops.extend(afterwards(cluster, rotator, standing, mode));
     Proposal {
         ops,
         unmet: not_answering(cluster),
         ..Proposal::default()
     }
+}
+
+/// The rotate that the server's files tell of, asked for once more.
+pub(in crate::steps) fn again(seen: &Seen, authority: &Secret, new: &Secret) -> Op {
+    let why = "ask for the same rotate once more, since nothing shows that it ended well";
+    Op::root(&seen.host, why, rotate(seen, authority, new))
+}
+
+/// The word of a rotate that was answered well: files alone do not vouch for one.
+pub(in crate::steps) fn word(seen: &Seen, new: &Secret) -> Op {
+    let content = Content::new(format!("{}\n", token::tag(new)));
+    let file = WriteFile::private(seen.rotated_path(), content);
+    let why = "leave word that it ended well";
+    Op::root(&seen.host, why, Act::WriteFile(file))
 }
 
 /// What follows a rotate that was answered well.
@@ -98,11 +104,7 @@ fn afterwards<'a>(
     mode: Mode,
 ) -> impl Iterator<Item = Op> + use<'a> {
     let host = &rotator.seen.host;
-    let mark = WriteFile::private(
-        rotator.seen.rotated_path(),
-        Content::new(format!("{}\n", token::tag(&standing.new))),
-    );
-    let mark = Op::root(host, "leave word that it ended well", Act::WriteFile(mark));
+    let mark = word(&rotator.seen, &standing.new);
     // At once and without another look: a server that reboots between the two is dead until it is rescued.
     let flips = cluster
         .servers
