@@ -2,6 +2,7 @@
 
 mod books;
 mod doctor;
+mod escrow;
 mod fleet;
 mod glance;
 mod graph;
@@ -38,6 +39,7 @@ pub fn run(cli: &Cli) -> Exit {
         Command::Lint(books) => lint::lint(&desk, books),
         Command::Where(glance) => place::place(&desk, glance),
         Command::Doctor(asked) => doctor::doctor(&desk, asked),
+        Command::Escrow(asked) => escrow::escrow(&desk, asked),
         Command::Token(asked) => token::token(&desk, asked),
         Command::Verify(verify) => verify::verify(&desk, verify),
     };

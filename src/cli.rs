@@ -17,7 +17,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub use aim::Aim;
 pub use doctor::Doctor;
 pub use extra::ExtraVar;
-pub use keep::Keep;
+pub use keep::{Escrow, EscrowList, EscrowPlace, EscrowShow, Keep};
 pub use mend::{Heal, Mend, Rescue, Rollback};
 pub use source::NewTokenFrom;
 pub use token::{Generate, Inspect, NO_ARGUMENT, Stdin, Token};
@@ -29,6 +29,7 @@ Examples:
   keyroll run @rotate-token -i hosts.yml --check       look at your hosts, change nothing
   keyroll run @rotate-token -i hosts.yml               rotate; run it again to go on after a failure
   keyroll run book.yml -i hosts.ini --new-token-from file:/root/new-token
+  keyroll run @rotate-token -i hosts.yml --escrow-to age1… --fetch-snapshot backups
   keyroll graph @rotate-token -i hosts.yml --format dot | dot -Tsvg > plan.svg
   keyroll lint book.yml -i hosts.yml
 ";
@@ -131,6 +132,9 @@ pub enum Command {
     /// Judges a token, or makes one.
     #[command(subcommand, before_help = token::EXAMPLES)]
     Token(Token),
+    /// What is kept off the hosts for a restore of an older snapshot.
+    #[command(subcommand)]
+    Escrow(Escrow),
     /// Proves that the fleet runs with one token and the old one is dead; changes nothing.
     #[command(before_help = VERIFY_EXAMPLES, after_help = VERIFY_ENDS)]
     Verify(Box<Verify>),

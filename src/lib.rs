@@ -6,6 +6,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod engine;
+pub mod escrow;
 pub mod event;
 pub mod exit;
 pub mod facts;

@@ -1,5 +1,7 @@
 //! The only ways to change a host. Steps return these; `engine::perform` alone carries them out.
 
+pub mod custody;
+
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -7,6 +9,7 @@ use serde::Serialize;
 
 use crate::k3s::knock::Knock;
 use crate::model::HostName;
+use crate::op::custody::{Deposit, Parcel};
 use crate::secret::Content;
 use crate::wire::{Become, Change, Command, Guard, Request, WriteFile};
 
@@ -67,7 +70,7 @@ impl Op {
                 to: to.clone(),
             },
             Act::Remove { path } => Change::Remove { path: path.clone() },
-            Act::Wait(_) => return Vec::new(),
+            Act::Keep(_) | Act::Fetch(_) | Act::Wait(_) => return Vec::new(),
         };
         let reload = Command::new(["systemctl", "daemon-reload"]).within(Duration::from_mins(1));
         let changes = std::iter::once(change).chain(self.reload.then_some(Change::Run(reload)));
@@ -121,6 +124,10 @@ pub enum Act {
         /// Absolute path.
         path: Utf8PathBuf,
     },
+    /// Keeps off the hosts what a restore needs.
+    Keep(Deposit),
+    /// Brings a file from the host.
+    Fetch(Parcel),
     /// Changes nothing: looks until something holds.
     Wait(Wait),
 }
@@ -129,7 +136,7 @@ impl Act {
     /// Whether it changes the host at all.
     #[must_use]
     pub fn changes(&self) -> bool {
-        !matches!(self, Self::Wait(_))
+        !matches!(self, Self::Keep(_) | Self::Fetch(_) | Self::Wait(_))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `run`: reads, asks, then performs a plan over SSH or on the simulated fleet.
 
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 
 use super::books::{self, Books};
 use super::session::{Manner, Session};
@@ -36,13 +37,14 @@ pub(super) fn perform(desk: &Desk, asked: &cli::Run, mut books: Books) -> Result
     let options = options(asked)?;
     fleet::lay_over(&mut books.inventory, &asked.perform.reach)?;
     let state = places::state(desk, asked.perform.state_dir.as_ref())?;
-    keep::remind(asked, &books, &plan);
+    let nothing_done = || {
+        let next = "run the same command again, or with --check";
+        Trouble::said(Exit::Stopped, "nothing was done", next)
+    };
+    let vault = keep::vault(asked, &books, &plan, (&state, &options.run))?;
+    let vault = vault.ok_or_else(nothing_done)?;
     if !confirmed(asked, &books, &plan)? {
-        return Err(Trouble::said(
-            Exit::Stopped,
-            "nothing was done",
-            "run the same command again, or with --check",
-        ));
+        return Err(nothing_done());
     }
     let session = Session {
         desk,
@@ -50,6 +52,7 @@ pub(super) fn perform(desk: &Desk, asked: &cli::Run, mut books: Books) -> Result
         books,
         options,
         state,
+        custody: Arc::new(vault),
         manner: Manner::Run,
     };
     let ended = runtime(session.is_virtual())?.block_on(session.perform())?;
@@ -115,18 +118,22 @@ fn confirmed(asked: &cli::Run, books: &Books, plan: &Plan) -> Result<bool, Troub
         return Ok(true);
     }
     let hosts = books.inventory.hosts.len();
-    let terminal = console::Term::stderr();
-    let question = format!(
+    ask(&format!(
         "perform {} plays on {hosts} hosts? [y/N] ",
         plan.plays.len()
-    );
+    ))
+}
+
+/// Asks on the terminal; whether the answer is yes.
+pub(super) fn ask(question: &str) -> Result<bool, Trouble> {
+    let terminal = console::Term::stderr();
     let wrong = |error: std::io::Error| {
         Trouble::usage(
             format!("no answer can be read: {error}"),
             "answer with --yes",
         )
     };
-    terminal.write_str(&question).map_err(wrong)?;
+    terminal.write_str(question).map_err(wrong)?;
     let answer = terminal.read_line().map_err(wrong)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

@@ -19,6 +19,7 @@ use crate::event::{Event, Sink};
 use crate::exit::Exit;
 use crate::facts::{RunOptions, Scope};
 use crate::journal::{self, Journal, Lock};
+use crate::op::custody::Custody;
 use crate::plan::{Plan, Request};
 use crate::playbook::Order;
 use crate::report::{Brief, Json, Lines, Verbosity, Writer};
@@ -47,6 +48,7 @@ pub(super) struct Session<'a> {
     pub(super) books: Books,
     pub(super) options: RunOptions,
     pub(super) state: Utf8PathBuf,
+    pub(super) custody: Arc<dyn Custody>,
     pub(super) manner: Manner,
 }
 
@@ -105,7 +107,8 @@ impl Session<'_> {
         let (learn, learned) = mpsc::channel();
         self.teach(&learn);
         let who = fleet::who(&self.books.inventory);
-        let scope = Scope::new(way.transport(), who, self.options.clone(), clock, learn);
+        let scope = Scope::new(way.transport(), who, self.options.clone(), clock, learn)
+            .with_custody(Arc::clone(&self.custody));
         let plan = self.plan(&scope).await?;
         let run = Run {
             plan: Arc::new(plan),

@@ -1,5 +1,7 @@
 //! `verify`: the proof alone. It changes nothing, takes no lock and keeps no journal.
 
+use std::sync::Arc;
+
 use super::session::{Manner, Session};
 use super::trouble::Trouble;
 use super::{Desk, books, fleet, new_token, places, run};
@@ -7,6 +9,7 @@ use crate::cli;
 use crate::event::Verdict;
 use crate::exit::Exit;
 use crate::facts::Words;
+use crate::op::custody::Nowhere;
 
 pub(super) fn verify(desk: &Desk, asked: &cli::Verify) -> Result<Exit, Trouble> {
     let as_run = asked.run();
@@ -25,6 +28,7 @@ pub(super) fn verify(desk: &Desk, asked: &cli::Verify) -> Result<Exit, Trouble> 
         books,
         options,
         state,
+        custody: Arc::new(Nowhere),
         manner: Manner::Look { short: asked.quiet },
     };
     let ended = run::runtime(session.is_virtual())?.block_on(session.perform())?;

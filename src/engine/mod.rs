@@ -6,6 +6,7 @@
 
 mod bus;
 mod condition;
+mod custody;
 mod failure;
 mod gate;
 mod look;

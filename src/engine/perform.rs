@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Shared, failure, wait};
+use super::{Shared, custody, failure, wait};
 use crate::event::Failure;
 use crate::op::{Act, Op};
 use crate::wire::{Batch, Response, TransportError};
@@ -35,6 +35,8 @@ pub(super) fn deadline(op: &Op) -> Duration {
         Act::WriteFile(_) | Act::Rename { .. } | Act::Remove { .. } if op.reload => FILE * 2,
         Act::WriteFile(_) | Act::Rename { .. } | Act::Remove { .. } => FILE,
         Act::Wait(wait) => wait.timeout,
+        // Nothing is under way on the host once it has ended here.
+        Act::Keep(_) | Act::Fetch(_) => Duration::ZERO,
     };
     if op.guards.is_empty() {
         work
@@ -43,10 +45,13 @@ pub(super) fn deadline(op: &Op) -> Duration {
     }
 }
 
-/// Carries out one operation. Its line must be on disk before.
-pub(super) async fn perform(shared: &Shared, op: &Op) -> Performed {
-    if let Act::Wait(wait) = &op.act {
-        return wait::until(shared, op, wait).await;
+/// Carries out one operation, and says what people should read of it. Its line must be on disk before.
+pub(super) async fn perform(shared: &Shared, op: &Op) -> (Performed, Option<String>) {
+    match &op.act {
+        Act::Wait(wait) => return (wait::until(shared, op, wait).await, None),
+        Act::Keep(deposit) => return custody::keep(shared, deposit),
+        Act::Fetch(parcel) => return custody::fetch(shared, op, parcel).await,
+        _ => {}
     }
     let batch = Batch {
         r#become: op.r#become.clone(),
@@ -54,11 +59,12 @@ pub(super) async fn perform(shared: &Shared, op: &Op) -> Performed {
     };
     let answer = send(shared, op, &batch).await;
     shared.scope.changed(&op.on);
-    match answer {
+    let performed = match answer {
         Ok(responses) => judge(op, responses.last()),
         Err(error @ TransportError::Unknown { .. }) => Performed::Unknown(error.to_string()),
         Err(error) => Performed::Failed(failure::of_transport(&error)),
-    }
+    };
+    (performed, None)
 }
 
 /// Sends a change; sends it again only when nothing of it was started.
@@ -97,6 +103,6 @@ fn doing(op: &Op) -> String {
         Act::WriteFile(file) => format!("writing {}", file.path),
         Act::Rename { from, to } => format!("renaming {from} to {to}"),
         Act::Remove { path } => format!("removing {path}"),
-        Act::Wait(_) => op.why.clone(),
+        Act::Keep(_) | Act::Fetch(_) | Act::Wait(_) => op.why.clone(),
     }
 }

@@ -8,6 +8,7 @@ use super::redact::Redactor;
 use crate::event::{Event, EventKind, Failure, OpOutcome, Summary, TaskOutcome};
 use crate::k3s::knock::{Door, Knock};
 use crate::model::{RunId, TaskKey};
+use crate::op::custody::{Deposit, Parcel, Source};
 use crate::op::{Act, Op, Until, Wait};
 use crate::wire::{Become, Command, Guard, Holds, Owner, WriteFile};
 
@@ -257,6 +258,8 @@ fn redact_op(op: &mut Op, by: &Redactor) {
                 Owner::Like(path) => redact_path(path, by),
             }
         }
+        Act::Keep(deposit) => redact_deposit(deposit, by),
+        Act::Fetch(parcel) => redact_parcel(parcel, by),
         Act::Remove { path } => redact_path(path, by),
         Act::Rename { from, to } => {
             redact_path(from, by);
@@ -278,6 +281,32 @@ fn redact_guards(guards: &mut [Guard], by: &Redactor) {
             Holds::Names(names) => all(names, by),
         }
     }
+}
+
+fn redact_deposit(deposit: &mut Deposit, by: &Redactor) {
+    let Deposit {
+        folder,
+        rotation: _,
+        servers: _,
+        snapshots,
+        old: _,
+        note,
+    } = deposit;
+    let paths = snapshots.iter_mut().map(|(_, path)| path);
+    for path in paths.chain(folder) {
+        redact_path(path, by);
+    }
+    by.redact(note);
+}
+
+fn redact_parcel(parcel: &mut Parcel, by: &Redactor) {
+    let Parcel {
+        rotation: _,
+        begins,
+        source: Source::File(path) | Source::In(path),
+    } = parcel;
+    by.redact(begins);
+    redact_path(path, by);
 }
 
 fn redact_until(until: &mut Until, by: &Redactor) {

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::{Fact, FactError, HostClock};
 use crate::clock::Clock;
 use crate::model::HostName;
+use crate::op::custody::{Custody, Nowhere};
 use crate::secret::Secret;
 use crate::template::Vars;
 use crate::wire::{Batch, Become, Query, Request, Response, Transport, TransportError};
@@ -100,6 +101,8 @@ pub struct Scope {
     pub options: RunOptions,
     /// The run's clock.
     pub clock: Clock,
+    /// The place off the hosts.
+    pub custody: Arc<dyn Custody>,
     seen: quick_cache::sync::Cache<Asked, Answered>,
     shelf: shared::Shelf,
     changes: HashMap<HostName, AtomicU64>,
@@ -127,11 +130,19 @@ impl Scope {
             fleet,
             options,
             clock,
+            custody: Arc::new(Nowhere),
             seen: quick_cache::sync::Cache::new(4096),
             shelf: shared::Shelf::new(8),
             changes,
             learned,
         }
+    }
+
+    /// The same, with a place off the hosts.
+    #[must_use]
+    pub fn with_custody(mut self, custody: Arc<dyn Custody>) -> Self {
+        self.custody = custody;
+        self
     }
 
     /// Forgets what was seen of a host, since something was changed there.
@@ -283,6 +294,12 @@ impl<'a> Probe<'a> {
     #[must_use]
     pub fn options(&self) -> &'a RunOptions {
         &self.scope.options
+    }
+
+    /// The place off the hosts.
+    #[must_use]
+    pub fn custody(&self) -> &'a dyn Custody {
+        &*self.scope.custody
     }
 
     /// Makes a secret known that was found while looking, so that it is redacted from now on.

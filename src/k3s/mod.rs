@@ -10,6 +10,7 @@ pub mod openrc;
 pub mod order;
 pub mod phase;
 pub mod rescue;
+pub mod restore;
 pub mod surface;
 pub mod token;
 pub mod unsaved;

@@ -3,6 +3,7 @@
 mod inspect;
 mod strength;
 
+use hmac::{Hmac, Mac as _};
 use sha2::{Digest, Sha256};
 
 pub use inspect::{Flaw, Inspected, Kind, inspect, pinned_hash};
@@ -258,6 +259,27 @@ pub fn tag(secret: &Secret) -> String {
     hex(&digest.finalize()).chars().take(8).collect()
 }
 
+/// Pairs an old token with what is kept of it: a digest that nobody can compare guesses with who does not know the new
+/// token, which has 128 bits where an old one may be a word.
+#[must_use]
+pub fn pairing(old: &Secret, new: &Secret) -> String {
+    let mut digest = Hmac::<Sha256>::new(&sized(new));
+    digest.update(b"keyroll pairing 1\0");
+    digest.update(old.expose().as_bytes());
+    let bytes = digest.finalize().into_bytes();
+    hex(&bytes).chars().take(32).collect()
+}
+
+/// A key of one block, which no length of a token makes invalid.
+fn sized(secret: &Secret) -> hmac::digest::Key<Hmac<Sha256>> {
+    let mut key = hmac::digest::Key::<Hmac<Sha256>>::default();
+    let digest = Sha256::digest(secret.expose());
+    for (to, from) in key.iter_mut().zip(digest) {
+        *to = from;
+    }
+    key
+}
+
 fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
     bytes
@@ -341,6 +363,15 @@ mod tests {
             let text = format!("{edge}0123456789abcdefghijklmnopqrstuv");
             assert!(matches!(check_new(&text), Err(TokenError::Character(_))));
         }
+    }
+
+    #[test]
+    fn a_pairing_depends_on_both_tokens_and_shows_neither() {
+        let (a, b) = (Secret::new("old"), Secret::new("new"));
+        let pairing = super::pairing(&a, &b);
+        assert_eq!(pairing, super::pairing(&a, &b));
+        assert_ne!(pairing, super::pairing(&b, &a));
+        assert_eq!((pairing.len(), pairing.contains("old")), (32, false));
     }
 
     proptest! {

@@ -5,6 +5,7 @@ use std::io;
 use super::{Lines, Verbosity};
 use crate::event::{EventKind, OpOutcome, TaskOutcome, window};
 use crate::model::{HostName, TaskKey};
+use crate::op::custody::Source;
 use crate::op::{Act, Op};
 
 impl Lines {
@@ -153,6 +154,11 @@ fn how(act: &Act) -> String {
         Act::WriteFile(file) => format!(" [writes {}, mode {:04o}]", file.path, file.mode),
         Act::Rename { from, to } => format!(" [renames {from} to {to}]"),
         Act::Remove { path } => format!(" [removes {path}]"),
+        Act::Keep(_) => String::new(),
+        Act::Fetch(parcel) => match &parcel.source {
+            Source::File(path) => format!(" [reads {path}]"),
+            Source::In(folder) => format!(" [reads it in {folder}]"),
+        },
         Act::Wait(wait) => format!(" [waits at most {}s]", wait.timeout.as_secs()),
     }
 }

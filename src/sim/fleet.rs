@@ -7,6 +7,7 @@ mod build;
 mod cli;
 mod cluster;
 mod command;
+mod copy;
 mod disk;
 mod due;
 mod furnish;

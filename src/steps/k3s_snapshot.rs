@@ -1,18 +1,20 @@
-//! `k3s_snapshot`: a snapshot of embedded etcd, named after the rotation that it belongs to.
+//! `k3s_snapshot`: a snapshot of the datastore, named after the rotation that it belongs to.
 
-use std::time::Duration;
+mod etcd;
+mod off_host;
 
 use serde::Deserialize;
 
-use super::look::{Cluster, ServerSeen};
+use off_host::Desk;
+
+use super::look::Cluster;
 use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
 use crate::k3s::install::Datastore;
-use crate::k3s::phase::Phase;
+use crate::k3s::phase::Standing;
 use crate::k3s::token;
-use crate::op::{Act, Op};
+use crate::op::custody::Choice;
 use crate::template::Templated;
-use crate::wire::Command;
 
 /// `k3s_snapshot`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -21,7 +23,8 @@ pub struct K3sSnapshot {
     /// Begins the snapshot's name; a tag of the new token follows, so that each rotation has its own. What begins
     /// with `before` belongs to the time before the rotate, and is not taken after it.
     pub name: Templated<String>,
-    /// Where OLD is to be kept off the host: not built yet, and refused when it is given.
+    /// The task that keeps OLD off the hosts has this key: a folder, or nothing for the usual one. To whom it is
+    /// encrypted only the command line says.
     #[serde(default)]
     pub escrow: Option<Templated<String>>,
 }
@@ -29,10 +32,13 @@ pub struct K3sSnapshot {
 impl K3sSnapshot {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
         let name = self.name.render(probe.vars())?;
-        if let Some(escrow) = &self.escrow
-            && escrow.render_optional(probe.vars())?.is_some()
-        {
-            return Ok(Proposal::refuse(vec![no_escrow()]));
+        let folder = match &self.escrow {
+            Some(folder) => folder.render_optional(probe.vars())?,
+            None => None,
+        };
+        let choice = probe.custody().choice();
+        if let (Some(folder), false) = (&folder, choice == Choice::Keep) {
+            return Ok(Proposal::refuse(vec![nobody(folder)]));
         }
         let cluster = Cluster::around(probe).await;
         let standing = match cluster.standing()? {
@@ -40,96 +46,58 @@ impl K3sSnapshot {
             Err(unmet) => return Ok(Proposal::refuse(unmet)),
         };
         let name = format!("{name}-{}", token::tag(&standing.new));
-        let etcd = || {
-            cluster
-                .servers
-                .iter()
-                .filter(|server| server.seen.install.datastore == Datastore::Etcd)
+        let mut proposal = taken(&cluster, standing, &name);
+        let desk = Desk {
+            probe,
+            cluster: &cluster,
+            standing,
+            name: &name,
         };
-        let Some(first) = etcd().next() else {
-            return Ok(Proposal::note(elsewhere(&cluster)));
-        };
-        if etcd().any(|server| has_snapshot(server, &name))
-            || name.starts_with("before") && standing.is_rotated()
-        {
-            return Ok(Proposal::default());
+        if probe.custody().fetches() {
+            desk.fetch(&mut proposal);
         }
-        // On a rotator that was not restarted it fails (measured: ha-mid-rotation); any other server can.
-        let can = |server: &&ServerSeen| {
-            let phase = standing.phase(&server.seen.host);
-            !matches!(phase, Some(Phase::Silent))
-                && standing.rotator.as_ref() != Some(&server.seen.host)
-        };
-        let server = etcd().find(can);
-        let unmet = server.is_none().then(|| {
-            Unmet::new(
-                "no-snapshot-possible",
-                "no etcd server can take a snapshot now",
-                "restart the servers first",
-            )
-        });
-        let ops = vec![save(server.unwrap_or(first), &name)];
-        Ok(Proposal {
-            ops,
-            unmet: unmet.into_iter().collect(),
-            ..Proposal::default()
-        })
+        match choice {
+            Choice::Keep if self.escrow.is_some() => {
+                desk.keep(folder.map(Into::into), &mut proposal);
+            }
+            Choice::Unsaid if self.escrow.is_some() => proposal.notes.push(UNSAID.to_owned()),
+            _ => {}
+        }
+        Ok(proposal)
     }
 }
 
-fn has_snapshot(server: &ServerSeen, name: &str) -> bool {
-    let taken = server
-        .seen
-        .known
-        .folders
-        .get(&server.seen.install.snapshots);
-    taken.is_some_and(|names| {
-        names
-            .iter()
-            .any(|taken| taken.starts_with(&format!("{name}-")))
-    })
+/// What is left to do until the snapshot is there.
+fn taken(cluster: &Cluster, standing: &Standing, name: &str) -> Proposal {
+    if etcd::members(cluster).next().is_none() {
+        return Proposal::note(elsewhere(cluster));
+    }
+    let too_late = name.starts_with("before") && standing.is_rotated();
+    if too_late || etcd::holder(cluster, name).is_some() {
+        Proposal::default()
+    } else {
+        etcd::take(cluster, standing, name)
+    }
 }
 
-fn save(server: &ServerSeen, name: &str) -> Op {
-    let seen = &server.seen;
-    let data = (seen.install.data_dir != crate::k3s::install::DATA_DIR)
-        .then(|| format!("--data-dir={}", seen.install.data_dir));
-    // The command is a client and does not know the server's port.
-    let port = (seen.install.port != 6443)
-        .then(|| format!("--etcd-server=https://127.0.0.1:{}", seen.install.port));
-    let words = [seen.k3s.as_str(), "etcd-snapshot", "save", "--name", name]
-        .into_iter()
-        .map(str::to_owned);
-    let command = Command::new(words.chain(data).chain(port)).within(Duration::from_mins(5));
-    Op::root(
-        &seen.host,
-        format!("take the snapshot {name}"),
-        Act::Run {
-            command,
-            leaves: Vec::new(),
-        },
-    )
-}
+/// Said where nobody could be asked.
+const UNSAID: &str = "the old token is kept nowhere off the hosts, and keyroll forgets it after the proof: a restore of a snapshot \
+from before the rotation needs it; --escrow-to keeps it, --no-escrow says that you have it";
 
-fn elsewhere(cluster: &Cluster) -> String {
-    let external = cluster
-        .servers
-        .iter()
-        .any(|server| server.seen.install.datastore == Datastore::External);
-    if external {
+fn elsewhere(cluster: &Cluster) -> &'static str {
+    let mut servers = cluster.servers.iter();
+    if servers.any(|server| server.seen.install.datastore == Datastore::External) {
         "no snapshot is taken: the datastore is a database of yours; back it up with its own tools"
-            .to_owned()
     } else {
         "no snapshot is taken: a copy of a sqlite datastore comes with a later release; copy /var/lib/rancher/k3s/server \
          (db and token) yourself while K3s is stopped"
-            .to_owned()
     }
 }
 
-fn no_escrow() -> Unmet {
+fn nobody(folder: &str) -> Unmet {
     Unmet::new(
-        "no-escrow",
-        "keeping the old token off the host (`escrow`) is not built yet",
-        "take `escrow` out of the playbook; the old token stays in server/.keyroll/old until the proof is green",
+        "escrow-for-nobody",
+        format!("the old token is to be kept in {folder}, and nobody is named who may decrypt it"),
+        "name a recipient with --escrow-to, or leave `escrow_dir` out",
     )
 }

@@ -143,3 +143,23 @@ fn servers_are_flipped_at_once_and_the_time_until_then_is_said() {
         [format!("wrong-token window: 0.01 s on 3 hosts ({each})")]
     );
 }
+
+#[test]
+fn wherever_a_run_is_cut_the_old_token_was_kept_before_the_rotate() {
+    for cut in [Cut::AllGoneAfter, Cut::UnknownDone] {
+        for change in 0.. {
+            let mut rig = Rig::escrowing("sim:1+1");
+            let wrong = rig.block_on(async |rig| {
+                let first = rig.run(1, cut(change), false).await;
+                let mut wrong: Vec<String> = rig.not_kept().into_iter().collect();
+                wrong.extend(rig.go_on(&first).await);
+                wrong.extend(rig.not_kept());
+                wrong
+            });
+            assert!(wrong.is_empty(), "change {change}: {wrong:?}");
+            if rig.seen() <= change {
+                break;
+            }
+        }
+    }
+}

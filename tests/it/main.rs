@@ -15,6 +15,8 @@ mod e2e;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod escrow;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod findings;

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use keyroll::facts::{Fact as _, Replaceable};
+use keyroll::facts::{Digest, Fact as _, Piece, Replaceable};
 use keyroll::transport::script::{Nonce, render};
 use keyroll::transport::ssh::SshTransport;
 use keyroll::wire::{
     Become, Change, Command, Guard, Holds, Query, Request, Response, Transport, TransportError,
 };
+
+use sha2::{Digest as _, Sha256};
 
 use crate::ssh_rig::{Sshd, batch, bytes, change, host, only, query, run, sh, text};
 
@@ -40,6 +42,41 @@ async fn two_megabytes_go_in_and_three_come_out() {
         (out.stdout.bytes().len(), out.stderr.bytes()),
         (3 << 20, &b"\n"[..])
     );
+    transport.close().await;
+}
+
+#[tokio::test]
+async fn a_long_file_comes_over_in_pieces_with_its_digest() {
+    let sshd = sshd!("a_long_file_comes_over_in_pieces_with_its_digest");
+    let transport = sshd.transport();
+    let path = camino::Utf8PathBuf::try_from(sshd.path("long")).unwrap();
+    let whole = bytes((5 << 20) + 17);
+    std::fs::write(&path, whole.bytes()).unwrap();
+    let ask = async |queries: Vec<Query>| {
+        let all = queries.into_iter().map(Request::Query).collect();
+        transport.exec(&host(), &batch(all)).await.unwrap()
+    };
+    let (mut came, size) = (Vec::new(), 2 << 20);
+    for at in 0.. {
+        let piece = Piece {
+            path: path.clone(),
+            size,
+            at,
+        };
+        let next = piece.parse(&ask(piece.queries()).await).unwrap();
+        if next.bytes().is_empty() {
+            assert_eq!(at, 3);
+            break;
+        }
+        came.extend_from_slice(next.bytes());
+    }
+    assert!(came == whole.bytes(), "{} bytes came", came.len());
+    let digest = Digest(path.clone());
+    let said = digest.parse(&ask(digest.queries()).await).unwrap();
+    assert_eq!(said, format!("{:x}", Sha256::digest(whole.bytes())));
+    let gone = Digest(path.with_extension("gone"));
+    let error = gone.parse(&ask(gone.queries()).await).unwrap_err();
+    assert!(error.to_string().contains("No such file"), "{error}");
     transport.close().await;
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use keyroll::clock::Clock;
 use keyroll::facts::{Fleet, Member, Overlay, Probe, RunOptions, Scope};
 use keyroll::model::{HostName, RunId};
+use keyroll::op::custody::{Choice, Custody, CustodyError, Deposit, Found, Incoming, Parcel};
 use keyroll::op::{Act, Op, Until};
 use keyroll::secret::{Content, Secret};
 use keyroll::sim::Spec;
@@ -36,6 +37,9 @@ struct Case {
     fleet: String,
     #[serde(default = "yes")]
     given: bool,
+    /// Whether there is a place off the hosts with nothing in it yet, and whether OLD is to be kept there.
+    #[serde(default)]
+    custody: Option<bool>,
     /// Hosts of the fleet that the inventory does not have.
     #[serde(default)]
     without: Vec<String>,
@@ -162,6 +166,15 @@ impl Rig {
             clock,
             _learned: learned,
         }
+    }
+
+    fn of(case: &Case) -> Self {
+        let rig = Self::new(&case.fleet, case.given);
+        let Some(asked) = case.custody else {
+            return rig;
+        };
+        let scope = rig.scope.with_custody(Arc::new(Empty { asked }));
+        Self { scope, ..rig }
     }
 
     /// What the case's command line and inventory say; before it, all hosts are in the inventory.
@@ -348,6 +361,8 @@ fn spell(op: &Op) -> String {
         Act::WriteFile(file) => format!("write {} {:o}", file.path, file.mode),
         Act::Rename { from, to } => format!("rename {from} to {}", to.file_name().unwrap()),
         Act::Remove { path } => format!("remove {path}"),
+        Act::Keep(deposit) => format!("keep {}", deposit.rotation.tag),
+        Act::Fetch(parcel) => format!("fetch {}", parcel.begins),
         Act::Wait(wait) => match &wait.until {
             Until::Restarted { unit, .. } => format!("wait restarted {unit}"),
             Until::Accepts(knock) => format!("wait accepted as {}", knock.role.user()),
@@ -365,6 +380,41 @@ fn misspoken(case: &Case, notes: &[String]) -> Vec<String> {
     let odd = case.silent.iter().filter(has);
     let odd = odd.map(|part| format!("a note has {part:?}: {notes:#?}"));
     missing.chain(odd).collect()
+}
+
+/// A place off the hosts that has nothing yet.
+struct Empty {
+    asked: bool,
+}
+
+impl Custody for Empty {
+    fn choice(&self) -> Choice {
+        if self.asked {
+            Choice::Keep
+        } else {
+            Choice::Unsaid
+        }
+    }
+
+    fn holds(&self, _: &Deposit) -> Result<bool, CustodyError> {
+        Ok(false)
+    }
+
+    fn keep(&self, _: &Deposit) -> Result<String, CustodyError> {
+        unreachable!("nothing is performed")
+    }
+
+    fn fetches(&self) -> bool {
+        true
+    }
+
+    fn has(&self, _: &Parcel) -> Result<bool, CustodyError> {
+        Ok(false)
+    }
+
+    fn receive(&self, _: &Parcel, _: &Found) -> Result<Box<dyn Incoming>, CustodyError> {
+        unreachable!("nothing is performed")
+    }
 }
 
 /// What differs from what the case says.
@@ -399,7 +449,7 @@ fn run_case(case: &Case) -> Vec<String> {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let mut rig = Rig::new(&case.fleet, case.given);
+        let mut rig = Rig::of(case);
         for before in &case.before {
             rig.before(before).await;
         }

@@ -154,7 +154,7 @@ async fn on_host<'a>(
         };
         shared.bus.say(started).await?;
         let begun = Instant::now();
-        let end = perform(shared, op).await;
+        let (end, told) = perform(shared, op).await;
         let answered = Instant::now();
         let outcome = match &end {
             Performed::Done => OpOutcome::Done,
@@ -163,11 +163,15 @@ async fn on_host<'a>(
             Performed::Moved(what) => OpOutcome::Moved(what.clone()),
         };
         let ended_now = EventKind::OpEnded {
-            key,
+            key: key.clone(),
             index,
             outcome,
         };
         shared.bus.say(ended_now).await?;
+        if let Some(text) = told {
+            let host = op.on.clone();
+            shared.bus.say(EventKind::Note { key, host, text }).await?;
+        }
         let goes_on = matches!(end, Performed::Done);
         ended = Some(OnHost {
             host: &op.on,

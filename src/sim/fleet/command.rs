@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::perform::{Reply, Trouble, ran};
-use super::{Fleet, Host, leftovers, show, systemctl};
+use super::{Fleet, Host, copy, leftovers, show, systemctl};
 use crate::model::HostTime;
 use crate::sim::call::Call;
 use crate::sim::fault::Fault;
@@ -175,7 +175,7 @@ fn small(host: &Host, argv: &[&str], r#become: &Become, now: HostTime) -> Option
             let text: String = lines.flat_map(|(line, _)| [line.as_str(), "\n"]).collect();
             Some(ran(0, text, ""))
         }
-        _ => None,
+        _ => copy::look(host, argv),
     }
 }
 

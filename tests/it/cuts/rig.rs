@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use futures::future::BoxFuture;
 use keyroll::clock::Clock;
 use keyroll::engine::{Run, StopLevel, Title};
+use keyroll::escrow::{self, Recipients, Vault};
 use keyroll::event::{Event, EventKind, Failure, Sink, TaskOutcome};
 use keyroll::exit::Exit;
 use keyroll::facts::{Fleet, Member, RunOptions, Scope};
@@ -298,6 +299,7 @@ pub(super) struct Inner {
     /// What was said of the time between a rotate and its flip.
     pub(super) windows: Vec<String>,
     seen: usize,
+    escrow: Option<Escrow>,
 }
 
 struct Keep(Arc<Mutex<Vec<Event>>>);
@@ -358,8 +360,16 @@ impl Rig {
             book: ("@rotate-token", None),
             windows: Vec::new(),
             seen: 0,
+            escrow: None,
         };
         Self { runtime, inner }
+    }
+
+    /// The same, and OLD is kept off the hosts.
+    pub(super) fn escrowing(fleet: &str) -> Self {
+        let mut rig = Self::new(fleet);
+        rig.inner.escrow = Some(Escrow::new());
+        rig
     }
 
     pub(super) fn block_on<T>(&mut self, work: impl AsyncFnOnce(&mut Inner) -> T) -> T {
@@ -372,7 +382,59 @@ impl Rig {
     }
 }
 
+/// A place off the hosts, and the key to it.
+pub(super) struct Escrow {
+    _folder: tempfile::TempDir,
+    vault: Vault,
+}
+
+impl Escrow {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = camino::Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        let (key, recipient) = crate::escrow::key(&path.join("key"));
+        let vault = Vault {
+            run: RunId(String::new()),
+            place: path.join("escrow"),
+            recipients: Recipients::read(&[recipient]).unwrap(),
+            identity: Some(key),
+            snapshots: None,
+            declined: false,
+        };
+        Self {
+            _folder: folder,
+            vault,
+        }
+    }
+}
+
 impl Inner {
+    /// What is wrong with what is kept: once a rotate was asked for, OLD must be there.
+    pub(super) fn not_kept(&self) -> Option<String> {
+        let escrow = self.escrow.as_ref()?;
+        let asked = self
+            .wire
+            .state
+            .lock()
+            .unwrap()
+            .log
+            .iter()
+            .any(|line| line.contains("replace --raw"));
+        let kept = escrow::list(&escrow.vault.place).unwrap();
+        let key = escrow.vault.identity.as_ref()?;
+        // A second run after the first has ended well is a second rotation, whose OLD is the first one's NEW.
+        let is_old = |kept: &escrow::Kept| {
+            let name = kept.folder.file_name().unwrap();
+            let (folder, entry) = escrow::find(&escrow.vault.place, name).unwrap();
+            let old = escrow::open(&folder, &entry, key).unwrap();
+            old.expose() == self.old || name.starts_with("run-2") && old.expose() == made(1)
+        };
+        if kept.iter().all(is_old) && (!asked || !kept.is_empty()) {
+            return None;
+        }
+        Some(format!("a rotate was asked for: {asked}; kept: {kept:?}"))
+    }
+
     fn fleet(&self) -> Fleet {
         let members = |group: &str| {
             let hosts = self
@@ -413,13 +475,20 @@ impl Inner {
                 ..keyroll::facts::Words::default()
             },
         };
-        let scope = Scope::new(
+        let mut scope = Scope::new(
             Arc::new(self.wire.clone()),
             self.fleet(),
             options,
             self.clock,
             learn,
         );
+        if let Some(escrow) = &self.escrow {
+            let run = run.clone();
+            scope = scope.with_custody(Arc::new(Vault {
+                run,
+                ..escrow.vault.clone()
+            }));
+        }
         let book = playbook::read(self.book.0).unwrap_or_else(|_| panic!("it is built in"));
         let order = match restart_order(&scope).await {
             Ok(order) => order,

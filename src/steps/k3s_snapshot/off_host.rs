@@ -1,0 +1,146 @@
+//! What leaves the hosts: OLD to whoever may decrypt it, with a note on restores, and the snapshot itself where asked for.
+
+use camino::Utf8PathBuf;
+
+use super::etcd;
+use crate::facts::Probe;
+use crate::k3s::phase::Standing;
+use crate::k3s::restore::{Restore, note};
+use crate::k3s::token;
+use crate::op::custody::{CustodyError, Deposit, Parcel, Rotation, Source};
+use crate::op::{Act, Op};
+use crate::secret::Secret;
+use crate::steps::look::{Cluster, ServerSeen};
+use crate::steps::{Proposal, Unmet};
+
+/// What is looked at for it.
+pub(super) struct Desk<'a> {
+    pub(super) probe: &'a Probe<'a>,
+    pub(super) cluster: &'a Cluster,
+    pub(super) standing: &'a Standing,
+    /// The snapshot's name, with its tag.
+    pub(super) name: &'a str,
+}
+
+impl Desk<'_> {
+    fn rotation(&self, old: &Secret) -> Rotation {
+        Rotation {
+            tag: token::tag(&self.standing.new),
+            pairing: token::pairing(old, &self.standing.new),
+        }
+    }
+
+    /// Keeps OLD, in this folder or the usual one.
+    pub(super) fn keep(&self, folder: Option<Utf8PathBuf>, taken: &mut Proposal) {
+        let (Some(old), Some(first)) = (&self.standing.old, self.cluster.servers.first()) else {
+            taken.notes.push(FORGOTTEN.to_owned());
+            return;
+        };
+        let rotation = self.rotation(old);
+        let servers: Vec<_> = self
+            .cluster
+            .servers
+            .iter()
+            .map(|server| server.seen.host.clone())
+            .collect();
+        let snapshots = self.snapshots(taken);
+        let restore = Restore {
+            run: &self.probe.options().run,
+            tag: &rotation.tag,
+            datastore: first.seen.install.datastore,
+            servers: &servers,
+            snapshots: &snapshots,
+            k3s: &first.seen.k3s,
+            data_dir: &first.seen.install.data_dir,
+            surface: configured(first),
+        };
+        let deposit = Deposit {
+            folder,
+            note: note(&restore),
+            rotation,
+            servers,
+            snapshots,
+            old: old.clone(),
+        };
+        match self.probe.custody().holds(&deposit) {
+            Ok(true) => {}
+            Ok(false) => {
+                let why = "keep the old token off the hosts, encrypted";
+                taken
+                    .ops
+                    .push(Op::root(&first.seen.host, why, Act::Keep(deposit)));
+            }
+            Err(error) => taken.unmet.push(unmet(error)),
+        }
+    }
+
+    /// Snapshots that need OLD: all that are there, and the one that is about to be taken.
+    fn snapshots(&self, taken: &Proposal) -> Vec<(crate::model::HostName, Utf8PathBuf)> {
+        let new = format!("after-rotation-{}", token::tag(&self.standing.new));
+        let mut all = Vec::new();
+        for server in &self.cluster.servers {
+            let folder = &server.seen.install.snapshots;
+            let names = server.seen.known.folders.get(folder).into_iter().flatten();
+            let old = names.filter(|name| !name.starts_with(&new) && !name.starts_with('.'));
+            all.extend(old.map(|name| (server.seen.host.clone(), folder.join(name))));
+        }
+        for op in taken.ops.iter().filter(|op| op.act.changes()) {
+            if let Some(server) = self.cluster.server(&op.on) {
+                let path = server
+                    .seen
+                    .install
+                    .snapshots
+                    .join(format!("{}-…", self.name));
+                all.push((op.on.clone(), path));
+            }
+        }
+        all
+    }
+
+    /// Brings the snapshot here.
+    pub(super) fn fetch(&self, taken: &mut Proposal) {
+        let at = taken
+            .ops
+            .iter()
+            .find(|op| op.act.changes())
+            .map(|op| op.on.clone());
+        let at = at
+            .and_then(|host| self.cluster.server(&host))
+            .or_else(|| etcd::holder(self.cluster, self.name));
+        let Some(server) = at else {
+            return;
+        };
+        let Some(old) = &self.standing.old else {
+            taken.notes.push(FORGOTTEN.to_owned());
+            return;
+        };
+        let seen = &server.seen;
+        let parcel = Parcel {
+            rotation: self.rotation(old),
+            begins: format!("{}-", self.name),
+            source: Source::In(seen.install.snapshots.clone()),
+        };
+        match self.probe.custody().has(&parcel) {
+            Ok(true) => {}
+            Ok(false) => {
+                let why = format!("bring {}… here", parcel.begins);
+                let fetch = Op::root(&seen.host, why, Act::Fetch(parcel));
+                taken.ops.push(fetch);
+            }
+            Err(error) => taken.unmet.push(unmet(error)),
+        }
+    }
+}
+
+const FORGOTTEN: &str = "the old token is not known any more: neither it nor a snapshot that is paired with it is brought off the \
+hosts by this run";
+
+fn configured(server: &ServerSeen) -> Option<&camino::Utf8Path> {
+    let own = server.seen.install.data("server/token");
+    let winner = server.seen.install.winner()?;
+    (winner.file != own).then_some(winner.file.as_path())
+}
+
+fn unmet(error: CustodyError) -> Unmet {
+    Unmet::new("cannot-be-kept", error.what, error.next)
+}
