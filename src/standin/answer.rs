@@ -26,12 +26,14 @@ pub(super) struct Desk {
 
 /// Where bootstrap tokens are asked for.
 pub(super) const SECRETS: &str = "/api/v1/namespaces/kube-system/secrets";
+/// What a joining server asks for; it is answered before the start is over, as one with etcd alone waits for those that join.
+const BOOTSTRAP: &str = "/v1-k3s/server-bootstrap";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
 impl Desk {
     /// Answers on the supervisor's port.
     pub(super) fn answer(&self, asked: Asked<'_>) -> Answer {
-        if !self.ready.get() {
+        if !self.ready.get() && asked.path != BOOTSTRAP {
             return status(503, "runtime core not ready", "ServiceUnavailable");
         }
         match asked.path {
