@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Modules that all may use.
 const GROUND: [&str; 4] = ["model", "secret", "exit", "clock"];
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -15,7 +15,8 @@ fn page() -> String {
     fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap()
 }
 
-fn sources(below: &Path) -> Vec<PathBuf> {
+/// Rust files below a folder.
+pub(crate) fn sources(below: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(below).unwrap().map(Result::unwrap) {
         let path = entry.path();

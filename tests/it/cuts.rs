@@ -1,12 +1,16 @@
 //! The built-in rotation, cut after every change it makes, on every kind of fleet: run again, it ends proven, with the
 //! token of the first run, and no server was ever in danger.
 
+mod escrow;
 mod mend;
 mod rig;
+mod state;
+mod wire;
 
 use keyroll::exit::Exit;
 
-use rig::{Cut, Rig};
+use rig::Rig;
+use wire::Cut;
 
 /// Fleets that each way of cutting is tried on.
 const SMALL: [&str; 4] = [

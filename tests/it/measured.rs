@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use crate::architecture::{root, sources};
 
 const PAGE: &str = "docs/measured.md";
 const MARK: &str = "/// measured: ";
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// The rows: id, and K3s's own words when the row has any.
 fn rows() -> BTreeMap<String, Option<String>> {
@@ -27,19 +25,6 @@ fn rows() -> BTreeMap<String, Option<String>> {
         assert!(again.is_none(), "{line} is there twice");
     }
     rows
-}
-
-fn sources(below: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(below).unwrap().map(Result::unwrap) {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            found.push(path);
-        }
-    }
-    found
 }
 
 /// The ids above tests, and the files that name each.

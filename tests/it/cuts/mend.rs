@@ -3,7 +3,8 @@
 
 use keyroll::exit::Exit;
 
-use super::rig::{Cut, Inner, Rig, made};
+use super::rig::{Inner, Rig, made};
+use super::wire::Cut;
 
 /// Fleets and the server of each that reboots while its configuration still has OLD.
 const TRAPS: [(&str, &str); 5] = [
