@@ -1,6 +1,7 @@
 //! What an etcd member tells on its plain-text port, and what a snapshot prints.
 
 use super::settings::Settings;
+use super::token;
 use super::world::{Answer, Level, Line};
 use crate::model::HostTime;
 
@@ -69,6 +70,19 @@ impl Member {
         ]
         .concat()
     }
+}
+
+/// The members by name and address, as a joining server is told.
+#[must_use]
+pub fn members<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> Answer {
+    let members = members.map(|(name, address)| {
+        let id = token::sha256(name.as_bytes());
+        let name = format!("{name}-{}", id.get(..8).unwrap_or_default());
+        let url = format!("https://{address}:2380");
+        serde_json::json!({ "name": name, "peerURLs": [url] })
+    });
+    let members: Vec<serde_json::Value> = members.collect();
+    Answer::said(200, serde_json::json!({ "members": members }).to_string())
 }
 
 /// What `k3s etcd-snapshot save` prints when it has saved `file`.

@@ -26,6 +26,8 @@ pub(super) struct Desk {
 
 /// Where bootstrap tokens are asked for.
 pub(super) const SECRETS: &str = "/api/v1/namespaces/kube-system/secrets";
+/// Where the members of etcd are listed.
+const MEMBERS: &str = "/db/info";
 /// What a joining server asks for; it is answered before the start is over, as one with etcd alone waits for those that join.
 const BOOTSTRAP: &str = "/v1-k3s/server-bootstrap";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
@@ -41,6 +43,7 @@ impl Desk {
                 self.api(asked)
             }
             path if path.starts_with(snapshot::PATH) => self.snapshot(asked),
+            MEMBERS => self.members(asked),
             _ => self.supervisor(asked),
         }
     }
@@ -56,6 +59,19 @@ impl Desk {
             .shared
             .with(|store| server.answer(asked, &mut Disk, store, now()));
         answer.unwrap_or_else(|error| status(500, &error.to_string(), "InternalError"))
+    }
+
+    fn members(&self, asked: Asked<'_>) -> Answer {
+        let answer = self.supervisor(asked);
+        if !matches!(answer, Answer::Said { status: 200, .. }) {
+            return answer;
+        }
+        let peers = self.place.shared.peers();
+        let members = peers.iter().filter(|(peer, _)| peer.is_member);
+        etcd::members(members.map(|(peer, _)| {
+            let host = peer.address.split(':').next();
+            (peer.name.as_str(), host.unwrap_or_default())
+        }))
     }
 
     fn api(&self, asked: Asked<'_>) -> Answer {

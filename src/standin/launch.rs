@@ -11,7 +11,9 @@ use super::{agent, log, now, reset, server, version};
 use crate::sim::kubectl::Ended;
 use crate::sim::settings::{Kind, Launch, Settings, Unsettled};
 use crate::sim::version::Version;
-use crate::sim::world::{Level, Line};
+use crate::sim::world::{Files as _, Level, Line};
+
+const UNITS: &str = "/etc/systemd/system";
 
 /// The host, and how this process is to behave there.
 #[derive(Debug, Clone)]
@@ -76,8 +78,25 @@ impl Place {
     }
 }
 
+/// What the host's unit gives the stand-in; a person at the keyboard names no `STANDIN_…`.
+fn of_unit() -> BTreeMap<String, String> {
+    let units = Disk.list(UNITS).unwrap_or_default().into_iter();
+    let text = |unit: String| Disk.text(&format!("{UNITS}/{unit}/standin.conf"));
+    let texts: Vec<String> = units.filter_map(text).collect();
+    let lines = texts.iter().flat_map(|text| text.lines());
+    let words = lines.filter_map(|line| line.strip_prefix("Environment="));
+    let pairs = words.flat_map(|words| words.split(' '));
+    pairs
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
 /// Runs until the process ends.
-pub(super) async fn serve(args: Vec<String>, env: BTreeMap<String, String>) -> Ended {
+pub(super) async fn serve(args: Vec<String>, mut env: BTreeMap<String, String>) -> Ended {
+    for (name, value) in of_unit() {
+        env.entry(name).or_insert(value);
+    }
     let launch = Launch { args, env };
     let settings = loop {
         match Settings::resolve(&Disk, &launch) {

@@ -157,14 +157,7 @@ impl Fleet {
     /// The members of etcd, as a joining server is told.
     fn members(&self) -> Answer {
         let members = self.hosts.iter().filter(|host| host.is_member);
-        let members = members.map(|host| {
-            let id = crate::sim::token::sha256(host.name.as_str().as_bytes());
-            let name = format!("{}-{}", host.name, id.get(..8).unwrap_or_default());
-            let url = format!("https://{}:2380", host.address);
-            serde_json::json!({ "name": name, "peerURLs": [url] })
-        });
-        let members: Vec<serde_json::Value> = members.collect();
-        Answer::said(200, serde_json::json!({ "members": members }).to_string())
+        etcd::members(members.map(|host| (host.name.as_str(), host.address.as_str())))
     }
 
     /// The one request that changes something, and the faults that wait for it.
