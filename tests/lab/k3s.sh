@@ -39,7 +39,11 @@ on() { local pid; pid=$(lab pid "$1") || die "$1 is not up"; shift; timeout 300 
 draw() { (umask 077; head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$1"); }
 
 # A real k3s knows nothing of the stand-in's variables.
-is_standin() { grep -qaF STANDIN_STORE "$BINARY"; }
+kind=
+is_standin() {
+  [ -n "$kind" ] || if grep -qaF STANDIN_STORE "$BINARY"; then kind=standin; else kind=real; fi
+  [ "$kind" = standin ]
+}
 
 # put HOST PATH MODE < text
 put() {
@@ -138,13 +142,45 @@ END
 Environment=STANDIN_STORE=/lab/$(cat "$plan/store") STANDIN_LEASE_MS=${LEASE_MS:-10000}
 END
   fi
+  [ -z "${K3S_BIN:-}" ] || prepare_host
   mkdir -p "$(disk "${is[host]}")/etc/systemd/system/multi-user.target.wants"
   ln -sf "/etc/systemd/system/$unit.service" "$(disk "${is[host]}")/etc/systemd/system/multi-user.target.wants/"
 }
 
 # --- configuration ---------------------------------------------------------------------------------------------------
 
-# What a real k3s needs to run inside a lab host, as it was measured there.
+# What a kubelet wants of a machine and a container lacks, at each start; nothing outside of the host changes:
+# /dev/kmsg, which it only reads; settings of the kernel, which it would write where the host may not; shared mounts.
+# Nodes are Ready once containerd has some network to show, and no pod ever asks for it.
+prepare_host() {
+  put "${is[host]}" /usr/local/lib/lab/for-k3s 755 <<'END'
+#!/bin/sh
+[ -e /dev/kmsg ] || : >/dev/kmsg
+mkdir -p /run/for-k3s
+while read -r name value; do
+  [ "$(cat "/proc/sys/$name")" = "$value" ] && continue
+  file=/run/for-k3s/$(echo "$name" | tr / -)
+  echo "$value" >"$file" && mount --bind "$file" "/proc/sys/$name"
+done <<LIST
+vm/overcommit_memory 1
+vm/panic_on_oom 0
+kernel/panic 10
+kernel/panic_on_oops 1
+kernel/keys/root_maxkeys 1000000
+kernel/keys/root_maxbytes 25000000
+LIST
+mount --make-rshared /
+END
+  put "${is[host]}" "/etc/systemd/system/${is[unit]}.service.d/lab.conf" 644 <<'END'
+[Service]
+ExecStartPre=-/usr/local/lib/lab/for-k3s
+END
+  put "${is[host]}" /etc/cni/net.d/10-lab.conflist 644 <<'END'
+{"cniVersion": "1.0.0", "name": "lab", "plugins": [{"type": "loopback"}]}
+END
+}
+
+# A real k3s runs no pod here, so that it needs no image and no network but the hosts' own.
 for_real() {
   [ -n "${K3S_BIN:-}" ] || { echo "disable: [traefik, servicelb]"; return; }
   cat <<END
@@ -253,6 +289,19 @@ agent() {
 
 # --- life ------------------------------------------------------------------------------------------------------------
 
+# fails HOST WORDS: ends with what the host says of it.
+fails() {
+  local controllers need
+  on "$1" journalctl --no-pager -o cat -n 12 -u "k3s*" >&2 || true
+  if ! is_standin; then
+    controllers=$(on "$1" cat /sys/fs/cgroup/cgroup.controllers || true)
+    for need in cpu cpuset memory pids; do
+      [[ " $controllers " == *" $need "* ]] || echo "k3s: $1 has no cgroup controller $need; a machine with cgroup v2 alone gives it to its hosts" >&2
+    done
+  fi
+  die "$1 $2"
+}
+
 # door SECRET: a kubeconfig to this host's own supervisor.
 door() {
   cat <<END
@@ -272,7 +321,7 @@ await_bootstrap() {
     door "$token" | on "${is[host]}" k3s kubectl --kubeconfig=/dev/stdin get --raw /v1-k3s/server-bootstrap >/dev/null 2>&1 && return
     sleep 0.5
   done
-  die "${is[host]} gives joining servers no answer"
+  fails "${is[host]}" "gives joining servers no answer"
 }
 
 begin_server() {
@@ -284,11 +333,11 @@ begin_server() {
     await_bootstrap
     return
   fi
-  on "$host" sh -c "systemctl daemon-reload && systemctl start ${is[unit]}" || die "$host does not start"
+  on "$host" sh -c "systemctl daemon-reload && systemctl start ${is[unit]}" || fails "$host" "does not start"
   [ "${is[surface]}" = nothing ] || return 0
   config=$(disk "$host")/etc/rancher/k3s/config.yaml
   sed -i '/^token: /d' "$config"
-  on "$host" systemctl restart "${is[unit]}" || die "$host does not start without its token"
+  on "$host" systemctl restart "${is[unit]}" || fails "$host" "does not start without its token"
 }
 
 begun=()
@@ -304,7 +353,7 @@ clear_host() {
   # shellcheck disable=SC2016 # expanded inside the host
   on "$host" sh -c 'for unit in $(systemctl list-units -a --plain --no-legend "k3s*.service" | cut -d" " -f1); do
       systemctl kill -s KILL "$unit"; systemctl stop "$unit"; systemctl reset-failed "$unit"
-    done; umount -l /etc 2>/dev/null; rm -rf /run/k3s /run/flannel' >/dev/null 2>&1 || true
+    done; umount -l /etc 2>/dev/null; umount -Rl /var/lib/kubelet /var/lib/rancher /run/k3s 2>/dev/null; rm -rf /run/k3s /run/flannel /etc/cni' >/dev/null 2>&1 || true
   rm -rf "$root"/var/lib/rancher "$root"/srv/k3s "$root"/etc/rancher "$root"/var/lib/kubelet "$root"/etc/systemd/system/k3s* \
     "$root"/etc/systemd/system/multi-user.target.wants/k3s*
 }
@@ -352,15 +401,17 @@ count_node() {
   [ "${is[role]}" = agent ] || [ "${is[only]:-}" = etcd ] || api=${api:-${is[host]}}
 }
 
-# A cluster is there when the nodes of all its hosts are.
+# A cluster is there when the nodes of all its hosts are Ready.
 await_nodes() {
   local wanted=0 api='' tries
   each count_node
-  for ((tries = 0; tries < 120; tries++)); do
-    [ "$(on "$api" sh -c 'k3s kubectl get nodes 2>/dev/null | wc -l')" -le "$wanted" ] || return 0
+  for ((tries = 0; tries < 180; tries++)); do
+    # shellcheck disable=SC2016 # expanded inside the host
+    [ "$(on "$api" sh -c 'k3s kubectl get nodes 2>/dev/null | awk "\$2 == \"Ready\"" | wc -l')" -lt "$wanted" ] || return 0
     sleep 1
   done
-  die "not all of $wanted nodes came up"
+  on "$api" k3s kubectl get nodes >&2 || true
+  fails "$api" "sees not all of $wanted nodes Ready"
 }
 
 entry_of() {

@@ -171,10 +171,21 @@ prepare() {
   printf 'link set lo up\naddr add %s/16 dev eth0\nlink set eth0 up\n' "$(address "$number")" | ip -n "$host$TAG" -batch -
 }
 
+# What the machine's groups can control, those of its hosts can; a kubelet wants that. Without effect below version 2.
+hand_down() {
+  local above controller
+  for above in "$(dirname "$1")" "$1"; do
+    for controller in cpu cpuset memory pids; do echo "+$controller" >"$above/cgroup.subtree_control"; done 2>/dev/null
+  done
+}
+
 # nspawn makes its groups below those of its caller, so the caller moves into groups of the host first.
 boot() {
   local host=h$1 dir=$RUN/h$1 group
-  for group in "${GROUPS_OF_HOSTS[@]}"; do mkdir -p "$group/$host"; done
+  for group in "${GROUPS_OF_HOSTS[@]}"; do
+    mkdir -p "$group/$host"
+    hand_down "$group"
+  done
   (
     for group in "${GROUPS_OF_HOSTS[@]}"; do echo "$BASHPID" >"$group/$host/cgroup.procs"; done
     export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
