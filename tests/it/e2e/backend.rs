@@ -52,6 +52,9 @@ pub(super) trait Backend {
     /// Writes in place, as an editor does.
     fn write(&self, host: &str, path: &str, text: &str);
 
+    /// Deletes a file that is there.
+    fn remove(&self, host: &str, path: &str);
+
     fn fault(&self, host: &str, name: &str);
 
     fn heal(&self, host: &str);
@@ -92,20 +95,19 @@ impl Desk {
         self.own.path().join(name)
     }
 
-    /// Arguments and surroundings of one run.
+    /// Arguments of one run.
     pub(super) fn arguments(&self, run: &Run, inventory: &str, quick: bool) -> Vec<String> {
-        let book = self.book(run.before.as_deref(), quick);
-        let mut args = vec![
-            "run".to_owned(),
-            book,
-            "-i".to_owned(),
-            inventory.to_owned(),
-        ];
-        args.push(format!("--state-dir={}", self.file("state").display()));
-        args.push("--no-escrow".to_owned());
-        args.push("--accept-quorum-loss".to_owned());
-        let new = self.file("new").display().to_string();
-        args.push(format!("--new-token-from=file:{new}"));
+        let state = format!("--state-dir={}", self.file("state").display());
+        let mut args: Vec<String> = match &run.command {
+            Some(command) => command.split(' ').map(str::to_owned).collect(),
+            None => vec!["run".to_owned(), self.book(run.before.as_deref(), quick)],
+        };
+        args.extend(["-i".to_owned(), inventory.to_owned(), state]);
+        if run.command.is_none() {
+            args.extend(["--no-escrow", "--accept-quorum-loss"].map(str::to_owned));
+            let new = self.file("new").display().to_string();
+            args.push(format!("--new-token-from=file:{new}"));
+        }
         args.extend(run.args.iter().cloned());
         args
     }

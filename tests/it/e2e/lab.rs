@@ -19,7 +19,7 @@ const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab");
 /// Hosts of one cluster.
 const HOSTS: usize = 4;
 /// Clusters beside one another: the stand-in waits more than it works.
-const LANES: usize = 3;
+const LANES: usize = 4;
 
 /// The hosts of all lanes.
 pub(super) struct Labs {
@@ -97,9 +97,12 @@ pub(super) struct Cluster<'a> {
     runtime: tokio::runtime::Runtime,
     /// What waits beside this cluster ends with it.
     alive: Arc<()>,
-    /// A host that reboots once the datastore has been re-encrypted.
-    pub(super) reboots: RefCell<Option<String>>,
+    /// What happens once keyroll has said some words.
+    later: RefCell<Vec<Later>>,
 }
+
+/// Words, and what happens once keyroll has said them.
+type Later = (&'static str, Box<dyn FnOnce()>);
 
 impl<'a> Cluster<'a> {
     pub(super) fn raise(labs: &'a Labs, lane: usize, scenario: &Scenario) -> Self {
@@ -114,7 +117,7 @@ impl<'a> Cluster<'a> {
             first: lane * HOSTS + 1,
             runtime: runtime(),
             alive: Arc::new(()),
-            reboots: RefCell::new(None),
+            later: RefCell::default(),
         };
         for number in cluster.first..cluster.first + HOSTS {
             let host = format!("h{number}");
@@ -213,6 +216,19 @@ impl<'a> Cluster<'a> {
         });
     }
 
+    /// Does something once keyroll has said some words, while it waits for nobody.
+    pub(super) fn once_said(&self, words: &'static str, then: impl FnOnce() + 'static) {
+        self.later.borrow_mut().push((words, Box::new(then)));
+    }
+
+    /// keyroll says a line.
+    pub(super) fn hears(&self, line: &str) {
+        let mut later = self.later.borrow_mut();
+        for (_, then) in later.extract_if(.., |(words, _)| line.contains(*words)) {
+            then();
+        }
+    }
+
     /// Something in a host that must work.
     pub(super) fn shell(&self, host: &str, script: &str) {
         let said = self.command(host, &["sh", "-ec", script], "");
@@ -272,6 +288,10 @@ impl Backend for Cluster<'_> {
         let argv = ["sh", "-ec", "umask 077; cat >\"$0\"", path];
         let said = self.command(host, &argv, text);
         assert_eq!(said.status, 0, "{host}: {path}: {}", said.err);
+    }
+
+    fn remove(&self, host: &str, path: &str) {
+        self.shell(host, &format!("rm {path}"));
     }
 
     fn fault(&self, host: &str, name: &str) {

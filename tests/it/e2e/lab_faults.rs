@@ -1,12 +1,16 @@
 //! Faults of the model's catalogue as a real host has them: made by systemd, mounts and cables, never by K3s itself, so
 //! that a real K3s has them too.
 
-use std::time::Duration;
-
 use super::backend::Backend as _;
 use super::lab::Cluster;
 
 const DROP_IN: &str = "90-fault.conf";
+/// What keyroll says of the built-in playbook when the datastore has the new token,
+const ROTATED: &str = ": Re-encrypt the datastore";
+/// when all servers have it in their configuration,
+const FLIPPED: &str = "Servers take it, one at a time (1 of";
+/// and when the first agent has restarted.
+const WATCHED: &str = "gate:One agent first#1 watches";
 
 pub(super) fn inflict(cluster: &Cluster<'_>, host: &str, fault: &str) {
     let data = &cluster.desk().topology.data_dir;
@@ -26,9 +30,9 @@ pub(super) fn inflict(cluster: &Cluster<'_>, host: &str, fault: &str) {
             drop_in(cluster, host, &format!("ExecStartPost=/bin/sh -c '{once}'"));
         }
         "unreachable" => cluster.power(host, "unplugged"),
-        "unreachable-at-restart" => when_started(cluster, host, 0, &["link", "down"]),
-        "frozen" => when_started(cluster, host, 2, &["pause"]),
-        "power-cut" => when_started(cluster, host, 2, &["kill"]),
+        "unreachable-at-restart" => when_started(cluster, host, &["link", "down"]),
+        "frozen" => when_started(cluster, host, &["pause"]),
+        "power-cut" => once_watched(cluster, host, &["kill"]),
         "unit-failing" => drop_in(cluster, host, "ExecStartPre=/nowhere"),
         "unreachable-after-flip" => {
             let mut unplug = cluster.call_later(host, &["link", "down"]);
@@ -41,10 +45,7 @@ pub(super) fn inflict(cluster: &Cluster<'_>, host: &str, fault: &str) {
             let file = surface(cluster, host);
             let former = cluster.read(host, &file).unwrap().text;
             let path = cluster.disk(host).join(&file[1..]);
-            cluster.when_replaced(host, &file, move || {
-                std::thread::sleep(Duration::from_secs(2));
-                std::fs::write(path, former).unwrap();
-            });
+            cluster.once_said(FLIPPED, move || std::fs::write(path, former).unwrap());
         }
         "sudo-refused" => log_in_as(cluster, host, "ansible_user: plain"),
         "password-wrong" => log_in_as(
@@ -93,7 +94,11 @@ fn of_files(cluster: &Cluster<'_>, host: &str, fault: &str) {
         }
         "no-certificate" => cluster.shell(host, &format!("rm {data}/agent/client-kubelet.crt")),
         "reboot-mid-rotation" => {
-            cluster.reboots.replace(Some(host.to_owned()));
+            let [mut off, mut on] = ["kill", "start"].map(|verb| cluster.call_later(host, &[verb]));
+            cluster.once_said(ROTATED, move || {
+                off.assert().success();
+                on.assert().success();
+            });
         }
         _ => panic!("lab hosts have no fault `{fault}`"),
     }
@@ -137,8 +142,16 @@ pub(super) fn settled(cluster: &Cluster<'_>, host: &str) {
     cluster.command(host, &["sh", "-c", &ask], "");
 }
 
-/// Something is done to a host so many seconds after its K3s is started next.
-fn when_started(cluster: &Cluster<'_>, host: &str, seconds: u64, call: &[&str]) {
+/// Something is done to a host once a gate watches it.
+fn once_watched(cluster: &Cluster<'_>, host: &str, call: &[&str]) {
+    let mut call = cluster.call_later(host, call);
+    cluster.once_said(WATCHED, move || {
+        call.assert().success();
+    });
+}
+
+/// Something is done to a host as soon as its K3s is started next.
+fn when_started(cluster: &Cluster<'_>, host: &str, call: &[&str]) {
     let mark = format!("started-{}", cluster.place(host));
     let seen = cluster.lab_file("shared").join(&mark);
     std::fs::remove_file(&seen).ok();
@@ -151,7 +164,6 @@ fn when_started(cluster: &Cluster<'_>, host: &str, seconds: u64, call: &[&str]) 
     cluster.when(
         move || seen.exists(),
         move || {
-            std::thread::sleep(Duration::from_secs(seconds));
             call.assert().success();
         },
     );

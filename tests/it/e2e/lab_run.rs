@@ -1,18 +1,16 @@
 //! keyroll against lab hosts, and what is done to them in the middle of a run.
 
+use std::cell::{Cell, RefCell};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
-use tokio::process::{Child, ChildStdout, Command as Process};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::{Child, Command as Process};
 
 use super::backend::{Backend as _, Ended};
 use super::lab::Cluster;
 use super::person;
 use super::scenario::{Run, When};
-
-/// The built-in playbook's name for the rotate.
-const ROTATED: &str = "Re-encrypt the datastore";
 
 impl Cluster<'_> {
     /// Whether leases are renewed each second.
@@ -38,54 +36,25 @@ impl Cluster<'_> {
 
     pub(super) async fn follow(&self, run: &Run) -> Ended {
         let mut keyroll = self.program(run).spawn().unwrap();
-        let lines = BufReader::new(keyroll.stdout.take().unwrap());
-        let mut errors = keyroll.stderr.take().unwrap();
-        let mut stderr = String::new();
-        let ((mut text, reached, status), _) = tokio::join!(
-            self.listen(&mut keyroll, lines, run.when.as_ref()),
-            errors.read_to_string(&mut stderr),
+        let (stdout, stderr) = (keyroll.stdout.take(), keyroll.stderr.take());
+        let following = Following {
+            cluster: self,
+            when: run.when.as_ref(),
+            keyroll: RefCell::new(keyroll),
+            text: RefCell::default(),
+            reached: Cell::new(false),
+        };
+        tokio::join!(
+            following.listen(stdout.unwrap()),
+            following.listen(stderr.unwrap())
         );
-        text += &stderr;
+        let mut keyroll = following.keyroll.into_inner();
+        let status = keyroll.wait().await.unwrap().code().unwrap_or(-1);
         Ended {
             status,
-            text,
-            reached,
+            text: following.text.into_inner(),
+            reached: following.reached.get(),
             leaks: Vec::new(),
-        }
-    }
-
-    /// Reads on to the end, and does what is to be done in the middle.
-    async fn listen(
-        &self,
-        keyroll: &mut Child,
-        lines: BufReader<ChildStdout>,
-        when: Option<&When>,
-    ) -> (String, bool, i32) {
-        let (mut lines, mut text, mut reached) = (lines.lines(), String::new(), false);
-        while let Some(line) = lines.next_line().await.unwrap() {
-            text = text + &line + "\n";
-            if line.starts_with("  changed") && line.contains(ROTATED) {
-                self.reboot().await;
-            }
-            let Some(when) = when.filter(|when| !reached && line.contains(&when.says)) else {
-                continue;
-            };
-            reached = true;
-            tokio::time::sleep(Duration::from_millis(when.after_ms)).await;
-            if when.kill {
-                keyroll.kill().await.unwrap();
-            }
-            self.interfere(when);
-        }
-        let status = keyroll.wait().await.unwrap().code().unwrap_or(-1);
-        (text, reached, status)
-    }
-
-    async fn reboot(&self) {
-        let host = self.reboots.borrow_mut().take();
-        if let Some(host) = host {
-            tokio::time::sleep(Duration::from_secs(2)).await;
-            self.power(&host, "rebooted");
         }
     }
 
@@ -97,6 +66,37 @@ impl Cluster<'_> {
             for deed in deeds {
                 person::does(self, host, deed).unwrap();
             }
+        }
+    }
+}
+
+/// A run under way, and what is to be done in the middle of it.
+struct Following<'a> {
+    cluster: &'a Cluster<'a>,
+    when: Option<&'a When>,
+    keyroll: RefCell<Child>,
+    text: RefCell<String>,
+    reached: Cell<bool>,
+}
+
+impl Following<'_> {
+    /// Reads one of keyroll's two outputs to its end.
+    async fn listen(&self, output: impl AsyncRead + Unpin) {
+        let mut lines = BufReader::new(output).lines();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            self.text.borrow_mut().push_str(&(line.clone() + "\n"));
+            self.cluster.hears(&line);
+            let Some(when) = self.when.filter(|when| line.contains(&when.says)) else {
+                continue;
+            };
+            if self.reached.replace(true) {
+                continue;
+            }
+            tokio::time::sleep(Duration::from_millis(when.after_ms)).await;
+            if when.kill {
+                self.keyroll.borrow_mut().start_kill().unwrap();
+            }
+            self.cluster.interfere(when);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The end-to-end suite: scenarios as data (`tests/e2e/*.yml`), played by the same runner on the simulated fleet, on lab
 //! hosts with the stand-in, and on lab hosts with a real `k3s` where `K3S_BIN` names its folder.
 //!
-//! `KEYROLL_E2E` takes only scenarios whose name or file has this part, and with `all` those too that the lab is spared. `KEYROLL_E2E_RESULTS` names a folder that gets a line
-//! for each scenario; `tests/run` makes its table of them.
+//! `KEYROLL_E2E` takes only scenarios whose name or file has this part, or one of these parts with `|` between them, and
+//! with `all` those too that the lab is spared. `KEYROLL_E2E_RESULTS` names a folder that gets a line for each scenario;
+//! `tests/run` makes its table of them.
 
 mod backend;
 mod digest;
@@ -35,7 +36,8 @@ fn playable(stage: Stage, results: &Results) -> Vec<Scenario> {
     let only = results::wish("KEYROLL_E2E").unwrap_or_default();
     let all = scenario::all().into_iter();
     let wanted = all.filter(|scenario| {
-        only == "all" || scenario.name.contains(&only) || scenario.place.contains(&only)
+        let has = |part| scenario.name.contains(part) || scenario.place.contains(part);
+        only == "all" || only.split('|').any(has)
     });
     let (cannot, can): (Vec<_>, Vec<_>) =
         wanted.partition(|scenario| scenario.cannot.contains_key(&stage));

@@ -3,13 +3,16 @@
 use super::backend::{Backend, Said};
 use super::look;
 
+const K3S: &str = "/usr/local/bin/k3s";
+/// The agent token that a person gives a cluster which had none.
+const AGENT_TOKEN: &str = "a9e27a9e27a9e27a9e27a9e27a9e27a9";
+
 /// Does it.
 ///
 /// # Errors
 /// When the host says that it did not work.
 pub(super) fn does(backend: &dyn Backend, host: &str, deed: &str) -> Result<(), String> {
     let desk = backend.desk();
-    let unit = desk.topology.unit_of(host);
     let (old, new) = (desk.old.as_str(), desk.new.as_str());
     let (verb, rest) = deed.split_once(' ').unwrap_or((deed, ""));
     match (verb, rest) {
@@ -17,15 +20,32 @@ pub(super) fn does(backend: &dyn Backend, host: &str, deed: &str) -> Result<(), 
         ("rotates", "back") => rotates(backend, host, old),
         ("configures", "NEW") => configures(backend, host, (old, new)),
         ("configures", "OLD") => configures(backend, host, (new, old)),
-        ("restarts", "") => fine(&backend.command(host, &["systemctl", "restart", &unit], "")),
-        // Does not wait: such a start may never end.
-        ("starts", "over") => {
-            fine(&backend.command(host, &["systemctl", "restart", "--no-block", &unit], ""))
+        ("adds", "an agent token") => adds_agent_token(backend, host),
+        ("takes", "a snapshot") => takes_snapshot(backend, host),
+        ("restores", "with NEW in vain") => restores(backend, host, None, REFUSED),
+        ("restores", "with OLD") => restores(backend, host, Some(old), RESET),
+        ("removes", "passwd and token") => {
+            removes_trap(backend, host);
+            Ok(())
         }
-        ("stops", "") => fine(&backend.command(host, &["systemctl", "stop", &unit], "")),
-        ("starts", "") => fine(&backend.command(host, &["systemctl", "start", &unit], "")),
-        _ => panic!("nobody knows how one `{deed}`"),
+        _ => orders(backend, host, deed),
     }
+}
+
+/// What is told to systemd.
+fn orders(backend: &dyn Backend, host: &str, deed: &str) -> Result<(), String> {
+    let unit = backend.desk().topology.unit_of(host);
+    let words: &[&str] = match deed {
+        "restarts" => &["restart"],
+        // Does not wait: such a start may never end.
+        "starts over" => &["restart", "--no-block"],
+        "stops" => &["stop"],
+        "starts" => &["start"],
+        "kills it" => &["kill", "-s", "SIGKILL"],
+        _ => panic!("nobody knows how one `{deed}`"),
+    };
+    let argv = [&["systemctl"], words, &[unit.as_str()]].concat();
+    fine(&backend.command(host, &argv, ""))
 }
 
 fn fine(said: &Said) -> Result<(), String> {
@@ -35,28 +55,38 @@ fn fine(said: &Said) -> Result<(), String> {
     Err(format!("status {}: {}{}", said.status, said.out, said.err))
 }
 
-/// As `k3s token rotate` does it on a server that still runs with OLD.
+/// Whatever its status is.
+fn says(said: &Said, words: &str) -> Result<(), String> {
+    if said.err.contains(words) || said.out.contains(words) {
+        return Ok(());
+    }
+    let Said { status, out, err } = said;
+    Err(format!("no {words:?}, but status {status}: {out}{err}"))
+}
+
+/// The documented command on a server that still runs with OLD.
 fn rotates(backend: &dyn Backend, host: &str, to: &str) -> Result<(), String> {
-    let body = "/root/rotate.json";
-    backend.write(host, body, &format!("{{\"newToken\":\"{to}\"}}"));
-    let argv = [
-        "/usr/local/bin/k3s",
-        "kubectl",
-        "--kubeconfig=/dev/stdin",
-        "replace",
-        "--raw",
-        "/v1-k3s/token",
-        "-f",
-        body,
-    ];
-    let config = look::kubeconfig(
-        &backend.desk().topology,
+    let desk = backend.desk();
+    let server = format!("https://127.0.0.1:{}", desk.topology.port);
+    let said = backend.command(
         host,
-        ("server", &backend.desk().old),
+        &[
+            K3S,
+            "token",
+            "rotate",
+            "--server",
+            &server,
+            "--data-dir",
+            &desk.topology.data_dir,
+            "--token",
+            &desk.old,
+            "--new-token",
+            to,
+        ],
+        "",
     );
-    let said = backend.command(host, &argv, &config);
-    backend.write(host, body, "");
-    fine(&said)
+    fine(&said)?;
+    says(&said, "Token rotated, restart k3s nodes with new token")
 }
 
 /// One token for the other in every file of a host's configuration.
@@ -72,4 +102,53 @@ fn configures(backend: &dyn Backend, host: &str, (from, to): (&str, &str)) -> Re
         return Err("no file holds that token".to_owned());
     }
     Ok(())
+}
+
+fn adds_agent_token(backend: &dyn Backend, host: &str) -> Result<(), String> {
+    let path = "/etc/rancher/k3s/config.yaml";
+    let held = backend.read(host, path).ok_or("it has no config.yaml")?;
+    let text = format!("{}agent-token: \"{AGENT_TOKEN}\"\n", held.text);
+    backend.write(host, path, &text);
+    Ok(())
+}
+
+/// Its name is kept on the desk.
+fn takes_snapshot(backend: &dyn Backend, host: &str) -> Result<(), String> {
+    let said = backend.command(host, &[K3S, "etcd-snapshot", "save", "--name", "mine"], "");
+    fine(&said)?;
+    let name = said.err.split("Snapshot ").nth(1);
+    let name = name.and_then(|rest| rest.split(" saved").next());
+    let name = name.ok_or_else(|| format!("it names no snapshot: {}", said.err))?;
+    let kept = backend.desk().file("snapshot");
+    std::fs::write(kept, name).map_err(|error| error.to_string())
+}
+
+const REFUSED: &str = "Shutdown request received: failed to save bootstrap data: bootstrap data already found and encrypted with different token";
+const RESET: &str =
+    "Managed etcd cluster membership has been reset, restart without --cluster-reset flag now.";
+
+/// The snapshot, on a server that is stopped.
+fn restores(
+    backend: &dyn Backend,
+    host: &str,
+    token: Option<&str>,
+    words: &str,
+) -> Result<(), String> {
+    let desk = backend.desk();
+    let name =
+        std::fs::read_to_string(desk.file("snapshot")).map_err(|_| "there is no snapshot")?;
+    let folder = format!("{}/server/db/snapshots", desk.topology.data_dir);
+    let from = format!("--cluster-reset-restore-path={folder}/{name}");
+    let token = token.map(|token| format!("--token={token}"));
+    let mut argv = vec![K3S, "server", "--cluster-reset", &from];
+    argv.extend(token.as_deref());
+    says(&backend.command(host, &argv, ""), words)
+}
+
+/// The two files that K3s names when its passwd is newer than the datastore.
+fn removes_trap(backend: &dyn Backend, host: &str) {
+    for file in ["cred/passwd", "token"] {
+        let below = format!("{}/server", backend.desk().topology.data_dir);
+        backend.remove(host, &format!("{below}/{file}"));
+    }
 }

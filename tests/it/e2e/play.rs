@@ -87,7 +87,8 @@ impl<'a> Play<'a> {
     fn keyroll(&mut self, run: &Run) -> Result<(), String> {
         let before = run.changes_nothing.then(|| self.backend.everything());
         let ended = self.backend.keyroll(run);
-        let head = format!("$ keyroll run … {}\n", run.args.join(" "));
+        let command = run.command.as_deref().unwrap_or("run …");
+        let head = format!("$ keyroll {command} {}\n", run.args.join(" "));
         self.said += &(head + &ended.text + "\n");
         if let Some(before) = before {
             let after = self.backend.everything();
@@ -120,7 +121,12 @@ impl<'a> Play<'a> {
         if let Some(said) = run.silent.iter().find(has) {
             return Err(format!("keyroll says {said:?}"));
         }
-        if run.exit.is_some() && !ended.text.lines().any(|line| line.starts_with("next:")) {
+        let names_next = |line: &str| match run.command {
+            // A look says it below each thing that it found.
+            Some(_) => line.trim_start().starts_with("next:"),
+            None => line.starts_with("next:"),
+        };
+        if run.exit.is_some() && !ended.text.lines().any(names_next) {
             return Err("keyroll names no next command".to_owned());
         }
         let desk = self.backend.desk();

@@ -194,7 +194,9 @@ pub(super) enum Files {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Run {
-    /// Arguments after `run PLAYBOOK -i INVENTORY`.
+    /// Another command than `run PLAYBOOK`, such as `rescue server-1`.
+    pub(super) command: Option<String>,
+    /// Arguments after it and `-i INVENTORY`.
     pub(super) args: Vec<String>,
     /// The built-in playbook ends before the play of this name.
     pub(super) before: Option<String>,
@@ -277,6 +279,10 @@ fn check(scenario: &Scenario) {
         let count = verbs.iter().filter(|verb| **verb).count();
         assert_eq!(count, 1, "{place}: each entry of `do` is one act: {act:?}");
         let Some(run) = &act.keyroll else { continue };
+        assert!(
+            run.command.is_none() || run.before.is_none(),
+            "{place}: `before` is of `run`"
+        );
         let kills = run.when.as_ref().is_some_and(|when| when.kill);
         assert!(
             run.exit.is_some() != kills,

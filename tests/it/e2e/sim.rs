@@ -141,6 +141,14 @@ impl Backend for Sim {
         });
     }
 
+    fn remove(&self, host: &str, path: &str) {
+        assert!(self.read(host, path).is_some(), "{host} has no {path}");
+        self.with(|fleet| {
+            let disk = &mut fleet.host_mut(&name(host)).unwrap().disk;
+            disk.remove(path).unwrap();
+        });
+    }
+
     fn fault(&self, host: &str, fault: &str) {
         let fault = Fault::named(fault).unwrap_or_else(|| panic!("there is no fault `{fault}`"));
         self.with(|fleet| fleet.inflict(&name(host), fault));
