@@ -79,6 +79,21 @@ fn a_rotated_fleet_is_green_when_the_old_token_is_named() {
 }
 
 #[test]
+fn the_old_token_that_is_back_is_named_with_the_way_out() {
+    let (code, said) = place("1+0?").run(&["verify", "--old-token-from", "env:OLD"]);
+    assert_eq!(code, 8, "{said}");
+    assert!(said.contains("server-1 runs with the old token"), "{said}");
+    assert!(
+        said.contains("next: rotate again: keyroll run @rotate-token"),
+        "{said}"
+    );
+    assert!(
+        !said.contains("which the running process does not"),
+        "{said}"
+    );
+}
+
+#[test]
 fn it_leaves_nothing_behind() {
     let place = place("1+1?");
     place.rotate();

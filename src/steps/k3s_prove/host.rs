@@ -75,7 +75,11 @@ fn written_back(seen: &Seen, standing: &Standing, olds: &[Secret]) -> Option<Unm
         ("server/cred/passwd", passwd.server),
         ("server/cred/passwd", passwd.node),
     ];
-    let is_old = |secret: &Option<Secret>| secret.as_ref().is_some_and(|s| olds.contains(s));
+    // The cluster's own token is in its files, old or not.
+    let is_old = |secret: &Option<Secret>| {
+        let other = secret.as_ref().filter(|secret| **secret != standing.new);
+        other.is_some_and(|secret| olds.contains(secret))
+    };
     let (file, _) = files.iter().find(|(_, secret)| is_old(secret))?;
     let (host, path) = (&seen.host, seen.install.data(file));
     Some(red(

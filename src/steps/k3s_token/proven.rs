@@ -44,7 +44,9 @@ pub async fn proof_of_server(
         role,
         secret: secret.clone(),
     };
-    let olds = olds(probe, standing);
+    let (own, olds): (Vec<_>, Vec<_>) = olds(probe, standing)
+        .into_iter()
+        .partition(|old| *old == standing.new);
     let mut knocks = vec![knock(Role::Server, &standing.new)];
     knocks.extend(
         olds.iter()
@@ -77,7 +79,9 @@ pub async fn proof_of_server(
         }
     }
     old_is_dead(host, first.as_ref(), heard, &mut proposal);
-    if olds.is_empty() && !is_proven_by_this_run(probe, seen, standing) {
+    if !own.is_empty() {
+        proposal.unmet.push(is_back(host));
+    } else if olds.is_empty() && !is_proven_by_this_run(probe, seen, standing) {
         proposal.doubt(unprobed(seen, standing));
     }
     match standing.phase(host) {
@@ -102,6 +106,17 @@ pub fn olds(probe: &Probe<'_>, standing: &Standing) -> Vec<Secret> {
     let named = probe.options().words.old.as_ref();
     let named = named.filter(|named| standing.old.as_ref() != Some(*named));
     standing.old.iter().chain(named).cloned().collect()
+}
+
+/// The token that was to be dead is the cluster's own.
+fn is_back(host: &HostName) -> Unmet {
+    Unmet::red(
+        "old-not-dead",
+        format!(
+            "{host} runs with the old token, as after the restore of a snapshot from before a rotation"
+        ),
+        "rotate again: keyroll run @rotate-token",
+    )
 }
 
 /// Whether this run has probed OLD and forgotten it since.

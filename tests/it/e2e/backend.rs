@@ -88,6 +88,7 @@ impl Desk {
             std::fs::create_dir(desk.file(folder)).unwrap();
         }
         secret_file(&desk.file("new"), &desk.new);
+        secret_file(&desk.file("old"), &desk.old);
         desk
     }
 
@@ -108,7 +109,8 @@ impl Desk {
             let new = self.file("new").display().to_string();
             args.push(format!("--new-token-from=file:{new}"));
         }
-        args.extend(run.args.iter().cloned());
+        let old = format!("file:{}", self.file("old").display());
+        args.extend(run.args.iter().map(|arg| arg.replace("file:OLD", &old)));
         args
     }
 

@@ -196,7 +196,7 @@ pub(super) enum Files {
 pub(super) struct Run {
     /// Another command than `run PLAYBOOK`, such as `rescue server-1`.
     pub(super) command: Option<String>,
-    /// Arguments after it and `-i INVENTORY`.
+    /// Arguments after it and `-i INVENTORY`; `file:OLD` stands for a file with the old token.
     pub(super) args: Vec<String>,
     /// The built-in playbook ends before the play of this name.
     pub(super) before: Option<String>,

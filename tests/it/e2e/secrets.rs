@@ -15,9 +15,10 @@ const MAY: [&str; 5] = [
 
 /// Places where one was found.
 pub(super) fn left(cluster: &Cluster<'_>, canary: &Canary) -> Vec<String> {
-    let own = cluster.desk().file("new").display().to_string();
-    let mut found = canary.below(cluster.desk().own.path());
-    found.retain(|path| *path != own);
+    let desk = cluster.desk();
+    let own = ["new", "old"].map(|name| desk.file(name).display().to_string());
+    let mut found = canary.below(desk.own.path());
+    found.retain(|path| !own.contains(path));
     let search = "umask 077; cat >/tmp/canary; journalctl --no-pager -o cat | grep -cF -f /tmp/canary; \
                   cd / && grep -rlF -f /tmp/canary run home root var/log var/tmp var/lib/rancher etc | sort; \
                   rm /tmp/canary; ls -A /tmp | grep -vE '^(systemd-private|[.].*-unix$)'";
