@@ -287,17 +287,9 @@ down() {
   echo "down after $(($(now_ms) - started)) ms"
 }
 
-# Twice, as a process may start another while we look.
-signal_all() {
-  local signal=$1 pid space process round
-  pid=$(init_of "$2") || die "$2 is not up"
-  space=$(readlink "/proc/$pid/ns/pid")
-  for round in 1 2; do
-    for process in /proc/[0-9]*; do
-      [ "$(readlink "$process/ns/pid" 2>/dev/null)" = "$space" ] && kill "-$signal" "${process#/proc/}" 2>/dev/null
-    done
-  done
-  return $((round > 2))
+# freeze 1|0 HOST: all its processes at once, those that a frozen one was about to start too.
+freeze() {
+  echo "$1" >"${GROUPS_OF_HOSTS[0]}/$2/cgroup.freeze" || die "$2 cannot be frozen or thawed"
 }
 
 end_wan() {
@@ -359,8 +351,8 @@ case $command in
     booting=("$2")
     settle 0
     ;;
-  pause) known "${2:-}"; signal_all STOP "$2" ;;
-  resume) known "${2:-}"; signal_all CONT "$2" ;;
+  pause) known "${2:-}"; freeze 1 "$2" ;;
+  resume) known "${2:-}"; freeze 0 "$2" ;;
   link) known "${2:-}"; ip -n "$CONTROLLER" link set "v${2#h}" "${3:?up or down}" ;;
   wan) end_wan; [ "${2:?milliseconds}" = 0 ] || begin_wan "$2" "${3:-0}" ;;
   *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" ;;
