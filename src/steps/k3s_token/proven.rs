@@ -84,20 +84,26 @@ pub async fn proof_of_server(
     } else if olds.is_empty() && !is_proven_by_this_run(probe, seen, standing) {
         proposal.doubt(unprobed(seen, standing));
     }
+    proposal.unmet.extend(not_yet_new(seen, standing));
+    Ok(proposal)
+}
+
+/// What the configuration has that the running process does not prove.
+fn not_yet_new(seen: &Seen, standing: &Standing) -> Option<Unmet> {
+    let host = &seen.host;
     match standing.phase(host) {
-        Some(Phase::New) if seen.started_after_change() => {}
-        Some(Phase::New) => proposal.unmet.push(red(
+        Some(Phase::New) if seen.started_after_change() => None,
+        Some(Phase::New) => Some(red(
             "changed-since-start",
             format!("the configuration of {host} was changed after its process started"),
             host,
         )),
-        phase => proposal.unmet.push(red(
+        phase => Some(red(
             "surface-not-new",
             format!("{host}: {}", words(phase)),
             host,
         )),
     }
-    Ok(proposal)
 }
 
 /// Every token that must be dead: what is kept or was seen, and what the operator named.
