@@ -1,5 +1,6 @@
 //! Command-line types only; the environment is read here and nowhere else.
 
+mod age;
 mod aim;
 mod doctor;
 mod extra;
@@ -14,6 +15,7 @@ use std::num::NonZeroUsize;
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub use age::MaxAge;
 pub use aim::Aim;
 pub use doctor::Doctor;
 pub use extra::ExtraVar;
@@ -237,6 +239,9 @@ pub struct Verify {
     /// Where the old token comes from, to be tried too: `env:NAME`, `file:PATH`, `stdin` or `exec:COMMAND`.
     #[arg(long, value_name = "SOURCE")]
     pub old_token_from: Option<Unshown<NewTokenFrom>>,
+    /// The proof is red when the server token is older than this, such as `90d` or `12w`, or its age cannot be shown.
+    #[arg(long, value_name = "AGE")]
+    pub max_age: Option<MaxAge>,
     /// A proof that is not green ends with 8.
     #[arg(long)]
     pub strict: bool,

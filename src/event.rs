@@ -213,6 +213,8 @@ pub enum TaskOutcome {
     NotApplicable,
     /// It failed.
     Failed(Failure),
+    /// It failed, and its playbook says `ignore_errors`.
+    Ignored(Failure),
     /// It never started.
     Skipped {
         /// The task or gate whose failure is the root, or "stopped".

@@ -58,10 +58,18 @@ async fn look(sight: &Sight) -> Places {
 
 /// All servers, now, whatever `--limit` says: where a rotation stands is theirs to tell.
 async fn cluster(sight: &Sight) -> Option<Cluster> {
+    from_first_server(sight, async |probe| Cluster::now(probe).await).await
+}
+
+/// Looks from the first server; `None` when the inventory has none.
+pub(super) async fn from_first_server<T>(
+    sight: &Sight,
+    look: impl AsyncFnOnce(&Probe<'_>) -> T,
+) -> Option<T> {
     let first = sight.scope.fleet.servers.first()?;
     let (vars, overlay) = (Vars::default(), Overlay::default());
     let probe = Probe::new(&first.name, &Become::Root, &vars, &sight.scope, &overlay);
-    Some(Cluster::now(&probe).await)
+    Some(look(&probe).await)
 }
 
 async fn host(probe: &Probe<'_>, cluster: Option<&Cluster>) -> Sighting {

@@ -1,5 +1,6 @@
-//! `token inspect` and `token generate`.
+//! `token inspect`, `token generate` and `token age`.
 
+mod age;
 mod answers;
 mod screen;
 
@@ -18,8 +19,9 @@ pub(super) fn token(desk: &Desk, asked: &cli::Token) -> Result<Exit, Trouble> {
     match asked {
         cli::Token::Inspect(asked) => judge(desk, asked),
         cli::Token::Generate(asked) => generate(asked),
+        cli::Token::Age(asked) => age::age(desk, asked),
         cli::Token::Other(_) => Err(Trouble::usage(
-            "there are `token inspect` and `token generate`, and nothing else",
+            "there are `token inspect`, `token generate` and `token age`, and nothing else",
             NO_ARGUMENT,
         )),
     }

@@ -18,6 +18,7 @@ pub(super) fn verify(desk: &Desk, asked: &cli::Verify) -> Result<Exit, Trouble> 
     options.words = Words {
         old: old(asked)?,
         proof_only: true,
+        max_age: asked.max_age.map(|age| age.0),
         ..options.words
     };
     fleet::lay_over(&mut books.inventory, &asked.perform.reach)?;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 
-use super::{Aim, Unshown};
+use super::{Aim, Glance, Unshown};
 
 /// Shown above the help.
 pub(super) const EXAMPLES: &str = "\
@@ -14,6 +14,7 @@ Examples:
   keyroll token inspect -i hosts.yml                   of every host, and what the servers answer to it
   pass show k3s | keyroll token inspect - -i hosts.yml a token on stdin, shown to that fleet
   keyroll token generate > new-token                   32 hex characters (128 bits)
+  keyroll token age -i hosts.yml                       since when the server token is what it is
 
 inspect exits with 0 when nothing is wrong, 4 when keyroll or K3s would refuse it, 7 when hosts cannot be reached.
 ";
@@ -27,6 +28,9 @@ pub enum Token {
     /// Makes a token that a rotation accepts, on stdout.
     #[command(before_help = EXAMPLES)]
     Generate(Generate),
+    /// Says since when the server token of a fleet is what it is, and what tells so.
+    #[command(before_help = EXAMPLES)]
+    Age(Box<Glance>),
     /// What is no subcommand may be a token that was put here by mistake: it is refused without being repeated.
     #[command(external_subcommand)]
     Other(Vec<OsString>),

@@ -101,6 +101,11 @@ impl Tally {
             TaskOutcome::Satisfied => self.summary.satisfied += 1,
             TaskOutcome::Changed => self.summary.changed += 1,
             TaskOutcome::NotApplicable => {}
+            TaskOutcome::Ignored(failure) => {
+                let what = failure.what.join("; ");
+                let note = format!("{key} failed, which its playbook ignores: {what}");
+                self.summary.notes.push(note);
+            }
             TaskOutcome::Skipped { .. } => self.summary.skipped += 1,
             TaskOutcome::Failed(failure) => {
                 self.summary.failed += 1;

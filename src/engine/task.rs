@@ -73,8 +73,15 @@ pub(super) async fn run(shared: Arc<Shared>, assignment: Assignment) -> Done {
             "what was under way may have been done: run the same command again, keyroll looks first",
         )),
     };
+    let is_ignored = assignment.task.ignore_errors;
     Done {
         touched: visit.index > 0,
+        outcome: match done.outcome {
+            TaskOutcome::Failed(failure) if is_ignored && failure.exit == Exit::TaskFailed => {
+                TaskOutcome::Ignored(failure)
+            }
+            outcome => outcome,
+        },
         ..done
     }
 }

@@ -169,7 +169,7 @@ fn redact_end(outcome: &mut OpOutcome, by: &Redactor) {
 fn redact_outcome(outcome: &mut TaskOutcome, by: &Redactor) {
     match outcome {
         TaskOutcome::Satisfied | TaskOutcome::Changed | TaskOutcome::NotApplicable => {}
-        TaskOutcome::Failed(failure) => redact_failure(failure, by),
+        TaskOutcome::Failed(failure) | TaskOutcome::Ignored(failure) => redact_failure(failure, by),
         TaskOutcome::Skipped {
             because: TaskKey(because),
         } => by.redact(because),

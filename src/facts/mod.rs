@@ -19,7 +19,7 @@ pub use files::{CertificateEnd, Contents, NodeName, Paths};
 pub use journal::{Journal, JournalSince};
 pub use knocked::Knocked;
 pub use leftovers::Leftovers;
-pub use nodes::{Lease, Leases, Node, Nodes};
+pub use nodes::{Annotation, Lease, Leases, Node, Nodes};
 pub use piece::{Digest, Piece};
 pub use probe::{Fleet, Member, Overlay, Probe, RunOptions, Scope, Words};
 pub use program::{FreeSpace, K3sVersion, Programs, Runs};

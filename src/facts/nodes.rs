@@ -23,6 +23,16 @@ pub struct Leases {
     pub k3s: Utf8PathBuf,
 }
 
+/// An annotation of the namespace `kube-system`, with a server's own admin credentials; `None` when it has none of that
+/// name.
+#[derive(Debug, Clone)]
+pub struct Annotation {
+    /// The k3s binary.
+    pub k3s: Utf8PathBuf,
+    /// Its name.
+    pub key: &'static str,
+}
+
 /// A node, as far as keyroll looks at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
@@ -99,6 +109,17 @@ struct NodeInfo {
 }
 
 #[derive(Deserialize)]
+struct RawNamespace {
+    metadata: Annotated,
+}
+
+#[derive(Deserialize)]
+struct Annotated {
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
 struct RawLease {
     metadata: Metadata,
     spec: LeaseSpec,
@@ -153,13 +174,18 @@ fn list<T: serde::de::DeserializeOwned>(
     responses: &[Response],
     what: &str,
 ) -> Result<Vec<T>, FactError> {
+    json::<List<T>>(responses, what).map(|list| list.items)
+}
+
+fn json<T: serde::de::DeserializeOwned>(
+    responses: &[Response],
+    what: &str,
+) -> Result<T, FactError> {
     let ran = ran(responses, 0, what)?;
     if ran.status != 0 {
         return Err(unreadable(what, said(ran)));
     }
-    let list: List<T> = serde_json::from_slice(ran.stdout.bytes())
-        .map_err(|error| unreadable(what, error.to_string()))?;
-    Ok(list.items)
+    serde_json::from_slice(ran.stdout.bytes()).map_err(|error| unreadable(what, error.to_string()))
 }
 
 impl Fact for Nodes {
@@ -174,6 +200,20 @@ impl Fact for Nodes {
             .into_iter()
             .map(Node::from)
             .collect())
+    }
+}
+
+impl Fact for Annotation {
+    type Value = Option<String>;
+
+    fn queries(&self) -> Vec<Query> {
+        kubectl(&self.k3s, &["namespace", "kube-system"])
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<Option<String>, FactError> {
+        let what = "the namespace kube-system";
+        let mut namespace: RawNamespace = json(responses, what)?;
+        Ok(namespace.metadata.annotations.remove(self.key))
     }
 }
 
@@ -237,6 +277,24 @@ mod tests {
             .unwrap();
         assert_eq!(leases["h1"], HostTime(1_795_319_487_798_754));
         assert_eq!(leases.len(), 5);
+    }
+
+    #[test]
+    fn an_annotation_is_found_by_its_name() {
+        let key = "keyroll/server-token-proven";
+        let read = |annotations: &str| {
+            let json = format!(
+                "{{\"kind\": \"Namespace\", \"metadata\": {{\"name\": \"kube-system\"{annotations}}}}}"
+            );
+            let k3s = "k3s".into();
+            Annotation { k3s, key }
+                .parse(&answer(0, &json, ""))
+                .unwrap()
+        };
+        assert_eq!(read(""), None);
+        assert_eq!(read(", \"annotations\": {\"a\": \"b\"}"), None);
+        let set = format!(", \"annotations\": {{\"{key}\": \"2026-01-01T00:00:00Z\"}}");
+        assert_eq!(read(&set).as_deref(), Some("2026-01-01T00:00:00Z"));
     }
 
     #[test]

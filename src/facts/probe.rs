@@ -75,6 +75,8 @@ pub struct Words {
     pub ignored: Vec<String>,
     /// Shapes of a cluster on which nobody has measured a rotation are let through.
     pub unmeasured: bool,
+    /// From `--max-age`: a proof is red when the server token is older, or nothing shows that it is not.
+    pub max_age: Option<Duration>,
     /// Two members of etcd lose their quorum at each restart, and that is known.
     pub quorum_loss: bool,
 }

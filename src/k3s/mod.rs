@@ -2,6 +2,7 @@
 //!
 //! Pure: no clock, no I/O, no host. Every rule here cites what was measured on real K3s or read in its source.
 
+pub mod age;
 pub mod install;
 pub mod journal;
 pub mod knock;

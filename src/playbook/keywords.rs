@@ -48,7 +48,14 @@ const PLAY: &[&str] = &[
 ];
 
 /// Keywords of a task; beside them stands its one step.
-pub(super) const TASK: &[&str] = &["name", "when", "run_once", "timeout", "undo"];
+pub(super) const TASK: &[&str] = &[
+    "name",
+    "when",
+    "run_once",
+    "timeout",
+    "ignore_errors",
+    "undo",
+];
 
 const HEALTH: &[&str] = &["nodes", "etcd", "settle", "timeout", "interval"];
 
@@ -112,7 +119,6 @@ pub(super) const TASK_LATER: &[&str] = &[
     "diff",
     "environment",
     "failed_when",
-    "ignore_errors",
     "ignore_unreachable",
     "import_role",
     "import_tasks",

@@ -137,6 +137,9 @@ pub struct Task {
     pub run_once: bool,
     /// `timeout`; the step's own default when `None`.
     pub timeout: Option<Duration>,
+    /// `ignore_errors`: when it fails, that is said, and the play goes on as if it had not. A host that cannot be reached
+    /// is no such failure.
+    pub ignore_errors: bool,
     /// `undo`: performed on every host of the batch, rotator first, when this task fails on any.
     pub undo: Vec<Task>,
 }

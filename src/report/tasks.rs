@@ -116,6 +116,12 @@ impl Lines {
                     .result(&format!("  {failed}   {host}: {name}"))?;
                 self.failure(failure)
             }
+            TaskOutcome::Ignored(failure) => {
+                let ignored = self.paint.yellow("ignored");
+                self.writer
+                    .result(&format!("  {ignored}  {host}: {name}"))?;
+                self.failure(failure)
+            }
             TaskOutcome::Satisfied if each => {
                 self.writer.result(&format!("  fine     {host}: {name}"))
             }

@@ -1,6 +1,7 @@
 //! Nodes and leases as the cluster tells them: with the lag that makes `Ready` prove so little.
 
 mod json;
+pub mod namespace;
 
 use std::time::Duration;
 

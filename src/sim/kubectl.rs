@@ -37,6 +37,15 @@ pub enum Verb {
     Nodes,
     /// `get leases -n kube-node-lease -o json`
     Leases,
+    /// `get namespace kube-system -o json`
+    Namespace,
+    /// `annotate --overwrite namespace kube-system KEY=VALUE`
+    Annotate {
+        /// The annotation's name.
+        key: String,
+        /// Its value.
+        value: String,
+    },
 }
 
 /// Where a kubectl command goes.
@@ -110,6 +119,14 @@ impl Kubectl {
                 file: (*file).to_owned(),
             },
             ["get", "nodes", "-o", "json"] => Verb::Nodes,
+            ["get", "namespace", "kube-system", "-o", "json"] => Verb::Namespace,
+            ["annotate", "--overwrite", "namespace", "kube-system", pair] => {
+                let (key, value) = pair.split_once('=')?;
+                Verb::Annotate {
+                    key: key.to_owned(),
+                    value: value.to_owned(),
+                }
+            }
             ["get", "leases", "-n", "kube-node-lease", "-o", "json"] => Verb::Leases,
             _ => return None,
         };

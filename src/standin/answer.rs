@@ -7,7 +7,7 @@ use super::launch::Place;
 use super::{admin, now, snapshot};
 use crate::sim::bootstrap::Replica;
 use crate::sim::etcd;
-use crate::sim::kube::{self, Node};
+use crate::sim::kube::{self, Node, namespace};
 use crate::sim::server::{Backend, Server};
 use crate::sim::tokens::Bootstrap;
 use crate::sim::world::{Answer, Asked};
@@ -30,6 +30,8 @@ pub(super) const SECRETS: &str = "/api/v1/namespaces/kube-system/secrets";
 const MEMBERS: &str = "/db/info";
 /// What a joining server asks for; it is answered before the start is over, as one with etcd alone waits for those that join.
 const BOOTSTRAP: &str = "/v1-k3s/server-bootstrap";
+/// The namespace `kube-system`.
+pub(super) const NAMESPACE: &str = "/api/v1/namespaces/kube-system";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
 impl Desk {
@@ -39,7 +41,7 @@ impl Desk {
             return status(503, "runtime core not ready", "ServiceUnavailable");
         }
         match asked.path {
-            "/api/v1/nodes" | LEASES | SECRETS | "/readyz" | "/livez" | "/healthz" => {
+            "/api/v1/nodes" | LEASES | SECRETS | NAMESPACE | "/readyz" | "/livez" | "/healthz" => {
                 self.api(asked)
             }
             path if path.starts_with(snapshot::PATH) => self.snapshot(asked),
@@ -86,6 +88,9 @@ impl Desk {
         if asked.path == SECRETS {
             return self.tokens(asked);
         }
+        if asked.path == NAMESPACE {
+            return self.namespace(asked);
+        }
         let nodes = shared.nodes();
         let nodes: Vec<&Node> = nodes.iter().collect();
         Answer::said(
@@ -96,6 +101,23 @@ impl Desk {
                 _ => "ok".to_owned(),
             },
         )
+    }
+
+    /// The namespace: a PATCH sets annotations.
+    fn namespace(&self, asked: Asked<'_>) -> Answer {
+        let patch: serde_json::Value = serde_json::from_slice(asked.body).unwrap_or_default();
+        let pairs = patch.pointer("/metadata/annotations");
+        let pairs = pairs.and_then(|pairs| pairs.as_object());
+        let told = self.place.shared.with(|store| {
+            for (key, value) in pairs.into_iter().flatten() {
+                namespace::annotate(store, key, value.as_str().unwrap_or_default());
+            }
+            namespace::json(store)
+        });
+        match told {
+            Ok(body) => Answer::said(200, body),
+            Err(error) => status(500, &error.to_string(), "InternalError"),
+        }
     }
 
     /// Bootstrap tokens: a POST keeps one, and all are told.

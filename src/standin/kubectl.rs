@@ -5,8 +5,10 @@ use std::io;
 use hyper::Method;
 
 use super::admin;
+use super::answer::NAMESPACE;
 use super::client::{self, Door, address};
 use super::disk::Disk;
+use crate::sim::kube::namespace;
 use crate::sim::kubectl::{self, Ended, Kubectl, Target, Verb};
 use crate::sim::parse::{self, Kubeconfig};
 use crate::sim::world::Files as _;
@@ -26,7 +28,11 @@ pub(super) async fn run(call: &Kubectl) -> Ended {
         Ok(request) => request,
         Err(ended) => return ended,
     };
-    knock(&door, method, path, body).await
+    let ended = knock(&door, method, path, body).await;
+    match call.verb {
+        Verb::Annotate { .. } if ended.status == 0 => Ended::fine(namespace::ANNOTATED),
+        _ => ended,
+    }
 }
 
 /// What a server's admin kubeconfig says; elsewhere kubectl has no server to ask.
@@ -42,6 +48,11 @@ pub(super) fn admin_door() -> Result<Kubeconfig, Ended> {
 fn request(verb: &Verb) -> Result<(Method, &str, Vec<u8>), Ended> {
     let leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
     match verb {
+        Verb::Namespace => Ok((Method::GET, NAMESPACE, Vec::new())),
+        Verb::Annotate { key, value } => {
+            let patch = serde_json::json!({ "metadata": { "annotations": { key: value } } });
+            Ok((Method::PATCH, NAMESPACE, patch.to_string().into_bytes()))
+        }
         Verb::Nodes => Ok((Method::GET, "/api/v1/nodes", Vec::new())),
         Verb::Leases => Ok((Method::GET, leases, Vec::new())),
         Verb::GetRaw(path) => Ok((Method::GET, path, Vec::new())),

@@ -9,6 +9,7 @@ pub mod debug;
 pub mod k3s_heal;
 pub mod k3s_preflight;
 pub mod k3s_prove;
+pub mod k3s_proven_at;
 pub mod k3s_rescue;
 pub mod k3s_restart;
 pub mod k3s_rollback;
@@ -69,6 +70,7 @@ steps! {
     "k3s_heal" => k3s_heal::K3sHeal,
     "k3s_preflight" => k3s_preflight::K3sPreflight,
     "k3s_prove" => k3s_prove::K3sProve,
+    "k3s_proven_at" => k3s_proven_at::K3sProvenAt,
     "k3s_rescue" => k3s_rescue::K3sRescue,
     "k3s_restart" => k3s_restart::K3sRestart,
     "k3s_rollback" => k3s_rollback::K3sRollback,
@@ -81,6 +83,19 @@ impl Step {
     #[must_use]
     pub fn is_proof(&self) -> bool {
         matches!(self, Self::K3sProve(_))
+    }
+
+    /// Whether what comes after it takes for granted that it went well, so that its failure cannot be ignored.
+    #[must_use]
+    pub fn is_relied_on(&self) -> bool {
+        !matches!(
+            self,
+            Self::Assert(_)
+                | Self::Command(_)
+                | Self::Debug(_)
+                | Self::K3sSnapshot(_)
+                | Self::K3sProvenAt(_)
+        )
     }
 
     /// Whether it may look different each time, so that it is not proposed again after it was performed

@@ -23,6 +23,7 @@ fn task(run_once: bool) -> Task {
         when: vec![],
         run_once,
         timeout: None,
+        ignore_errors: false,
         undo: vec![],
     }
 }

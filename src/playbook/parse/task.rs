@@ -58,6 +58,11 @@ fn read(node: &Node, path: Vec<usize>, reader: &mut Reader<'_>) -> Option<Task> 
         draft.take(entry, &path, reader);
     }
     let (step, default_name, at) = step?;
+    if let Some(entry) = draft.ignore_errors
+        && step.is_relied_on()
+    {
+        relied_on(&step, entry, reader);
+    }
     Some(Task {
         name: draft.name.unwrap_or(default_name),
         step,
@@ -66,28 +71,35 @@ fn read(node: &Node, path: Vec<usize>, reader: &mut Reader<'_>) -> Option<Task> 
         when: draft.when,
         run_once: draft.run_once,
         timeout: draft.timeout,
+        ignore_errors: draft.ignore_errors.is_some(),
         undo: draft.undo,
     })
 }
 
 /// Keywords read so far.
 #[derive(Default)]
-struct Draft {
+struct Draft<'a> {
     name: Option<String>,
     when: Vec<String>,
     run_once: bool,
     timeout: Option<std::time::Duration>,
+    /// Where it says that errors are ignored.
+    ignore_errors: Option<&'a Entry>,
     undo: Vec<Task>,
 }
 
-impl Draft {
-    fn take(&mut self, entry: &Entry, path: &[usize], reader: &mut Reader<'_>) {
+impl<'a> Draft<'a> {
+    fn take(&mut self, entry: &'a Entry, path: &[usize], reader: &mut Reader<'_>) {
         let value = &*entry.value;
         match entry.key.as_str() {
             "name" => self.name = reader.text(value, "name"),
             "when" => self.when = when(value, reader),
             "run_once" => self.run_once = reader.boolean(value, "run_once").unwrap_or_default(),
             "timeout" => self.timeout = reader.duration(value, "timeout"),
+            "ignore_errors" => {
+                let ignored = reader.boolean(value, "ignore_errors").unwrap_or_default();
+                self.ignore_errors = ignored.then_some(entry);
+            }
             _ => self.undo = undo(entry, path, reader),
         }
     }
@@ -99,6 +111,17 @@ fn when(node: &Node, reader: &mut Reader<'_>) -> Vec<String> {
         reader.expression(text, *at, "when");
     }
     expressions.into_iter().map(|(text, _)| text).collect()
+}
+
+/// What comes after such a step takes for granted that it went well.
+fn relied_on(step: &Step, entry: &Entry, reader: &mut Reader<'_>) {
+    let what = format!(
+        "a failure of `{}` cannot be ignored: what comes after it would go on from a half-way cluster",
+        step.name()
+    );
+    let help =
+        "remove `ignore_errors`; a run that is started again goes on from where the cluster is";
+    reader.problem("playbook::ignore-errors", what, entry.at, help);
 }
 
 /// `undo` is performed when its task fails: what undoes has no `undo` of its own, and is done on every host.

@@ -9,7 +9,7 @@ use crate::sim::bootstrap::Replica;
 use crate::sim::call::Call;
 use crate::sim::etcd;
 use crate::sim::fault::Fault;
-use crate::sim::kube;
+use crate::sim::kube::{self, namespace};
 use crate::sim::kubectl::{self, Ended, Kubectl, Target, Verb};
 use crate::sim::parse::Kubeconfig;
 use crate::sim::server::Backend;
@@ -65,7 +65,10 @@ impl Fleet {
             Err(ended) => return Ok(ended),
         };
         let (path, body) = match &call.verb {
-            Verb::Nodes | Verb::Leases => return Ok(self.listed(at, &call.verb, &target)),
+            Verb::Nodes | Verb::Leases | Verb::Namespace => {
+                return Ok(self.listed(at, &call.verb, &target));
+            }
+            Verb::Annotate { key, value } => return Ok(self.annotate(at, key, value, &target)),
             Verb::CreateRaw { path, .. } => return Ok(self.posted(at, path, &target)),
             Verb::GetRaw(path) => (path, None),
             Verb::ReplaceRaw { path, file } => {
@@ -235,10 +238,10 @@ impl Fleet {
         if let Err(ended) = self.apiserver(at) {
             return ended;
         }
-        let text = if *verb == Verb::Nodes {
-            kube::nodes_json(&self.nodes(), self.now)
-        } else {
-            kube::leases_json(&self.nodes(), self.now)
+        let text = match verb {
+            Verb::Nodes => kube::nodes_json(&self.nodes(), self.now),
+            Verb::Namespace => namespace::json(&self.store),
+            _ => kube::leases_json(&self.nodes(), self.now),
         };
         let cut = self
             .hosts
@@ -246,6 +249,23 @@ impl Fleet {
             .is_some_and(|host| host.has(Fault::KubectlCut));
         let half = text.get(..text.len() / 2).unwrap_or_default();
         Ended::fine(if cut { half } else { &text })
+    }
+
+    fn annotate(&mut self, at: usize, key: &str, value: &str, target: &Target) -> Ended {
+        if *target != Target::Admin {
+            return Ended::bad(
+                1,
+                "error: You must be logged in to the server (Unauthorized)",
+            );
+        }
+        if let Err(ended) = self.apiserver(at) {
+            return ended;
+        }
+        if let Some(host) = self.hosts.get_mut(at) {
+            host.changes += 1;
+        }
+        namespace::annotate(&mut self.store, key, value);
+        Ended::fine(namespace::ANNOTATED)
     }
 
     fn admin_raw(&self, at: usize, path: &str) -> Ended {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
+use super::api::ask_api;
 use super::{Blind, Freshness, Seen};
 use crate::facts::{FactError, Fleet, Knocked, Node, NodeName, Nodes, Overlay, Probe, Scope};
 use crate::k3s::install::{Datastore, Kind};
@@ -381,28 +382,10 @@ pub(in crate::steps) async fn nodes(
     probe: &Probe<'_>,
     servers: &[ServerSeen],
 ) -> Result<Vec<Node>, FactError> {
-    let mut last = None;
-    for server in servers
-        .iter()
-        .filter(|server| server.seen.install.has_api && server.seen.unit.is_active())
-    {
-        match probe
-            .get_on(
-                &server.seen.host,
-                Nodes {
-                    k3s: server.seen.k3s.clone(),
-                },
-            )
-            .await
-        {
-            Ok(nodes) => return Ok(nodes),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| FactError::Unreadable {
-        what: "the list of nodes".to_owned(),
-        why: "no server with an API server is running".to_owned(),
-    }))
+    let nodes = |seen: &Seen| Nodes {
+        k3s: seen.k3s.clone(),
+    };
+    ask_api(probe, servers, "the list of nodes", nodes).await
 }
 
 /// Servers paired with their nodes; a server without a node object is left out.

@@ -209,7 +209,11 @@ fn node_token(path: &Utf8Path) -> Fault {
 /// Whose times count.
 pub(super) fn watched(install: &Install) -> BTreeSet<Utf8PathBuf> {
     let own = match install.kind {
-        Kind::Server => vec![install.data("server/cred/passwd"), install.ca()],
+        Kind::Server => vec![
+            install.data("server/cred/passwd"),
+            install.data("server/.keyroll/proven"),
+            install.ca(),
+        ],
         Kind::Agent => Vec::new(),
     };
     files(install).into_iter().chain(own).collect()

@@ -1,6 +1,8 @@
 //! What the K3s steps look at: one host's set-up, and what all servers say together.
 
+mod age;
 mod agent;
+mod api;
 mod beside;
 mod cluster;
 mod hand;
@@ -17,6 +19,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use hand::Hand;
 
+pub use age::{Aged, aged};
 pub use agent::AgentStanding;
 pub use cluster::{Cluster, ServerSeen, restart_order, words};
 pub(super) use cluster::{nodes, server_nodes};

@@ -234,6 +234,7 @@ pub(super) fn task(argv: &[&str], creates: Option<&str>) -> Task {
         when: Vec::new(),
         run_once: false,
         timeout: None,
+        ignore_errors: false,
         undo: Vec::new(),
     }
 }
@@ -401,6 +402,7 @@ pub(super) fn outcomes(hosts: &Hosts) -> Vec<String> {
                 TaskOutcome::Changed => "changed".to_owned(),
                 TaskOutcome::NotApplicable => "not applicable".to_owned(),
                 TaskOutcome::Failed(_) => "failed".to_owned(),
+                TaskOutcome::Ignored(_) => "ignored".to_owned(),
                 TaskOutcome::Skipped { because } => format!("skipped because of {because}"),
             }
         )),

@@ -104,6 +104,38 @@ fn a_failed_task_ends_its_visit_and_the_play_goes_on_with_the_hosts_that_are_lef
 }
 
 #[test]
+fn a_failure_that_is_ignored_is_said_and_ends_nothing() {
+    let hosts = Hosts::default();
+    hosts.fate("a", Fate::Fails("no space"));
+    let ignored = Task {
+        ignore_errors: true,
+        ..touch("/x")
+    };
+    let ended = Setup::new(
+        &hosts,
+        plan(vec![play("p", &[&["a", "b"]], vec![ignored, touch("/y")])]),
+    )
+    .run();
+    assert_eq!((ended.exit, ended.summary.roots.len()), (Exit::Fine, 0));
+    assert!(
+        ended.summary.notes.iter().any(|note| note
+            .contains("p/do /x@a failed, which its playbook ignores")
+            && note.contains("no space")),
+        "{:?}",
+        ended.summary.notes
+    );
+    assert_eq!(
+        outcomes(&hosts),
+        [
+            "p/do /x@a: ignored",
+            "p/do /x@b: changed",
+            "p/do /y@a: changed",
+            "p/do /y@b: changed"
+        ]
+    );
+}
+
+#[test]
 fn any_errors_fatal_ends_the_run_after_the_visits_that_have_begun() {
     let hosts = Hosts::default();
     hosts.fate("a", Fate::Fails("no"));

@@ -29,6 +29,9 @@ pub(super) struct Case {
     pub(super) expected: Vec<String>,
     #[serde(default)]
     pub(super) ignored: Vec<String>,
+    /// Seconds that the operator gives the server token (`--max-age`).
+    #[serde(default)]
+    pub(super) max_age: Option<u64>,
     /// `unmeasured` and `quorum-loss`, where the operator says so.
     #[serde(default)]
     pub(super) accepts: Vec<String>,

@@ -1,15 +1,25 @@
 //! What a step proposed, in the words of the cases, and how it differs from what a case says.
 
+use keyroll::k3s::age::{ANNOTATION, parse_stamp};
 use keyroll::op::{Act, Op, Until};
 use keyroll::steps::Proposal;
 
 use super::case::Case;
 
+/// A moment that is noted depends on how long all before it took.
+fn timeless(line: &str) -> String {
+    let Some((before, moment)) = line.split_once(&format!("{ANNOTATION}=")) else {
+        return line.to_owned();
+    };
+    assert!(parse_stamp(moment).is_some(), "{line}");
+    format!("{before}{ANNOTATION}=TIME")
+}
+
 pub(super) fn spell(op: &Op) -> String {
     let act = match &op.act {
         Act::Run { command, .. } => format!(
             "run {}",
-            command.argv.join(" ").replace("/usr/local/bin/", "")
+            timeless(&command.argv.join(" ").replace("/usr/local/bin/", ""))
         ),
         Act::WriteFile(file) => format!("write {} {:o}", file.path, file.mode),
         Act::Rename { from, to } => format!("rename {from} to {}", to.file_name().unwrap()),

@@ -92,6 +92,7 @@ impl Rig {
         });
         words.proof_only = case.verify;
         words.ignored.clone_from(&case.ignored);
+        words.max_age = case.max_age.map(Duration::from_secs);
         let accepts = |word: &str| case.accepts.iter().any(|said| said == word);
         (words.unmeasured, words.quorum_loss) = (accepts("unmeasured"), accepts("quorum-loss"));
         self.scope
