@@ -90,3 +90,20 @@ impl Hash for Content {
         self.bytes().hash(state);
     }
 }
+
+/// A variable of an inventory that holds a text, or that could not be read.
+#[derive(Clone)]
+pub struct Stated {
+    /// Its name.
+    pub name: String,
+    /// `inventory.yml:24`
+    pub place: String,
+    /// All its texts; `None` when it is encrypted.
+    pub texts: Option<Vec<Secret>>,
+}
+
+impl fmt::Debug for Stated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.name, self.place)
+    }
+}

@@ -10,6 +10,7 @@ use crate::inventory::{self, Inventory};
 use crate::model::GroupName;
 use crate::plan::{self, Plan, Request};
 use crate::playbook::{self, Playbook};
+use crate::report::Writer;
 use crate::sim::Spec;
 use crate::sim::spec::{self, SpecError};
 use crate::template::Vars;
@@ -95,6 +96,20 @@ fn lay_over(vars: &mut Vars, extra: &[(String, Value)]) {
 }
 
 impl Books {
+    /// Says what of the inventory is not heeded; the rest is for `lint`.
+    pub(super) fn warn(&self) {
+        let unread = self.inventory.warnings.iter();
+        for problem in unread.filter(|it| it.code == "inventory::unread") {
+            let place = problem.position();
+            let place =
+                place.map_or_else(String::new, |(file, line, _)| format!("{file}:{line}: "));
+            let help = problem.help.as_deref().unwrap_or_default();
+            let line = format!("warning: {place}{problem}: {help}");
+            // The run does not depend on who listens.
+            Writer::standard().talk(&line).ok();
+        }
+    }
+
     /// Sets a variable of the first server alone.
     pub(super) fn set_on_first_server(&mut self, name: &str, value: Value) {
         let servers = GroupName::new("server").ok();

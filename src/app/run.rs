@@ -34,6 +34,7 @@ pub(super) fn perform(desk: &Desk, asked: &cli::Run, mut books: Books) -> Result
     if asked.only.list_hosts || asked.only.list_tasks {
         return Ok(print(&list(&plan, asked.only.list_tasks)));
     }
+    books.warn();
     let options = options(asked)?;
     fleet::lay_over(&mut books.inventory, &asked.perform.reach)?;
     let state = places::state(desk, asked.perform.state_dir.as_ref())?;

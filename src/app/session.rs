@@ -107,7 +107,12 @@ impl Session<'_> {
         let (learn, learned) = mpsc::channel();
         self.teach(&learn);
         let who = fleet::who(&self.books.inventory);
-        let scope = Scope::new(way.transport(), who, self.options.clone(), clock, learn)
+        let mut options = self.options.clone();
+        options
+            .words
+            .stated
+            .clone_from(&self.books.inventory.stated);
+        let scope = Scope::new(way.transport(), who, options, clock, learn)
             .with_custody(Arc::clone(&self.custody));
         let plan = self.plan(&scope).await?;
         let run = Run {

@@ -141,7 +141,7 @@ impl Tally {
                 format!("nothing to be done; some answers are not known yet: {really}")
             }
             (Exit::Fine, true) => "nothing to be done".to_owned(),
-            (Exit::Fine, false) => "nothing is left to do".to_owned(),
+            (Exit::Fine, false) => "nothing is left to do on the hosts".to_owned(),
             (Exit::WorkFound, _) => really.to_owned(),
             (Exit::Stopped, _) => {
                 format!("run the same command to go on; keyroll looks first: {again}")

@@ -14,7 +14,7 @@ use super::{Fact, FactError, HostClock};
 use crate::clock::Clock;
 use crate::model::HostName;
 use crate::op::custody::{Custody, Nowhere};
-use crate::secret::Secret;
+use crate::secret::{Secret, Stated};
 use crate::template::Vars;
 use crate::wire::{Batch, Become, Query, Request, Response, Transport, TransportError};
 
@@ -77,6 +77,8 @@ pub struct Words {
     pub unmeasured: bool,
     /// From `--max-age`: a proof is red when the server token is older, or nothing shows that it is not.
     pub max_age: Option<Duration>,
+    /// What the inventory says, to be compared with the token that is rotated.
+    pub stated: Vec<Stated>,
     /// Two members of etcd lose their quorum at each restart, and that is known.
     pub quorum_loss: bool,
 }

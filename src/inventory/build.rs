@@ -7,6 +7,7 @@ use indexmap::{IndexMap, IndexSet};
 use minijinja::Value;
 
 use super::raw::{Raw, RawGroup, RawHost, VarMap};
+use super::stated::Collector;
 use super::{Host, Inventory, connect};
 use crate::model::{GroupName, HostName};
 use crate::source::{Problem, Problems};
@@ -21,7 +22,8 @@ pub(super) fn build(mut raw: Raw<'_>) -> Result<Inventory, Problems> {
     adopt(&mut raw);
     let depths = depths(&mut raw)?;
     let members = members(&raw, &depths);
-    let hosts = hosts(&mut raw, &depths, &members);
+    let mut stated = Collector::default();
+    let hosts = hosts(&mut raw, &depths, &members, &mut stated);
     if raw.hosts.is_empty() {
         let help = "add a host below `hosts:` of a group";
         raw.problem(
@@ -44,6 +46,7 @@ pub(super) fn build(mut raw: Raw<'_>) -> Result<Inventory, Problems> {
     Ok(Inventory {
         hosts,
         groups,
+        stated: stated.all(),
         warnings: raw.problems,
     })
 }
@@ -187,7 +190,12 @@ fn warning(raw: &mut Raw<'_>, what: String, at: crate::source::SourceSpan, help:
     raw.problems.push(problem.help(help).warning());
 }
 
-fn hosts(raw: &mut Raw<'_>, depths: &Depths, members: &Members) -> IndexMap<HostName, Host> {
+fn hosts(
+    raw: &mut Raw<'_>,
+    depths: &Depths,
+    members: &Members,
+    stated: &mut Collector,
+) -> IndexMap<HostName, Host> {
     let groups = groups_of_hosts(raw, depths, members);
     let every_group: Value = members
         .iter()
@@ -214,14 +222,23 @@ fn hosts(raw: &mut Raw<'_>, depths: &Depths, members: &Members) -> IndexMap<Host
     }
     let hostvars = Value::from_object(LazyVars(base.clone()));
     let mut hosts = IndexMap::with_capacity(raw.hosts.len());
-    for (name, places) in raw.hosts.keys().zip(&places) {
+    let of_k3s = |groups: &[&str]| {
+        groups
+            .iter()
+            .any(|name| matches!(*name, "server" | "agent"))
+    };
+    for ((name, places), groups) in raw.hosts.keys().zip(&places).zip(&groups) {
         let mut vars = base
             .get(name.as_str())
             .map(|vars| BTreeMap::clone(vars))
             .unwrap_or_default();
         vars.insert("hostvars".to_owned(), hostvars.clone());
         let vars = Arc::new(vars);
-        let connect = connect::read(places, &vars, &mut raw.problems);
+        let is_visited = of_k3s(groups);
+        if is_visited {
+            stated.take(places, &vars);
+        }
+        let connect = connect::read(places, &vars, is_visited, &mut raw.problems);
         hosts.insert(name.clone(), Host { vars, connect });
     }
     hosts

@@ -1,37 +1,40 @@
 //! `ansible_*` variables that say how a host is reached.
 
-use super::Connect;
 use super::raw::{Var, VarMap};
+use super::{Connect, vault};
 use crate::source::{Problem, Problems};
 use crate::template::{Vars, is_template, render_text};
 
-/// Reads a host's connection. `places` holds the same variables as `vars`, with their places.
-pub(super) fn read(places: &VarMap, vars: &Vars, problems: &mut Problems) -> Connect {
+/// Reads a host's connection. `places` holds the same variables as `vars`, with their places. What cannot be used is a
+/// mistake on hosts of K3s, and a warning on others, which the built-in playbooks do not visit.
+pub(super) fn read(
+    places: &VarMap,
+    vars: &Vars,
+    is_of_k3s: bool,
+    problems: &mut Problems,
+) -> Connect {
     let mut reader = Reader {
         places,
         vars,
+        is_of_k3s,
         problems,
     };
     reader.connection();
+    reader.passed_over();
     Connect {
         address: reader.text(&["ansible_host", "ansible_ssh_host"]),
         port: reader.port(),
         user: reader.text(&["ansible_user", "ansible_ssh_user"]),
         private_key: reader.text(&["ansible_ssh_private_key_file", "ansible_private_key_file"]),
         args: reader.arguments(),
-        become_password: reader
-            .text(&[
-                "ansible_become_password",
-                "ansible_become_pass",
-                "ansible_sudo_pass",
-            ])
-            .map(crate::secret::Secret::new),
+        become_password: reader.password().map(crate::secret::Secret::new),
     }
 }
 
 struct Reader<'a> {
     places: &'a VarMap,
     vars: &'a Vars,
+    is_of_k3s: bool,
     problems: &'a mut Problems,
 }
 
@@ -45,7 +48,57 @@ impl<'a> Reader<'a> {
 
     fn problem(&mut self, var: &Var, what: impl Into<String>, help: &str) {
         let problem = Problem::new("inventory::connect", what).at(&var.text, var.at);
-        self.problems.push(problem.help(help));
+        let problem = problem.help(help);
+        self.problems.push(if self.is_of_k3s {
+            problem
+        } else {
+            problem.warning()
+        });
+    }
+
+    fn warn(&mut self, var: &Var, what: impl Into<String>, help: &str) {
+        let problem = Problem::new("inventory::unread", what).at(&var.text, var.at);
+        self.problems.push(problem.help(help).warning());
+    }
+
+    /// Of sudo. One that is encrypted, or stands in a file that is, is asked for.
+    fn password(&mut self) -> Option<String> {
+        let names = [
+            "ansible_become_password",
+            "ansible_become_pass",
+            "ansible_sudo_pass",
+        ];
+        let (name, var) = self.find(&names)?;
+        let hidden = match var.value.as_str() {
+            Some(text) if is_template(text) => render_text(text, self.vars).is_err(),
+            _ => vault::is_unread(&var.value),
+        };
+        if !hidden {
+            return self.text(&names);
+        }
+        let what = format!("`{name}` cannot be read without Ansible vault");
+        self.warn(var, what, "let keyroll ask for it: -K");
+        None
+    }
+
+    /// What Ansible would heed, and keyroll does not.
+    fn passed_over(&mut self) {
+        let login =
+            "keyroll logs in with keys: load one into ssh-agent, or `ssh-copy-id` it to the host";
+        let sudo = "keyroll becomes root with sudo, or logs in as root";
+        for (names, why) in [
+            (&["ansible_password", "ansible_ssh_pass"], login),
+            (&["ansible_become_method", "ansible_become_exe"], sudo),
+        ] {
+            for name in names {
+                let Some((name, var)) = self.find(&[name]) else {
+                    continue;
+                };
+                if var.value.as_str() != Some("sudo") {
+                    self.warn(var, format!("`{name}` is not heeded"), why);
+                }
+            }
+        }
     }
 
     fn text(&mut self, names: &[&str]) -> Option<String> {
@@ -64,6 +117,11 @@ impl<'a> Reader<'a> {
             },
             Some(text) => text.to_owned(),
             None if var.value.is_none() => return None,
+            None if vault::is_unread(&var.value) => {
+                let what = format!("`{name}` is encrypted by Ansible vault");
+                self.problem(var, what, "connections are read from plain values");
+                return None;
+            }
             None if matches!(var.value.kind(), minijinja::value::ValueKind::Number) => {
                 var.value.to_string()
             }

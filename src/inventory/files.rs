@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::raw::{Raw, VarMap};
+use super::vault;
 use super::yaml::read_vars;
 use crate::model::HostName;
-use crate::source::{Problem, Problems, read_file, tree};
+use crate::source::{Problem, Problems, read_file, tree_with_vault};
 
 const ENDINGS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
 
@@ -80,19 +81,13 @@ fn one(path: &Path, problems: &mut Problems) -> VarMap {
             return VarMap::new();
         }
     };
-    if source.text.starts_with("$ANSIBLE_VAULT") {
-        let problem = Problem::new(
-            "inventory::vault",
-            "this file is encrypted by Ansible vault",
-        );
-        let problem = problem.at(&source.shown, (0, 14));
-        problems.push(problem.help(
-            "Ansible vault is not supported yet: give the variables in a plain file of mode 0600",
-        ));
+    if vault::is_encrypted(&source.text) {
+        let what = "this file is encrypted by Ansible vault, and none of its variables is read";
+        problems.push(vault::warning(what.to_owned(), &source.shown, (0, 14)));
         return VarMap::new();
     }
     let mut found = Problems::default();
-    let vars = tree(&source, &mut found)
+    let vars = tree_with_vault(&source, &mut found)
         .map(|root| read_vars(&root, source.shown.name(), &source, &mut found))
         .unwrap_or_default();
     problems.extend(found);

@@ -9,6 +9,9 @@ mod pattern;
 mod raw;
 mod read;
 mod secrets;
+mod settings;
+mod stated;
+mod vault;
 mod yaml;
 
 use indexmap::{IndexMap, IndexSet};
@@ -17,6 +20,7 @@ pub use pattern::{PatternError, select};
 pub use read::{parse, read};
 
 use crate::model::{GroupName, HostName};
+use crate::secret::Stated;
 use crate::source::Problems;
 use crate::template::Vars;
 
@@ -27,6 +31,8 @@ pub struct Inventory {
     pub hosts: IndexMap<HostName, Host>,
     /// Each group with all hosts below it, its own and its children's, in the file's order.
     pub groups: IndexMap<GroupName, IndexSet<HostName>>,
+    /// Texts that stand in it, of hosts in the groups `server` and `agent`, with their places.
+    pub stated: Vec<Stated>,
     /// What is odd and no mistake: groups without hosts, hosts without a group.
     pub warnings: Problems,
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::raw::Raw;
-use super::{Inventory, build, files, ini, yaml};
+use super::{Inventory, build, files, ini, settings, yaml};
 use crate::source::{Problem, Problems, Source, read_file};
 
 /// Reads an inventory from a file, with the `group_vars` and `host_vars` beside it.
@@ -40,6 +40,7 @@ fn load(source: &Source, beside: Option<&Path>) -> Result<Inventory, Problems> {
     }
     if let Some(directory) = beside {
         files::read(directory, &mut raw);
+        settings::warn(directory, &mut raw.problems);
     }
     build::build(raw)
 }

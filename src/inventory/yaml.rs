@@ -1,14 +1,15 @@
 //! Inventories in Ansible's YAML: groups of `hosts`, `children` and `vars`.
 
 use super::raw::{Raw, Var, VarMap};
-use crate::source::{Entry, Node, Problems, Source, SourceSpan, nearest, tree};
+use super::vault;
+use crate::source::{Entry, Node, Problems, Source, SourceSpan, nearest, tree_with_vault};
 
 const GROUP: [&str; 3] = ["hosts", "children", "vars"];
 
 /// Reads the text into `raw`.
 pub(super) fn read(raw: &mut Raw<'_>) {
     let mut problems = Problems::default();
-    let root = tree(raw.source, &mut problems);
+    let root = tree_with_vault(raw.source, &mut problems);
     raw.problems.extend(problems);
     let Some(root) = root else { return };
     if root.is_null() {
@@ -135,6 +136,20 @@ pub(super) fn read_vars(node: &Node, of: &str, source: &Source, problems: &mut P
     }
     let mut vars = VarMap::new();
     for entry in entries {
+        let at = if entry.value.at.is_empty() {
+            entry.at
+        } else {
+            entry.value.at
+        };
+        let text = source.shown.clone();
+        if vault::has_encrypted(&entry.value) {
+            let name = &entry.key;
+            let what = format!("`{name}` is encrypted by Ansible vault, and is not read");
+            problems.push(vault::warning(what, &text, entry.at));
+            let value = vault::unread(name);
+            vars.insert(name.clone(), Var { value, text, at });
+            continue;
+        }
         let value: minijinja::Value = match serde::Deserialize::deserialize(&*entry.value) {
             Ok(value) => value,
             Err(crate::source::Misfit { what, .. }) => {
@@ -143,12 +158,6 @@ pub(super) fn read_vars(node: &Node, of: &str, source: &Source, problems: &mut P
                 continue;
             }
         };
-        let at = if entry.value.at.is_empty() {
-            entry.at
-        } else {
-            entry.value.at
-        };
-        let text = source.shown.clone();
         vars.insert(entry.key.clone(), Var { value, text, at });
     }
     vars

@@ -23,7 +23,7 @@ pub use problem::{Problem, Problems, Severity};
 pub use read::{Source, read_file};
 pub use render::Look;
 pub use scalar::Scalar;
-pub use yaml::tree;
+pub use yaml::{tree, tree_with_vault};
 
 /// A text and the name people know it by. Values of secret keys in it are masked.
 pub type SourceText = std::sync::Arc<miette::NamedSource<String>>;

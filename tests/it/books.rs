@@ -275,6 +275,7 @@ fn every_text_means_here_what_it_means_to_serde_yaml() {
                 continue;
             }
             let text = std::fs::read_to_string(&path).expect("a text");
+            let text = text.replace("!vault ", "");
             let source = Source::new("x.yml", text.as_str(), &[]);
             let root = tree(&source, &mut Problems::default()).expect("a tree");
             let ours = serde_json::Value::deserialize(&*root).expect("a value");

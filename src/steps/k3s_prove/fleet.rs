@@ -3,7 +3,7 @@
 use crate::facts::{HostClock, Probe};
 use crate::k3s::age::{Since, span};
 use crate::k3s::phase::Standing;
-use crate::steps::look::{Cluster, aged};
+use crate::steps::look::{Cluster, aged, stated};
 use crate::steps::unmanaged::{call_roll, call_roll_of_etcd};
 use crate::steps::{Proposal, Unmet};
 
@@ -17,6 +17,9 @@ pub(super) async fn judge(
 ) {
     let fatal = cluster.next_restart_fatal();
     proposal.unmet.extend(fatal.into_iter().map(red));
+    if let Some(old) = &standing.old {
+        proposal.notes.extend(stated(probe, old));
+    }
     proposal.unmet.extend(too_old(probe, cluster).await);
     let roll = call_roll(probe, cluster).await;
     proposal.unmet.extend(roll.unmet.into_iter().map(red));

@@ -9,6 +9,7 @@ mod hand;
 mod marks;
 mod passwd;
 mod remarks;
+mod stated;
 mod unit;
 mod unsaved;
 mod usual;
@@ -24,6 +25,7 @@ pub use agent::AgentStanding;
 pub use cluster::{Cluster, ServerSeen, restart_order, words};
 pub(super) use cluster::{nodes, server_nodes};
 pub use passwd::Passwd;
+pub use stated::stated;
 
 use crate::facts::{Environment, FactError, Probe, UnitState};
 use crate::k3s::install::{Fault, Install, Known, owned};

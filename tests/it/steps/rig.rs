@@ -7,7 +7,7 @@ use keyroll::clock::Clock;
 use keyroll::facts::{Fleet, Member, Overlay, Probe, RunOptions, Scope};
 use keyroll::model::{HostName, RunId};
 use keyroll::op::{Act, Op};
-use keyroll::secret::{Content, Secret};
+use keyroll::secret::{Content, Secret, Stated};
 use keyroll::sim::Spec;
 use keyroll::steps::{Proposal, Step, StepError};
 use keyroll::template::Vars;
@@ -85,7 +85,16 @@ impl Rig {
     /// What the case's command line and inventory say; before it, all hosts are in the inventory.
     pub(super) fn ask_as(&mut self, case: &Case) {
         let first = self.sim.with(|fleet| fleet.first_secret());
+        let stated = case.stated.iter().map(|(name, place, text)| {
+            let text = text.replace("first", first.expose());
+            Stated {
+                name: name.clone(),
+                place: place.clone(),
+                texts: (!text.is_empty()).then(|| vec![Secret::new(text)]),
+            }
+        });
         let words = &mut self.scope.options.words;
+        words.stated = stated.collect();
         words.old = case.old.as_ref().map(|old| match old.as_str() {
             "first" => first,
             other => Secret::new(other),
