@@ -51,14 +51,7 @@ const fn refuse(
     why: &'static str,
     next: &'static str,
 ) -> Entry {
-    let weight = Weight::Refuse;
-    Entry {
-        name,
-        weight,
-        what,
-        why,
-        next,
-    }
+    of(Weight::Refuse, name, what, why, next)
 }
 
 const fn warn(
@@ -67,7 +60,16 @@ const fn warn(
     why: &'static str,
     next: &'static str,
 ) -> Entry {
-    let weight = Weight::Warn;
+    of(Weight::Warn, name, what, why, next)
+}
+
+const fn of(
+    weight: Weight,
+    name: &'static str,
+    what: &'static str,
+    why: &'static str,
+    next: &'static str,
+) -> Entry {
     Entry {
         name,
         weight,

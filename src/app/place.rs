@@ -7,12 +7,10 @@ use super::trouble::Trouble;
 use super::{Desk, print};
 use crate::cli;
 use crate::exit::Exit;
-use crate::facts::{Overlay, Probe};
+use crate::facts::Probe;
 use crate::model::HostName;
 use crate::report::{Outcome, PlaceRow, Places, Said};
 use crate::steps::look::{AgentStanding, Blind, Cluster, Freshness, Seen};
-use crate::template::Vars;
-use crate::wire::Become;
 use row::Letters;
 
 /// One host, and what it is in the cluster.
@@ -58,18 +56,8 @@ async fn look(sight: &Sight) -> Places {
 
 /// All servers, now, whatever `--limit` says: where a rotation stands is theirs to tell.
 async fn cluster(sight: &Sight) -> Option<Cluster> {
-    from_first_server(sight, async |probe| Cluster::now(probe).await).await
-}
-
-/// Looks from the first server; `None` when the inventory has none.
-pub(super) async fn from_first_server<T>(
-    sight: &Sight,
-    look: impl AsyncFnOnce(&Probe<'_>) -> T,
-) -> Option<T> {
-    let first = sight.scope.fleet.servers.first()?;
-    let (vars, overlay) = (Vars::default(), Overlay::default());
-    let probe = Probe::new(&first.name, &Become::Root, &vars, &sight.scope, &overlay);
-    Some(look(&probe).await)
+    let probe = sight.scope.first_server()?;
+    Some(Cluster::now(&probe).await)
 }
 
 async fn host(probe: &Probe<'_>, cluster: Option<&Cluster>) -> Sighting {

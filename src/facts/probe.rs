@@ -2,10 +2,11 @@
 
 mod overlay;
 mod shared;
+mod tuple;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -22,6 +23,9 @@ pub use overlay::Overlay;
 
 /// How long an answer about *another* host may be used again.
 const FRESH: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
+
+/// No variables and no predictions: what a look outside any task has.
+static NOTHING: LazyLock<(Vars, Overlay)> = LazyLock::new(Default::default);
 
 /// A host that runs K3s, by its place in the inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,6 +158,14 @@ impl Scope {
         if let Some(count) = self.changes.get(host) {
             count.fetch_add(1, Ordering::AcqRel);
         }
+    }
+
+    /// Looks outside any task, with the first server's eyes; `None` when there is no server.
+    #[must_use]
+    pub fn first_server(&self) -> Option<Probe<'_>> {
+        let (vars, overlay) = &*NOTHING;
+        let first = self.fleet.servers.first()?;
+        Some(Probe::new(&first.name, &Become::Root, vars, self, overlay))
     }
 
     async fn ask(
@@ -387,39 +399,3 @@ impl<'a> Probe<'a> {
             .read(&fact, &self.overlay.lay_over(host, &queries, answers))
     }
 }
-
-macro_rules! tuple_fact {
-    ($($fact:ident $at:tt),+) => {
-        impl<$($fact: Fact),+> Fact for ($($fact,)+) {
-            type Value = ($($fact::Value,)+);
-
-            fn queries(&self) -> Vec<Query> {
-                let mut all = Vec::new();
-                $(all.extend(self.$at.queries());)+
-                all
-            }
-
-            fn parse(&self, responses: &[Response]) -> Result<Self::Value, FactError> {
-                let mut rest = responses;
-                $(
-                    let (mine, others) = rest.split_at(self.$at.queries().len().min(rest.len()));
-                    rest = others;
-                    #[expect(non_snake_case, reason = "one variable a type parameter")]
-                    let $fact = self.$at.parse(mine)?;
-                )+
-                debug_assert!(rest.is_empty(), "each answer belongs to a question");
-                Ok(($($fact,)+))
-            }
-
-            fn secrets(value: &Self::Value) -> Vec<Secret> {
-                let mut all = Vec::new();
-                $(all.extend($fact::secrets(&value.$at));)+
-                all
-            }
-        }
-    };
-}
-
-tuple_fact!(A 0, B 1);
-tuple_fact!(A 0, B 1, C 2);
-tuple_fact!(A 0, B 1, C 2, D 3, E 4);

@@ -69,7 +69,7 @@ impl K3sSnapshot {
 
 /// What is left to do until the snapshot is there.
 fn taken(cluster: &Cluster, standing: &Standing, name: &str) -> Proposal {
-    if etcd::members(cluster).next().is_none() {
+    if cluster.members().next().is_none() {
         return Proposal::note(elsewhere(cluster));
     }
     let too_late = name.starts_with("before") && standing.is_rotated();
@@ -85,8 +85,7 @@ const UNSAID: &str = "the old token is kept nowhere off the hosts, and keyroll f
 from before the rotation needs it; --escrow-to keeps it, --no-escrow says that you have it";
 
 fn elsewhere(cluster: &Cluster) -> &'static str {
-    let mut servers = cluster.servers.iter();
-    if servers.any(|server| server.seen.install.datastore == Datastore::External) {
+    if cluster.count(Datastore::External) > 0 {
         "no snapshot is taken: the datastore is a database of yours; back it up with its own tools"
     } else {
         "no snapshot is taken: a copy of a sqlite datastore comes with a later release; copy /var/lib/rancher/k3s/server \

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use super::Unmet;
 use super::look::{AgentStanding, Cluster, ServerSeen, nodes};
 use crate::facts::{EtcdMembers, Member, Node, NodeName, Probe};
-use crate::k3s::install::{DATA_DIR, Datastore};
+use crate::k3s::install::DATA_DIR;
 use crate::model::HostName;
 use crate::secret::Secret;
 
@@ -139,13 +139,8 @@ pub(super) async fn call_roll_of_etcd(
     cluster: &Cluster,
     secret: &Secret,
 ) -> Roll {
-    let ours: Vec<&ServerSeen> = cluster
-        .servers
-        .iter()
-        .filter(|server| server.seen.install.datastore == Datastore::Etcd)
-        .collect();
-    let holds = |server: &&&ServerSeen| server.memory.secret() == Some(secret);
-    let Some(asked) = ours.iter().find(holds) else {
+    let holds = |server: &&ServerSeen| server.memory.secret() == Some(secret);
+    let Some(asked) = cluster.members().find(holds) else {
         return Roll::default();
     };
     let members = EtcdMembers {
@@ -153,7 +148,7 @@ pub(super) async fn call_roll_of_etcd(
         secret: secret.clone(),
     };
     match probe.get_on(&asked.seen.host, members).await {
-        Ok(members) => compare(probe, cluster, ours.len(), &members).await,
+        Ok(members) => compare(probe, cluster, &members).await,
         Err(error) => Roll {
             unmet: Vec::new(),
             left_out: vec![format!("the members of etcd could not be listed: {error}")],
@@ -161,8 +156,8 @@ pub(super) async fn call_roll_of_etcd(
     }
 }
 
-async fn compare(probe: &Probe<'_>, cluster: &Cluster, ours: usize, members: &[String]) -> Roll {
-    let mut roll = Roll::default();
+async fn compare(probe: &Probe<'_>, cluster: &Cluster, members: &[String]) -> Roll {
+    let (mut roll, ours) = (Roll::default(), cluster.members().count());
     if members.len() == ours {
         return roll;
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::app::glance::{Sight, glance};
 use crate::app::trouble::Trouble;
-use crate::app::{Desk, place, print};
+use crate::app::{Desk, print};
 use crate::cli;
 use crate::exit::Exit;
 use crate::facts::HostClock;
@@ -35,17 +35,15 @@ pub(super) fn age(desk: &Desk, asked: &cli::Glance) -> Result<Exit, Trouble> {
 }
 
 async fn look(sight: &Sight) -> Option<Told> {
-    place::from_first_server(sight, async |probe| {
-        let cluster = Cluster::now(probe).await;
-        let aged = aged(probe, &cluster).await;
-        let host = cluster.servers.first().map(|server| &server.seen.host);
-        let now = match host {
-            Some(host) => probe.get_now(host, HostClock).await.ok(),
-            None => None,
-        };
-        Told { cluster, aged, now }
-    })
-    .await
+    let probe = sight.scope.first_server()?;
+    let cluster = Cluster::now(&probe).await;
+    let aged = aged(&probe, &cluster).await;
+    let host = cluster.servers.first().map(|server| &server.seen.host);
+    let now = match host {
+        Some(host) => probe.get_now(host, HostClock).await.ok(),
+        None => None,
+    };
+    Some(Told { cluster, aged, now })
 }
 
 impl Told {

@@ -40,8 +40,10 @@ pub(super) async fn judge(
     unmet.extend(hashes(cluster));
     roll(probe, cluster, &mut unmet, &mut proposal.notes).await;
     let mut versions = BTreeSet::new();
-    for server in &cluster.servers {
+    for server in cluster.members() {
         unmet.extend(sick(probe, server).await?);
+    }
+    for server in &cluster.servers {
         versions.insert(
             probe
                 .get_on(
@@ -153,7 +155,7 @@ fn hashes(cluster: &Cluster) -> Option<Unmet> {
 
 async fn sick(probe: &Probe<'_>, server: &ServerSeen) -> Result<Option<Unmet>, StepError> {
     let seen = &server.seen;
-    if seen.install.datastore != Datastore::Etcd || !seen.unit.is_active() {
+    if !seen.unit.is_active() {
         return Ok(None);
     }
     let member = probe
@@ -175,19 +177,15 @@ async fn sick(probe: &Probe<'_>, server: &ServerSeen) -> Result<Option<Unmet>, S
 }
 
 fn topology(cluster: &Cluster, version: Option<String>, measured: bool) -> String {
-    let count = |kind| {
-        cluster
-            .servers
-            .iter()
-            .filter(|server| server.seen.install.datastore == kind)
-            .count()
-    };
     let parts = [
-        (count(Datastore::Sqlite), "on sqlite"),
-        (count(Datastore::Etcd), "with embedded etcd"),
-        (count(Datastore::External), "on an external datastore"),
+        (cluster.count(Datastore::Sqlite), "on sqlite"),
+        (cluster.count(Datastore::Etcd), "with embedded etcd"),
         (
-            count(Datastore::Elsewhere),
+            cluster.count(Datastore::External),
+            "on an external datastore",
+        ),
+        (
+            cluster.count(Datastore::Elsewhere),
             "without a datastore of their own",
         ),
     ];

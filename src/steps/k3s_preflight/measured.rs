@@ -34,7 +34,7 @@ pub(super) fn judge(
             ));
         }
     }
-    if count(cluster, Datastore::Etcd) == 2 {
+    if cluster.members().count() == 2 {
         let what = "two members of etcd have no quorum while one restarts: the API goes away twice";
         if words.quorum_loss {
             proposal.notes.push(what.to_owned());
@@ -47,18 +47,11 @@ pub(super) fn judge(
     }
 }
 
-fn count(cluster: &Cluster, kind: Datastore) -> usize {
-    let servers = cluster.servers.iter();
-    servers
-        .filter(|server| server.seen.install.datastore == kind)
-        .count()
-}
-
 /// Each with a sentence.
 fn shapes(cluster: &Cluster) -> Vec<String> {
     let mut shapes = Vec::new();
-    let members = count(cluster, Datastore::Etcd);
-    if count(cluster, Datastore::Elsewhere) > 0 && members != 1 {
+    let members = cluster.members().count();
+    if cluster.count(Datastore::Elsewhere) > 0 && members != 1 {
         shapes.push(format!(
             "nobody has measured a rotation with {members} members of etcd and servers beside them that have none"
         ));

@@ -39,17 +39,7 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
         Err(unmet) => return Ok(Proposal::refuse(unmet)),
     };
     let mut unmet: Vec<Unmet> = cluster.unwell_beside(probe, &seen.host).await?;
-    let fatal = cluster.next_restart_fatal().into_iter();
-    let own = cluster
-        .unsaved()
-        .into_iter()
-        .map(|(server, _)| &server.seen.host);
-    unmet.extend(
-        fatal
-            .zip(own)
-            .filter(|(_, host)| **host == seen.host)
-            .map(|(unmet, _)| unmet),
-    );
+    unmet.extend(cluster.fatal(&seen.host));
     if seen.surface() != Some(&standing.datastore) {
         unmet.push(Unmet::new(
             "restart-would-be-fatal",

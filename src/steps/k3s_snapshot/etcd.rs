@@ -2,25 +2,17 @@
 
 use std::time::Duration;
 
-use crate::k3s::install::{DATA_DIR, Datastore};
+use crate::k3s::install::DATA_DIR;
 use crate::k3s::phase::{Phase, Standing};
 use crate::op::{Act, Op};
 use crate::steps::look::{Cluster, ServerSeen};
 use crate::steps::{Proposal, Unmet};
 use crate::wire::Command;
 
-/// Servers that hold a member of etcd.
-pub(super) fn members(cluster: &Cluster) -> impl Iterator<Item = &ServerSeen> {
-    cluster
-        .servers
-        .iter()
-        .filter(|server| server.seen.install.datastore == Datastore::Etcd)
-}
-
 /// The member that has this snapshot.
 pub(super) fn holder<'a>(cluster: &'a Cluster, name: &str) -> Option<&'a ServerSeen> {
     let begins = format!("{name}-");
-    members(cluster).find(|server| {
+    cluster.members().find(|server| {
         let taken = server
             .seen
             .known
@@ -37,7 +29,7 @@ pub(super) fn take(cluster: &Cluster, standing: &Standing, name: &str) -> Propos
         !matches!(phase, Some(Phase::Silent))
             && standing.rotator.as_ref() != Some(&server.seen.host)
     };
-    let server = members(cluster).find(can);
+    let server = cluster.members().find(can);
     let unmet = server.is_none().then(|| {
         Unmet::new(
             "no-snapshot-possible",
@@ -45,7 +37,7 @@ pub(super) fn take(cluster: &Cluster, standing: &Standing, name: &str) -> Propos
             "restart the servers first",
         )
     });
-    let server = server.or_else(|| members(cluster).next());
+    let server = server.or_else(|| cluster.members().next());
     Proposal {
         ops: server
             .map(|server| save(server, name))

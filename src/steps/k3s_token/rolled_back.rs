@@ -5,15 +5,13 @@
 
 use super::active::flip;
 use super::{Mode, rotate};
-use crate::facts::{Overlay, Probe, Scope};
+use crate::facts::{Probe, Scope};
 use crate::k3s::phase::{Phase, Standing, names};
 use crate::model::HostName;
 use crate::op::{Act, Op};
 use crate::secret::Secret;
 use crate::steps::look::{Blind, Cluster, ServerSeen};
 use crate::steps::{Proposal, StepError, Unmet};
-use crate::template::Vars;
-use crate::wire::Become;
 
 pub(super) async fn propose(probe: &Probe<'_>, mode: Mode) -> Result<Proposal, StepError> {
     let cluster = Cluster::now(probe).await;
@@ -74,11 +72,9 @@ pub(super) async fn propose(probe: &Probe<'_>, mode: Mode) -> Result<Proposal, S
 
 /// Whether a rotation is unfinished and can be taken back: every server answers, and none has NEW in memory.
 pub async fn can_be_taken_back(scope: &Scope) -> bool {
-    let Some(first) = scope.fleet.servers.first() else {
+    let Some(probe) = scope.first_server() else {
         return false;
     };
-    let (vars, overlay) = (Vars::default(), Overlay::default());
-    let probe = Probe::new(&first.name, &Become::Root, &vars, scope, &overlay);
     let cluster = Cluster::now(&probe).await;
     let Ok(standing) = &cluster.standing else {
         return false;

@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::active::flip;
 use super::{Mode, not_answering, rotate};
 use crate::facts::{EtcdMember, Probe};
-use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Phase, Standing};
 use crate::k3s::token;
 use crate::model::HostName;
@@ -111,7 +110,9 @@ fn afterwards<'a>(
         .iter()
         .flat_map(|server| flip(&server.seen, &standing.new, mode));
     let flips: Vec<Op> = flips.map(|op| op.at_once(super::WINDOW)).collect();
-    let others = members(cluster).filter(move |server| server.seen.host != *host);
+    let others = cluster
+        .members()
+        .filter(move |server| server.seen.host != *host);
     flips
         .into_iter()
         .chain([mark])
@@ -126,13 +127,6 @@ fn unmark(server: &ServerSeen) -> Option<Op> {
     };
     let why = "remove the word of an earlier rotate";
     Some(Op::root(&server.seen.host, why, act))
-}
-
-fn members(cluster: &Cluster) -> impl Iterator<Item = &ServerSeen> {
-    cluster
-        .servers
-        .iter()
-        .filter(|server| server.seen.install.datastore == Datastore::Etcd)
 }
 
 /// A member that lacks the new key crash-loops when it is restarted (measured: ha-member-away).
@@ -176,7 +170,7 @@ fn not_ready(server: &ServerSeen, standing: &Standing) -> Option<Unmet> {
 /// Members of etcd that are not well now, as reasons.
 async fn sick_members(probe: &Probe<'_>, cluster: &Cluster) -> Result<Vec<Unmet>, StepError> {
     let mut unmet = Vec::new();
-    for server in members(cluster) {
+    for server in cluster.members() {
         let member = probe
             .get_now(
                 &server.seen.host,

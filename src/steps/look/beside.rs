@@ -1,9 +1,10 @@
 //! What the other servers prove about one of them, and how well they are.
 
+use super::cluster::wish;
 use super::{Blind, Cluster, ServerSeen};
 use crate::facts::{EtcdMember, Probe};
 use crate::k3s::install::Datastore;
-use crate::k3s::phase::{Memory, ServerView, Standing, Torn, Wish, judge};
+use crate::k3s::phase::{Memory, ServerView, Standing, Torn, judge};
 use crate::model::HostName;
 use crate::secret::Secret;
 use crate::steps::{StepError, Unmet};
@@ -19,16 +20,7 @@ impl Cluster {
             ..server.view()
         };
         let views: Vec<ServerView> = self.servers.iter().map(view).collect();
-        let options = probe.options();
-        judge(
-            &views,
-            Wish {
-                given: options.given.as_ref(),
-                generated: &options.generated,
-                run: &options.run,
-                proof_only: options.words.proof_only,
-            },
-        )
+        judge(&views, wish(probe))
     }
 
     /// Every token that is found on any server.

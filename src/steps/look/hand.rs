@@ -170,7 +170,7 @@ impl Hand<'_> {
         install: &Install,
         found: &mut Found,
     ) -> Result<Result<Utf8PathBuf, Blind>, FactError> {
-        let mut wanted = files_of(install, &found.known);
+        let wanted = files_of(install, &found.known);
         let mut programs = unit::binaries(unit);
         let known = |path: &Utf8PathBuf| found.programs.get(path).copied();
         // Those behind the first one that is there need no look.
@@ -182,7 +182,6 @@ impl Hand<'_> {
         let mut unknown = programs.clone();
         unknown.retain(|path| known(path).is_none());
         if !unknown.is_empty() || !times.is_empty() || wanted != Wanted::default() {
-            let wanted = std::mem::take(&mut wanted);
             let (more, runs, stats) = self
                 .get((Contents(wanted), Programs(unknown), Paths(times)))
                 .await?;
@@ -207,7 +206,7 @@ fn node_token(path: &Utf8Path) -> Fault {
 }
 
 /// Whose times count.
-pub(super) fn watched(install: &Install) -> BTreeSet<Utf8PathBuf> {
+fn watched(install: &Install) -> BTreeSet<Utf8PathBuf> {
     let own = match install.kind {
         Kind::Server => vec![
             install.data("server/cred/passwd"),

@@ -7,8 +7,12 @@ mod beside;
 mod cluster;
 mod hand;
 mod marks;
+mod memory;
+mod nodes;
+mod order;
 mod passwd;
 mod remarks;
+mod stands;
 mod stated;
 mod unit;
 mod unsaved;
@@ -22,9 +26,11 @@ use hand::Hand;
 
 pub use age::{Aged, aged};
 pub use agent::AgentStanding;
-pub use cluster::{Cluster, ServerSeen, restart_order, words};
-pub(super) use cluster::{nodes, server_nodes};
+pub use cluster::{Cluster, ServerSeen};
+pub(super) use nodes::{nodes, server_nodes};
+pub use order::restart_order;
 pub use passwd::Passwd;
+pub use stands::words;
 pub use stated::stated;
 
 use crate::facts::{Environment, FactError, Probe, UnitState};

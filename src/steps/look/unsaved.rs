@@ -3,7 +3,7 @@
 use super::{Cluster, Seen, ServerSeen};
 use crate::k3s::install::Kind;
 use crate::k3s::unsaved::{PasswdTimes, parse_mark, unsaved};
-use crate::model::HostTime;
+use crate::model::{HostName, HostTime};
 use crate::steps::Unmet;
 
 impl Seen {
@@ -46,16 +46,28 @@ impl Cluster {
     /// The same, as reasons: `next-restart-fatal`.
     #[must_use]
     pub fn next_restart_fatal(&self) -> Vec<Unmet> {
-        let unmet = |(server, _): (&ServerSeen, HostTime)| {
-            let host = &server.seen.host;
-            Unmet::new(
-                "next-restart-fatal",
-                format!(
-                    "{host} runs, and would not start again: its server/cred/passwd was changed by its last start, as by a new agent token, and the datastore does not have it"
-                ),
-                "run `keyroll heal` on this inventory; restart no server before",
-            )
-        };
-        self.unsaved().into_iter().map(unmet).collect()
+        let unsaved = self.unsaved().into_iter();
+        unsaved
+            .map(|(server, _)| fatal(&server.seen.host))
+            .collect()
     }
+
+    /// The same of one server.
+    #[must_use]
+    pub fn fatal(&self, host: &HostName) -> Option<Unmet> {
+        let mut unsaved = self.unsaved().into_iter();
+        unsaved
+            .any(|(server, _)| server.seen.host == *host)
+            .then(|| fatal(host))
+    }
+}
+
+fn fatal(host: &HostName) -> Unmet {
+    Unmet::new(
+        "next-restart-fatal",
+        format!(
+            "{host} runs, and would not start again: its server/cred/passwd was changed by its last start, as by a new agent token, and the datastore does not have it"
+        ),
+        "run `keyroll heal` on this inventory; restart no server before",
+    )
 }

@@ -1,0 +1,73 @@
+//! What may be said of a rotation from where it stands: whether it is certain, and who is behind.
+
+use super::cluster::{Cluster, ServerSeen};
+use crate::k3s::phase::{Phase, Standing};
+use crate::k3s::token;
+use crate::steps::Unmet;
+
+impl Cluster {
+    /// Whether it is certain that the datastore holds NEW. The rotator's files alone do not tell: a rotate that fails
+    /// in the middle has changed them, and not the datastore. A server that started with NEW tells, and so does the
+    /// mark that a rotate leaves which was answered well.
+    #[must_use]
+    pub fn is_witnessed(&self, standing: &Standing) -> bool {
+        let tag = token::tag(&standing.new);
+        let knows = |server: &ServerSeen| {
+            server.memory.secret() == Some(&standing.new)
+                || server.seen.rotated().as_ref() == Some(&tag)
+        };
+        standing.is_rotated() && self.servers.iter().any(knows)
+    }
+
+    /// Why a server must not be set or started with NEW yet, when only files say that the datastore holds it.
+    #[must_use]
+    pub fn unwitnessed(&self, standing: &Standing) -> Option<Unmet> {
+        (standing.is_rotated() && !self.is_witnessed(standing)).then(|| {
+            Unmet::new(
+                "rotate-not-certain",
+                "files say that the datastore was encrypted with the new token, and nothing shows that it was: a rotate \
+                 that fails half way leaves the same files",
+                "let `k3s_token: { state: rotated }` come first, which asks for the rotate once more",
+            )
+        })
+    }
+
+    /// Whether NEW is what every running server accepts, and why not otherwise.
+    #[must_use]
+    pub fn not_on_new(&self, standing: &Standing) -> Vec<Unmet> {
+        let behind = |server: &&ServerSeen| standing.phase(&server.seen.host) != Some(Phase::New);
+        let unmet = |server: &ServerSeen| {
+            let phase = standing.phase(&server.seen.host);
+            Unmet::new(
+                "server-not-on-new",
+                format!(
+                    "{} does not run with the new token yet ({})",
+                    server.seen.host,
+                    words(phase)
+                ),
+                "let the play for the servers end well first",
+            )
+        };
+        self.servers.iter().filter(behind).map(unmet).collect()
+    }
+}
+
+/// A phase in words.
+#[must_use]
+pub fn words(phase: Option<Phase>) -> &'static str {
+    match phase {
+        Some(Phase::Old) => "it has the old token",
+        Some(Phase::Staged) => "it has the old token, the new one waits beside it",
+        Some(Phase::Rotated) => {
+            "the datastore has the new token, its configuration the old one: a restart now would be fatal"
+        }
+        Some(Phase::Flipped) => "it was not restarted since its configuration was changed",
+        Some(Phase::New) => "it has the new token",
+        Some(Phase::Ahead) => {
+            "its configuration has the new token, the datastore the old one: a restart now would be fatal"
+        }
+        Some(Phase::Reverted) => "something wrote the old token back into its configuration",
+        Some(Phase::Silent) => "it does not answer",
+        Some(Phase::Foreign) | None => "it has another token",
+    }
+}
