@@ -219,7 +219,7 @@ pub struct Run {
     /// Restarts the first server a second time: a trap that closes only then is seen while the others still serve.
     #[arg(long)]
     pub restart_twice: bool,
-    /// Goes on where nobody has measured a rotation on this kind of cluster or version of K3s.
+    /// Goes on where nobody has measured a rotation on this kind of cluster.
     #[arg(long)]
     pub unmeasured: bool,
     /// Goes on with two members of etcd, which lose their quorum at each restart of one.

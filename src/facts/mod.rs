@@ -21,7 +21,7 @@ pub use knocked::Knocked;
 pub use leftovers::Leftovers;
 pub use nodes::{Annotation, Lease, Leases, Node, Nodes};
 pub use piece::{Digest, Piece};
-pub use probe::{Fleet, Member, Overlay, Probe, RunOptions, Scope, Words};
+pub use probe::{Fleet, Member, Overlay, Probe, RunOptions, Scope, Tried, Words};
 pub use program::{FreeSpace, K3sVersion, Programs, Runs};
 pub use replaceable::{Obstacle, Replaceable};
 pub use survey::{Environment, Environments, Survey, Surveyed};
@@ -30,7 +30,7 @@ pub use unit::{HostClock, Unit, UnitState, Units, Unmanaged};
 use crate::secret::Secret;
 use crate::wire::{Query, Ran, Response, TransportError};
 
-/// One thing to know about a host. Tuples of facts are facts: one round trip.
+/// One thing to know about a host. Tuples and lists of facts are facts: one round trip.
 pub trait Fact: Send + Sync {
     /// What is known afterwards.
     type Value: Send;

@@ -20,6 +20,7 @@ use crate::template::Vars;
 use crate::wire::{Batch, Become, Query, Request, Response, Transport, TransportError};
 
 pub use overlay::Overlay;
+pub use tuple::Tried;
 
 /// How long an answer about *another* host may be used again.
 const FRESH: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);

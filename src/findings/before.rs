@@ -6,7 +6,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     refuse(
         "surface-not-durable",
         "the token stands in a file that does not last",
-        "it lies in memory, on a read-only file system, in the Nix store, or belongs to Rancher: the old token would come back",
+        "it lies in memory or on a read-only file system, and something writes it anew at each boot: the old token would come back",
         "set the token where that file comes from, or move it into a file that stays",
     ),
     refuse(

@@ -69,12 +69,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         "the store is read-only, and everybody can read it",
         "point services.k3s.tokenFile to a file outside the store",
     ),
-    refuse(
-        "not-durable",
-        "the token stands in a file that does not outlive a reboot",
-        "something writes it anew at each boot",
-        "change it at its source",
-    ),
     warn(
         "several-surfaces",
         "several places hold the same token",

@@ -128,6 +128,8 @@ pub struct Install {
     pub sources: Wanted,
     /// Every place that holds a server's own agent token, the winner first.
     pub agent_surfaces: Vec<Surface>,
+    /// Flags that must be the same on all servers, with the values that they have here.
+    pub critical: BTreeMap<&'static str, String>,
     /// Where its process listens for itself: `[::1]` when its first node address is of IPv6.
     pub loopback: &'static str,
     /// What is wrong with it.
@@ -198,7 +200,7 @@ mod owner;
 mod settings;
 mod surfaces;
 
-pub use owner::owned;
+pub use owner::{owned, owner};
 
 #[cfg(test)]
 mod precedence;

@@ -7,8 +7,9 @@ mod log;
 
 use super::look::Seen;
 use super::{Proposal, Unmet};
-use crate::facts::{FactError, Probe};
+use crate::facts::{Fact, Knocked, Paths, Probe};
 use crate::findings::{Weight, entry, weight};
+use crate::k3s::install::Fault;
 use crate::k3s::phase::Standing;
 use crate::secret::Secret;
 
@@ -43,6 +44,21 @@ impl Finding {
         self
     }
 
+    /// What was seen of a host's set-up.
+    pub(crate) fn of_fault(fault: Fault) -> Self {
+        let Fault { name, what, next } = fault;
+        Self { name, what, next }
+    }
+
+    /// What stands in the way of a step.
+    #[must_use]
+    pub fn of_unmet(unmet: Unmet) -> Self {
+        let Unmet {
+            name, what, next, ..
+        } = unmet;
+        Self { name, what, next }
+    }
+
     /// Whether it stands in the way.
     #[must_use]
     pub fn weight(&self) -> Weight {
@@ -66,20 +82,26 @@ impl Finding {
     }
 }
 
+/// What is asked of a host before its findings can be told.
+pub(super) type Asked = (Paths, Knocked);
+
+/// What to ask of a host.
+pub(super) fn asked(probe: &Probe<'_>, seen: &Seen) -> Asked {
+    let knock = join::knock(probe, seen);
+    (files::paths(seen), Knocked(knock.into_iter().collect()))
+}
+
 /// Everything of the catalogue that can be seen on one host without searching its files.
-///
-/// # Errors
-/// When it cannot be asked.
-pub async fn of_host(
-    probe: &Probe<'_>,
+pub(super) fn judge(
     seen: &Seen,
     standing: Option<&Standing>,
-) -> Result<Vec<Finding>, FactError> {
-    let mut found = files::judge(probe, seen).await?;
+    (stats, heard): &<Asked as Fact>::Value,
+) -> Vec<Finding> {
+    let mut found = files::judge(seen, stats);
     found.extend(files::disagree(seen, &in_flight(seen, standing)));
     found.extend(files::set_twice(seen));
-    found.extend(join::judge(probe, seen).await?);
-    Ok(found)
+    found.extend(heard.first().and_then(|heard| join::judge(seen, heard)));
+    found
 }
 
 /// Secrets between which a host may stand while a rotation goes on.

@@ -25,11 +25,14 @@ use crate::wire::WriteFile;
 pub struct K3sProve {
     /// Whether OLD is forgotten once the whole fleet is proven. Default: true. A rotation is over when it is: let every
     /// host's own proof end well before.
-    #[serde(default = "forgets")]
+    #[serde(default = "yes")]
     pub forget: bool,
+    /// Whether the host is searched for copies of OLD that were left behind. Default: true.
+    #[serde(default = "yes")]
+    pub search: bool,
 }
 
-fn forgets() -> bool {
+fn yes() -> bool {
     true
 }
 
@@ -70,9 +73,11 @@ impl K3sProve {
             Kind::Server => proof_of_server(probe, &seen, standing).await?,
             Kind::Agent => proof_of_agent(probe, &seen, standing).await?,
         };
-        let old: Vec<Secret> = standing.old.iter().cloned().collect();
-        let copies = leftovers(probe, &seen, &old).await;
-        proposal.notes.extend(copies.iter().map(Finding::note));
+        if self.search {
+            let old: Vec<Secret> = standing.old.iter().cloned().collect();
+            let copies = leftovers(probe, &seen, &old).await;
+            proposal.notes.extend(copies.iter().map(Finding::note));
+        }
         host::judge(probe, &seen, &cluster, standing, &mut proposal).await?;
         if probe.speaks_for_fleet() {
             fleet::judge(probe, &cluster, standing, &mut proposal).await;

@@ -24,7 +24,7 @@ pub(super) use proven::said;
 pub use proven::{olds, proof_of_agent, proof_of_server};
 pub use rolled_back::can_be_taken_back;
 pub(super) use rolled_back::too_late;
-pub(super) use room::obstacles;
+pub(super) use room::{Room, look_for_obstacles, obstacles, room};
 pub(super) use rotated::{again, word};
 
 /// `k3s_token`

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use futures::future::join_all;
 
 use super::Unmet;
-use super::look::{AgentStanding, Cluster, ServerSeen, nodes};
-use crate::facts::{EtcdMembers, Member, Node, NodeName, Probe};
+use super::look::{AgentStanding, Blind, Cluster, ServerSeen, nodes};
+use crate::facts::{EtcdMembers, FactError, Member, Node, NodeName, Probe};
 use crate::k3s::install::DATA_DIR;
 use crate::model::HostName;
 use crate::secret::Secret;
@@ -43,6 +43,25 @@ pub(super) struct Roll {
     pub(super) left_out: Vec<String>,
 }
 
+impl Roll {
+    /// Nodes that no host is, where some hosts could not be asked which node they are. As many as were not reached may
+    /// be theirs: that a host is away is said elsewhere, and nobody is called a stranger for it.
+    fn meet(&mut self, strangers: &[&Node], away: &[&HostName], kind: &str) {
+        if strangers.len() > away.len() {
+            let unmet = strangers.iter().map(|node| foreign(node, kind));
+            return self.unmet.extend(unmet);
+        }
+        let untold = |node: &&Node| {
+            format!(
+                "cannot tell whether node {} is {}, which was not reached",
+                node.name,
+                either(away)
+            )
+        };
+        self.left_out.extend(strangers.iter().map(untold));
+    }
+}
+
 /// The nodes that exist against the hosts of the inventory, both ways.
 pub(super) async fn call_roll(probe: &Probe<'_>, cluster: &Cluster) -> Roll {
     let nodes = match nodes(probe, &cluster.servers).await {
@@ -57,23 +76,32 @@ pub(super) async fn call_roll(probe: &Probe<'_>, cluster: &Cluster) -> Roll {
     let fleet = probe.fleet();
     let members = || fleet.servers.iter().chain(&fleet.agents);
     let names = join_all(members().map(|member| node_name(probe, cluster, member))).await;
-    let known: Vec<(&HostName, String)> = members()
-        .map(|member| &member.name)
-        .zip(names)
-        .filter_map(|(host, name)| Some((host, name?)))
-        .collect();
+    let (mut known, mut away): (Vec<(&HostName, String)>, Vec<&Member>) = Default::default();
+    for (member, name) in members().zip(names) {
+        match name {
+            Ok(name) => known.extend(name.map(|name| (&member.name, name))),
+            Err(Blind::Unasked(FactError::Transport(_))) => away.push(member),
+            Err(_) => {}
+        }
+    }
     let mut roll = Roll::default();
     let hosts: BTreeSet<&str> = members().map(|member| member.name.as_str()).collect();
     let managed: BTreeSet<&str> = known.iter().map(|(_, name)| name.as_str()).collect();
     let is_stranger =
         |node: &&Node| !managed.contains(node.name.as_str()) && !hosts.contains(node.name.as_str());
+    let mut strangers = Vec::new();
     for node in nodes.iter().filter(is_stranger) {
-        let kind = if node.is_server { "server" } else { "agent" };
-        let text = left_out(probe, node);
-        if text.is_none() {
-            roll.unmet.push(foreign(node, kind));
+        match left_out(probe, node) {
+            Some(text) => roll.left_out.push(text),
+            None => strangers.push(node),
         }
-        roll.left_out.extend(text);
+    }
+    for (servers, kind) in [(true, "server"), (false, "agent")] {
+        let of_kind = strangers.iter().filter(|node| node.is_server == servers);
+        let of_kind: Vec<&Node> = of_kind.copied().collect();
+        let away = away.iter().map(|member| &member.name);
+        let away = away.filter(|host| fleet.is_server(host) == servers);
+        roll.meet(&of_kind, &away.collect::<Vec<_>>(), kind);
     }
     roll.unmet.extend(twins(&known));
     let is_node = |host: &HostName| {
@@ -163,7 +191,7 @@ async fn compare(probe: &Probe<'_>, cluster: &Cluster, members: &[String]) -> Ro
     }
     let fleet = probe.fleet();
     let names = fleet.servers.iter().map(|member| async {
-        let node = node_name(probe, cluster, member).await;
+        let node = node_name(probe, cluster, member).await.ok().flatten();
         [node, Some(member.name.to_string())]
     });
     let names: BTreeSet<String> = join_all(names)
@@ -203,25 +231,28 @@ async fn compare(probe: &Probe<'_>, cluster: &Cluster, members: &[String]) -> Ro
     roll
 }
 
-async fn node_name(probe: &Probe<'_>, cluster: &Cluster, member: &Member) -> Option<String> {
+/// The node that a host is; `None` when it is none.
+async fn node_name(
+    probe: &Probe<'_>,
+    cluster: &Cluster,
+    member: &Member,
+) -> Result<Option<String>, Blind> {
     let at = |certificate| probe.get_on(&member.name, NodeName { certificate });
     if let Some(server) = cluster.server(&member.name) {
-        return at(server.seen.kubelet_certificate()).await.ok().flatten();
+        return Ok(at(server.seen.kubelet_certificate()).await?);
     }
-    match at(format!("{DATA_DIR}/agent/client-kubelet.crt").into())
-        .await
-        .ok()?
-    {
-        Some(name) => Some(name),
-        // It has another data directory, which only its set-up tells.
-        None => at(AgentStanding::seen(probe, &member.name)
-            .await
-            .ok()?
-            .kubelet_certificate())
-        .await
-        .ok()
-        .flatten(),
+    if let Some(name) = at(format!("{DATA_DIR}/agent/client-kubelet.crt").into()).await? {
+        return Ok(Some(name));
     }
+    // It has another data directory, which only its set-up tells.
+    let seen = AgentStanding::seen(probe, &member.name).await?;
+    Ok(at(seen.kubelet_certificate()).await?)
+}
+
+/// `a`, or `a or b`.
+fn either(hosts: &[&HostName]) -> String {
+    let hosts: Vec<&str> = hosts.iter().map(|host| host.as_str()).collect();
+    hosts.join(" or ")
 }
 
 fn foreign(node: &Node, kind: &str) -> Unmet {

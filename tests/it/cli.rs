@@ -286,7 +286,10 @@ fn where_tells_of_each_host_and_shows_no_token() {
 #[test]
 fn where_refuses_what_others_own_and_says_what_to_do_there() {
     let state = state();
-    for (installer, name) in [("rancher", "owned-by-rancher"), ("nixos", "not-durable")] {
+    for (installer, name) in [
+        ("rancher", "owned-by-rancher"),
+        ("nixos", "surface-not-durable"),
+    ] {
         let fleet = format!("sim:1+1?installer={installer}");
         let output = run(&state, &["where", "-i", &fleet]);
         let said = String::from_utf8(output.stdout).unwrap();

@@ -7,10 +7,8 @@ use std::time::Duration;
 use assert_cmd::Command;
 use keyroll::facts::{Overlay, Probe};
 use keyroll::model::HostName;
-use keyroll::steps::Step;
-use keyroll::steps::findings::{Finding, leftovers, of_host, why_down};
-use keyroll::steps::k3s_preflight::K3sPreflight;
-use keyroll::steps::look::{Cluster, Freshness, Seen};
+use keyroll::steps::findings::{leftovers, why_down};
+use keyroll::steps::k3s_preflight::{Sight, look};
 use keyroll::template::Vars;
 use keyroll::wire::Become;
 
@@ -66,18 +64,16 @@ fn found(fleet: &str) -> BTreeSet<String> {
 async fn on_host(rig: &Rig, host: &HostName) -> Vec<String> {
     let (overlay, vars) = (Overlay::default(), Vars::default());
     let probe = Probe::new(host, &Become::Root, &vars, &rig.scope, &overlay);
-    let seen = Seen::look(&probe, host, Freshness::Now).await.unwrap();
-    let cluster = Cluster::around(&probe).await;
-    let standing = cluster.standing.as_ref().unwrap();
-    let mut all: Vec<Finding> = of_host(&probe, &seen, Some(standing)).await.unwrap();
+    let (seen, cluster) = look(&probe).await;
+    let (seen, standing) = (seen.unwrap(), cluster.standing.as_ref().unwrap());
+    let sight = Sight::take(&probe, &seen, &cluster).await.unwrap();
+    let (proposal, mut all) = (sight.judge(&probe).await.unwrap(), sight.findings());
     all.extend(why_down(&probe, &seen).await);
     all.extend(leftovers(&probe, &seen, std::slice::from_ref(&standing.datastore)).await);
-    let unmet = Step::K3sPreflight(K3sPreflight {})
-        .propose(&probe)
-        .await
-        .unwrap()
-        .unmet;
-    let refused = unmet.into_iter().map(|unmet| unmet.name.to_owned());
+    let refused = proposal
+        .unmet
+        .into_iter()
+        .map(|unmet| unmet.name.to_owned());
     all.iter()
         .map(|finding| finding.name.to_owned())
         .chain(refused)

@@ -6,15 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::BoxFuture;
 use keyroll::facts::{Overlay, Probe};
 use keyroll::model::HostName;
+use keyroll::steps::Step;
+use keyroll::steps::k3s_preflight::K3sPreflight;
 use keyroll::steps::look::{Freshness, Seen};
 use keyroll::template::Vars;
 use keyroll::wire::{Batch, Become, Response, Transport, TransportError};
 
 use crate::steps::Rig;
 
-/// Counts round trips.
+/// Counts round trips, to every host or to one.
 struct Counting {
     under: Arc<dyn Transport>,
+    of: Option<HostName>,
     trips: Arc<AtomicUsize>,
 }
 
@@ -24,18 +27,27 @@ impl Transport for Counting {
         host: &'a HostName,
         batch: &'a Batch,
     ) -> BoxFuture<'a, Result<Vec<Response>, TransportError>> {
-        self.trips.fetch_add(1, Ordering::Relaxed);
+        if self.of.as_ref().is_none_or(|counted| counted == host) {
+            self.trips.fetch_add(1, Ordering::Relaxed);
+        }
         self.under.exec(host, batch)
     }
 }
 
-async fn trips(fleet: &str, host: &str) -> usize {
+/// A rig whose round trips are counted.
+fn counted(fleet: &str, of: Option<&str>) -> (Rig, Arc<AtomicUsize>) {
     let mut rig = Rig::new(fleet, false);
     let trips = Arc::new(AtomicUsize::new(0));
     rig.scope.transport = Arc::new(Counting {
         under: rig.scope.transport.clone(),
+        of: of.map(|host| HostName::new(host).unwrap()),
         trips: trips.clone(),
     });
+    (rig, trips)
+}
+
+async fn trips(fleet: &str, host: &str) -> usize {
+    let (rig, trips) = counted(fleet, None);
     let (host, vars, overlay) = (
         HostName::new(host).unwrap(),
         Vars::default(),
@@ -75,5 +87,31 @@ async fn an_unusual_one_takes_two() {
             trips == 2 || fleet.contains("data-dir") && trips == 3,
             "{fleet}: {trips}"
         );
+    }
+}
+
+/// Round trips to a host in its own preflight.
+async fn trips_of_preflight(fleet: &str, host: &str) -> usize {
+    let (rig, trips) = counted(fleet, Some(host));
+    let host = HostName::new(host).unwrap();
+    let step = Step::K3sPreflight(K3sPreflight {});
+    let seen = rig.propose(&host, &step, &Vars::default()).await.unwrap();
+    assert!(seen.unmet.is_empty(), "{fleet}: {:?}", seen.unmet);
+    trips.load(Ordering::Relaxed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_preflight_asks_a_host_only_so_often() {
+    for (fleet, host, most) in [
+        // Its set-up and what the servers' set-ups are, the tokens that they accept, everything else.
+        ("sim:3+3", "server-2", 3),
+        ("sim:3+3", "agent-2", 3),
+        ("sim:3+3?joins=vip", "agent-2", 3),
+        // The first server is asked about the cluster as well.
+        ("sim:3+3", "server-1", 8),
+        ("sim:1+1", "server-1", 7),
+    ] {
+        let trips = trips_of_preflight(fleet, host).await;
+        assert!(trips <= most, "{fleet} {host}: {trips}");
     }
 }

@@ -7,12 +7,11 @@ use crate::app::trouble::Trouble;
 use crate::cli;
 use crate::engine::Redactor;
 use crate::facts::{FactError, Probe};
-use crate::findings::Weight;
 use crate::secret::Secret;
-use crate::steps::findings::{Finding, leftovers, of_host, why_down};
-use crate::steps::k3s_preflight::K3sPreflight;
-use crate::steps::look::{Blind, Cluster, Freshness, Seen};
-use crate::steps::{Step, StepError};
+use crate::steps::StepError;
+use crate::steps::findings::{Finding, leftovers, why_down};
+use crate::steps::k3s_preflight::{Sight, look as look_at};
+use crate::steps::look::Blind;
 
 pub(super) fn look(
     desk: &Desk,
@@ -38,23 +37,16 @@ pub(super) fn look(
 }
 
 async fn one(probe: &Probe<'_>) -> Result<Vec<Finding>, FactError> {
-    let seen = match Seen::look(probe, probe.host(), Freshness::Now).await {
-        Ok(seen) => seen,
-        Err(Blind::Unasked(error)) => return Err(error),
-        Err(Blind::Faulty(fault)) => {
-            return Ok(vec![Finding {
-                name: fault.name,
-                what: fault.what,
-                next: fault.next,
-            }]);
-        }
+    let (seen, cluster) = match look_at(probe).await {
+        (Ok(seen), cluster) => (seen, cluster),
+        (Err(Blind::Unasked(error)), _) => return Err(error),
+        (Err(Blind::Faulty(fault)), _) => return Ok(vec![Finding::of_fault(fault)]),
     };
-    let cluster = Cluster::around(probe).await;
-    let standing = cluster.standing.as_ref().ok();
     let mut found: Vec<Finding> = why_down(probe, &seen).await.into_iter().collect();
-    let own = of_host(probe, &seen, standing).await?;
-    found.extend(preflight(probe, &own).await?);
-    found.extend(own);
+    let sight = Sight::take(probe, &seen, &cluster).await?;
+    found.extend(sight.findings());
+    found.extend(refused(probe, &sight).await?);
+    let standing = cluster.standing.as_ref().ok();
     let known = standing.map(|it| it.old.iter().chain([&it.datastore]));
     let mut secrets: Vec<Secret> = known.into_iter().flatten().cloned().collect();
     secrets.extend(seen.surface().cloned());
@@ -63,25 +55,13 @@ async fn one(probe: &Probe<'_>) -> Result<Vec<Finding>, FactError> {
     Ok(found)
 }
 
-/// What would keep a rotation from beginning here, beside what is already known. Another host that cannot be asked is
-/// that host's own finding.
-async fn preflight(probe: &Probe<'_>, known: &[Finding]) -> Result<Vec<Finding>, FactError> {
-    let step = Step::K3sPreflight(K3sPreflight {});
-    let proposal = match step.propose(probe).await {
-        Ok(proposal) => proposal,
-        Err(StepError::Fact(error)) if is_own(probe, &error) => return Err(error),
-        Err(_) => return Ok(Vec::new()),
-    };
-    let refused = proposal.unmet.into_iter().map(|unmet| Finding {
-        name: unmet.name,
-        what: unmet.what,
-        next: unmet.next,
-    });
-    let is_new = |finding: &Finding| {
-        let same = |other: &Finding| other.weight() == Weight::Refuse && other == finding;
-        !known.iter().any(same)
-    };
-    Ok(refused.filter(is_new).collect())
+/// What would keep a rotation from beginning here. Another host that cannot be asked is that host's own finding.
+async fn refused(probe: &Probe<'_>, sight: &Sight<'_>) -> Result<Vec<Finding>, FactError> {
+    match sight.judge(probe).await {
+        Ok(proposal) => Ok(proposal.unmet.into_iter().map(Finding::of_unmet).collect()),
+        Err(StepError::Fact(error)) if is_own(probe, &error) => Err(error),
+        Err(_) => Ok(Vec::new()),
+    }
 }
 
 fn is_own(probe: &Probe<'_>, error: &FactError) -> bool {

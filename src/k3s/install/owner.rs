@@ -10,7 +10,7 @@ pub fn owned(mut install: Install) -> Install {
     let faults: Vec<Fault> = install
         .surfaces
         .iter()
-        .filter_map(|surface| fault(&surface.file))
+        .filter_map(|surface| owner(&surface.file))
         .collect();
     for fault in faults {
         if !install.faults.contains(&fault) {
@@ -20,7 +20,9 @@ pub fn owned(mut install: Install) -> Install {
     install
 }
 
-fn fault(file: &Utf8Path) -> Option<Fault> {
+/// Who else writes this file, as a fault; `None` when nobody is known to.
+#[must_use]
+pub fn owner(file: &Utf8Path) -> Option<Fault> {
     let fault = |name, what: String, next: &str| {
         Some(Fault {
             name,
@@ -49,7 +51,7 @@ fn fault(file: &Utf8Path) -> Option<Fault> {
         .any(|top| file.starts_with(top))
     {
         fault(
-            "not-durable",
+            "surface-not-durable",
             format!(
                 "the token stands in {file}, which does not outlive a reboot: something writes it anew at each boot"
             ),

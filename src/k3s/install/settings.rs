@@ -1,5 +1,7 @@
 //! What sets something for K3s on a host, strongest first: arguments, config files, environment files, environment.
 
+mod critical;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::arguments::{self, Argument};
@@ -401,6 +403,7 @@ impl Settings {
             surfaces: self.surfaces(kind, &data_dir, reader),
             agent_surfaces: self.agent_surfaces(kind, reader),
             loopback: self.loopback(),
+            critical: self.critical(),
             data_dir,
             sources: Wanted::default(),
             faults: Vec::new(),

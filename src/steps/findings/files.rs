@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Finding;
-use crate::facts::{FactError, Paths, Probe};
+use crate::facts::Paths;
 use crate::k3s::install::Kind;
 use crate::k3s::surface::envfile;
 use crate::secret::Secret;
@@ -14,8 +14,8 @@ use crate::wire::{FileKind, FileStat};
 
 type Stats = BTreeMap<Utf8PathBuf, Option<FileStat>>;
 
-/// What `stat` gives away: links that are none, modes that are too wide, a file that no K3s reads.
-pub(super) async fn judge(probe: &Probe<'_>, seen: &Seen) -> Result<Vec<Finding>, FactError> {
+/// What `stat` is asked about.
+pub(super) fn paths(seen: &Seen) -> Paths {
     let data = |path: &str| seen.install.data(path);
     let mut paths = BTreeSet::from([data("agent/db/token")]);
     if seen.install.kind == Kind::Server {
@@ -24,15 +24,19 @@ pub(super) async fn judge(probe: &Probe<'_>, seen: &Seen) -> Result<Vec<Finding>
     }
     let surfaces = seen.install.surfaces.iter();
     paths.extend(surfaces.map(|surface| surface.file.clone()));
-    let stats = probe.get_now(&seen.host, Paths(paths)).await?;
+    Paths(paths)
+}
+
+/// What `stat` gives away: links that are none, modes that are too wide, a file that no K3s reads.
+pub(super) fn judge(seen: &Seen, stats: &Stats) -> Vec<Finding> {
     let mut found = Vec::new();
-    found.extend(node_token(seen, &stats));
-    found.extend(folklore(seen, &stats));
+    found.extend(node_token(seen, stats));
+    found.extend(folklore(seen, stats));
     found.extend(stats.iter().filter_map(|(path, stat)| {
         let stat = stat.as_ref().filter(|stat| stat.kind == FileKind::File)?;
         too_wide(seen, path, stat.mode)
     }));
-    Ok(found)
+    found
 }
 
 /// Files of a server that hold a token.

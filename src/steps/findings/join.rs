@@ -1,7 +1,7 @@
 //! Where `server:` or `K3S_URL` leads to.
 
 use super::Finding;
-use crate::facts::{FactError, Knocked, Probe};
+use crate::facts::Probe;
 use crate::k3s::install::Kind;
 use crate::k3s::knock::{Door, Heard, Knock, Role};
 use crate::k3s::order;
@@ -10,24 +10,23 @@ use crate::steps::look::Seen;
 
 /// A name or address that no server of the inventory has is asked: a load balancer answers with this cluster's CA.
 /// Nobody else gets to hear the secret, since the certificate is checked first.
-pub(super) async fn judge(probe: &Probe<'_>, seen: &Seen) -> Result<Option<Finding>, FactError> {
-    let Some(url) = seen.install.url.clone().filter(|url| !is_known(probe, url)) else {
-        return Ok(None);
-    };
+pub(super) fn knock(probe: &Probe<'_>, seen: &Seen) -> Option<Knock> {
+    let url = seen.install.url.clone();
+    let url = url.filter(|url| !is_known(probe, url))?;
     let role = match seen.install.kind {
         Kind::Server => Role::Server,
         Kind::Agent => Role::Node,
     };
-    let knock = Knock {
-        door: Door {
-            url: url.clone(),
-            ..seen.door()
-        },
+    Some(Knock {
+        door: Door { url, ..seen.door() },
         role,
         secret: seen.surface().cloned().unwrap_or_else(|| Secret::new("")),
-    };
-    let heard = probe.get_now(&seen.host, Knocked(vec![knock])).await?;
-    Ok(heard.first().and_then(|heard| meaning(&url, heard)))
+    })
+}
+
+/// What the answer says of the address.
+pub(super) fn judge(seen: &Seen, heard: &Heard) -> Option<Finding> {
+    meaning(seen.install.url.as_deref()?, heard)
 }
 
 fn is_known(probe: &Probe<'_>, url: &str) -> bool {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::facts::{Contents, Paths, Probe};
-use crate::k3s::install::{Known, Wanted};
+use crate::facts::{Contents, Fact, Paths, Probe};
+use crate::k3s::install::{Known, Wanted, owner};
 use crate::steps::look::Seen;
 use crate::steps::{Proposal, StepError, Unmet};
 
@@ -27,27 +27,33 @@ const MANAGERS: [(&str, &str); 5] = [
     ("/var/cfengine/inputs/promises.cf", "CFEngine"),
 ];
 
+/// What is asked of the surroundings.
+pub(super) type Asked = (Contents, Paths);
+
+/// What to ask.
+pub(super) fn asked() -> Asked {
+    (Contents(wanted()), Paths(stats()))
+}
+
 /// Adds what stands in the way on the task's own host, and what people should know of it.
 pub(super) async fn judge(
     probe: &Probe<'_>,
     seen: &Seen,
+    (known, paths): &<Asked as Fact>::Value,
     proposal: &mut Proposal,
 ) -> Result<(), StepError> {
-    let (known, paths) = probe.get((Contents(wanted()), Paths(stats()))).await?;
     let there = |path: &str| matches!(paths.get(Utf8Path::new(path)), Some(Some(_)));
+    proposal.unmet.extend(undurable(seen, &text(known, MOUNTS)));
     proposal
         .unmet
-        .extend(undurable(seen, &text(&known, MOUNTS)));
-    proposal
-        .unmet
-        .extend(eavesdropper(probe, seen, &known).await?);
+        .extend(eavesdropper(probe, seen, known).await?);
     let host = &seen.host;
     if REBOOTS.iter().any(|path| there(path)) {
         let note =
             format!("{host} waits for a reboot: do not let it come in the middle of the rotation");
         proposal.notes.push(note);
     }
-    let upgrades = text(&known, UPGRADES);
+    let upgrades = text(known, UPGRADES);
     let upgrades = upgrades.lines().map(str::trim);
     if upgrades
         .into_iter()
@@ -99,25 +105,20 @@ fn text(known: &Known, path: &str) -> String {
 /// Surfaces that would not keep what is written: gone or written over after the next boot.
 fn undurable(seen: &Seen, mounts: &str) -> Vec<Unmet> {
     let mut unmet = Vec::new();
-    for surface in &seen.install.surfaces {
+    let surfaces = seen.install.surfaces.iter();
+    // What somebody else owns is said already.
+    for surface in surfaces.filter(|surface| owner(&surface.file).is_none()) {
         let (host, file) = (&seen.host, &surface.file);
-        let (why, next) = if file.starts_with("/nix/store") {
-            (
-                "is part of the Nix store",
-                "set the token where the system is configured, in a file outside the store",
-            )
-        } else {
-            match mount_of(file, mounts) {
-                Some((_, "tmpfs" | "ramfs", _)) => (
-                    "lies in memory and is gone after the next boot",
-                    "find what writes it at boot, and let it name a file that stays",
-                ),
-                Some((_, _, options)) if options.split(',').any(|option| option == "ro") => (
-                    "lies on a file system that is mounted read-only",
-                    "mount it writable for the rotation, or set the token where the image is made",
-                ),
-                _ => continue,
-            }
+        let (why, next) = match mount_of(file, mounts) {
+            Some((_, "tmpfs" | "ramfs", _)) => (
+                "lies in memory and is gone after the next boot",
+                "find what writes it at boot, and let it name a file that stays",
+            ),
+            Some((_, _, options)) if options.split(',').any(|option| option == "ro") => (
+                "lies on a file system that is mounted read-only",
+                "mount it writable for the rotation, or set the token where the image is made",
+            ),
+            _ => continue,
         };
         unmet.push(Unmet::new(
             "surface-not-durable",

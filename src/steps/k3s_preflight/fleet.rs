@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use futures::future::{join, try_join_all};
+
 use super::{clocks, flags, measured};
 use crate::facts::{EtcdMember, K3sVersion, Probe};
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Memory, Phase};
 use crate::k3s::version::Version;
 use crate::steps::look::{Cluster, ServerSeen, words};
-use crate::steps::unmanaged::{call_roll, call_roll_of_etcd};
+use crate::steps::unmanaged::{Roll, call_roll, call_roll_of_etcd};
 use crate::steps::{Proposal, StepError, Unmet};
 
 pub(super) async fn judge(
@@ -38,35 +40,22 @@ pub(super) async fn judge(
     unmet.extend(silent(cluster));
     unmet.extend(cluster.servers.iter().filter_map(pending_agent_token));
     unmet.extend(hashes(cluster));
-    roll(probe, cluster, &mut unmet, &mut proposal.notes).await;
-    let mut versions = BTreeSet::new();
-    for server in cluster.members() {
-        unmet.extend(sick(probe, server).await?);
+    let checks = cluster.servers.iter().map(|server| check(probe, server));
+    let (rolls, checks) = join(roll(probe, cluster), try_join_all(checks)).await;
+    for roll in rolls {
+        unmet.extend(roll.unmet);
+        proposal.notes.extend(roll.left_out);
     }
-    for server in &cluster.servers {
-        versions.insert(
-            probe
-                .get_on(
-                    &server.seen.host,
-                    K3sVersion {
-                        k3s: server.seen.k3s.clone(),
-                    },
-                )
-                .await?,
-        );
-    }
+    let (versions, sick): (BTreeSet<Version>, Vec<Option<Unmet>>) = checks?.into_iter().unzip();
+    unmet.extend(sick.into_iter().flatten());
     unmet.extend(mixed(&versions));
-    let measured = versions.iter().all(|version| version.was_measured());
-    proposal.notes.push(topology(
-        cluster,
-        versions.iter().next().map(ToString::to_string),
-        measured,
-    ));
+    let version = versions.iter().next().copied();
+    proposal.notes.push(topology(cluster, version));
     proposal.notes.extend(remarks(cluster));
     unmet.extend(flags::judge(cluster));
     unmet.extend(clocks::judge(probe, cluster).await?);
     proposal.unmet.extend(unmet);
-    measured::judge(&probe.options().words, cluster, &versions, proposal);
+    measured::judge(&probe.options().words, cluster, proposal);
     Ok(())
 }
 
@@ -85,22 +74,17 @@ fn mixed(versions: &BTreeSet<Version>) -> Option<Unmet> {
 }
 
 /// Nodes and members of etcd against the inventory.
-async fn roll(
-    probe: &Probe<'_>,
-    cluster: &Cluster,
-    unmet: &mut Vec<Unmet>,
-    notes: &mut Vec<String>,
-) {
+async fn roll(probe: &Probe<'_>, cluster: &Cluster) -> [Roll; 2] {
     let mut servers = cluster.servers.iter();
     let secret = servers.find_map(|server| server.memory.secret());
-    let mut rolls = vec![call_roll(probe, cluster).await];
-    if let Some(secret) = secret {
-        rolls.push(call_roll_of_etcd(probe, cluster, secret).await);
-    }
-    for roll in rolls {
-        unmet.extend(roll.unmet);
-        notes.extend(roll.left_out);
-    }
+    let of_etcd = async {
+        match secret {
+            Some(secret) => call_roll_of_etcd(probe, cluster, secret).await,
+            None => Roll::default(),
+        }
+    };
+    let (nodes, members) = join(call_roll(probe, cluster), of_etcd).await;
+    [nodes, members]
 }
 
 fn silent(cluster: &Cluster) -> Vec<Unmet> {
@@ -153,30 +137,29 @@ fn hashes(cluster: &Cluster) -> Option<Unmet> {
     })
 }
 
-async fn sick(probe: &Probe<'_>, server: &ServerSeen) -> Result<Option<Unmet>, StepError> {
+/// The version of a server and, where it is a member of etcd that runs, what is wrong with it.
+async fn check(
+    probe: &Probe<'_>,
+    server: &ServerSeen,
+) -> Result<(Version, Option<Unmet>), StepError> {
     let seen = &server.seen;
-    if !seen.unit.is_active() {
-        return Ok(None);
-    }
-    let member = probe
-        .get_on(
-            &seen.host,
-            EtcdMember {
-                k3s: seen.k3s.clone(),
-            },
-        )
-        .await?;
-    let what = format!("etcd on {} is not well: {}", seen.host, member.words());
-    Ok((!member.is_well()).then(|| {
+    let k3s = seen.k3s.clone();
+    let is_member = seen.install.datastore == Datastore::Etcd && seen.unit.is_active();
+    let member = is_member.then(|| EtcdMember { k3s: k3s.clone() });
+    let asked = (K3sVersion { k3s }, Vec::from_iter(member));
+    let (version, member) = probe.get_on(&seen.host, asked).await?;
+    let sick = member.first().filter(|member| !member.is_well());
+    let unmet = sick.map(|member| {
         Unmet::new(
             "etcd-member-not-well",
-            what,
+            format!("etcd on {} is not well: {}", seen.host, member.words()),
             "get every member of etcd to be healthy first",
         )
-    }))
+    });
+    Ok((version, unmet))
 }
 
-fn topology(cluster: &Cluster, version: Option<String>, measured: bool) -> String {
+fn topology(cluster: &Cluster, version: Option<Version>) -> String {
     let parts = [
         (cluster.count(Datastore::Sqlite), "on sqlite"),
         (cluster.count(Datastore::Etcd), "with embedded etcd"),
@@ -194,16 +177,10 @@ fn topology(cluster: &Cluster, version: Option<String>, measured: bool) -> Strin
         .filter(|(n, _)| *n > 0)
         .map(|(n, text)| format!("{n} {text}"))
         .collect();
-    let word = if measured {
-        "a rotation was measured on this version"
-    } else {
-        "a rotation was not measured on this very version"
-    };
-    format!(
-        "servers: {}; K3s {}: {word}",
-        parts.join(", "),
-        version.unwrap_or_default()
-    )
+    let version = version.map_or_else(String::new, |version| {
+        format!("; K3s {version}: {}", measured::words(version))
+    });
+    format!("servers: {}{version}", parts.join(", "))
 }
 
 fn remarks(cluster: &Cluster) -> Vec<String> {
@@ -219,24 +196,6 @@ fn remarks(cluster: &Cluster) -> Vec<String> {
     };
     if let Some(server) = cluster.servers.iter().find(separate) {
         notes.push(format!("agents join with a token of their own ({} has one configured), which this rotation leaves as it is", server.seen.host));
-    }
-    for server in cluster
-        .servers
-        .iter()
-        .filter(|server| server.seen.install.surfaces.len() > 1)
-    {
-        let files: Vec<&str> = server
-            .seen
-            .install
-            .surfaces
-            .iter()
-            .map(|surface| surface.file.as_str())
-            .collect();
-        notes.push(format!(
-            "{} holds its token more than once ({}): all are changed",
-            server.seen.host,
-            files.join(", ")
-        ));
     }
     notes
 }

@@ -1,8 +1,6 @@
 //! What a rotation was measured on: any other shape is refused until somebody says that it is wanted all the same, and
 //! another version is said.
 
-use std::collections::BTreeSet;
-
 use crate::facts::Words;
 use crate::k3s::install::Datastore;
 use crate::k3s::version::Version;
@@ -10,18 +8,7 @@ use crate::steps::look::Cluster;
 use crate::steps::{Proposal, Unmet};
 
 /// Adds what nobody has measured, and two members of etcd.
-pub(super) fn judge(
-    words: &Words,
-    cluster: &Cluster,
-    versions: &BTreeSet<Version>,
-    proposal: &mut Proposal,
-) {
-    let unknown = versions.iter().filter(|version| version.can_rotate());
-    for version in unknown.filter(|version| !version.is_near_a_measured_one()) {
-        // What depends on the version is asked of the running servers before anything is changed.
-        let note = format!("nobody has measured a rotation on K3s {version}");
-        proposal.notes.push(note);
-    }
+pub(super) fn judge(words: &Words, cluster: &Cluster, proposal: &mut Proposal) {
     for what in shapes(cluster) {
         if words.unmeasured {
             let note = format!("{what}; --unmeasured lets it through");
@@ -44,6 +31,18 @@ pub(super) fn judge(
                 .unmet
                 .push(Unmet::new("two-etcd-members", what, next));
         }
+    }
+}
+
+/// How near a rotation was measured. It stops nothing: what depends on the version is asked of the running servers
+/// before anything is changed.
+pub(super) fn words(version: Version) -> &'static str {
+    if version.was_measured() {
+        "a rotation was measured on this version"
+    } else if version.is_near_a_measured_one() {
+        "a rotation was measured on this minor version, not on this very one"
+    } else {
+        "nobody has measured a rotation on this minor version"
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::facts::{CertificateEnd, K3sVersion, NodeName, Probe};
+use crate::facts::{CertificateEnd, Fact, FactError, NodeName, Probe, Tried};
 use crate::k3s::install::Kind;
 use crate::k3s::phase::Standing;
 use crate::k3s::version::Version;
@@ -12,23 +12,32 @@ use crate::steps::{StepError, Unmet};
 /// The version that each node runs, by the node's name.
 struct Running(BTreeMap<String, String>);
 
+/// What is asked of the certificate; whether it must be readable is not known before it counts.
+pub(super) type Asked = (Tried<NodeName>, Tried<CertificateEnd>);
+
+/// What to ask.
+pub(super) fn asked(seen: &Seen) -> Asked {
+    let certificate = seen.kubelet_certificate();
+    let name = NodeName {
+        certificate: certificate.clone(),
+    };
+    (Tried(name), Tried(CertificateEnd { certificate }))
+}
+
 /// Adds what makes the restart of a rotation more than a restart. Once the rotation has begun it comes anyway.
 pub(super) async fn judge(
     probe: &Probe<'_>,
     seen: &Seen,
     cluster: &Cluster,
+    on_disk: &Result<Version, FactError>,
+    (name, end): &<Asked as Fact>::Value,
 ) -> Result<Vec<Unmet>, StepError> {
     let has_begun = cluster.standing.as_ref().is_ok_and(Standing::is_rotated);
     if has_begun || !seen.unit.is_active() {
         return Ok(Vec::new());
     }
-    let certificate = seen.kubelet_certificate();
-    let name = NodeName {
-        certificate: certificate.clone(),
-    };
-    let k3s = seen.k3s.clone();
-    let asked = (name, K3sVersion { k3s }, CertificateEnd { certificate });
-    let (name, on_disk, end) = probe.get(asked).await?;
+    let (name, end) = (name.clone()?, end.clone()?);
+    let on_disk = on_disk.clone()?;
     let host = &seen.host;
     let mut unmet = Vec::new();
     if seen.install.kind == Kind::Agent && end.is_some_and(|end| end < seen.unit.now) {

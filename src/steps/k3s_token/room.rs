@@ -1,42 +1,65 @@
 //! Whether the files that hold a token can be replaced at all: found before anything is changed.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeSet;
 
-use crate::facts::{FactError, FreeSpace, Probe, Replaceable};
+use camino::Utf8PathBuf;
+
+use crate::facts::{Fact, FreeSpace, Probe, Replaceable, Tried};
 use crate::steps::look::Seen;
 use crate::steps::{StepError, Unmet};
 
 /// Free space that a second copy of a config file needs, in KiB.
 const FREE_KIB: u64 = 1024;
 
+/// What is asked of the files that hold a token, and of their folders.
+pub(in crate::steps) type Room = (Replaceable, Vec<Tried<FreeSpace>>);
+
+/// What to ask of a host's surfaces.
+pub(in crate::steps) fn room(seen: &Seen) -> Room {
+    let surfaces = seen.install.surfaces.iter();
+    let files: BTreeSet<Utf8PathBuf> = surfaces.map(|surface| surface.file.clone()).collect();
+    let free = folders(&files)
+        .into_iter()
+        .map(|folder| Tried(FreeSpace(folder)));
+    let free = free.collect();
+    (Replaceable(files), free)
+}
+
+fn folders(files: &BTreeSet<Utf8PathBuf>) -> BTreeSet<Utf8PathBuf> {
+    let folders = files.iter().filter_map(|file| file.parent());
+    folders.map(camino::Utf8Path::to_owned).collect()
+}
+
 /// What keeps this host's surfaces from being replaced.
-pub(in crate::steps) async fn obstacles(
+pub(in crate::steps) fn obstacles(
+    seen: &Seen,
+    asked: &Room,
+    (found, free): &<Room as Fact>::Value,
+) -> Vec<Unmet> {
+    let host = &seen.host;
+    let obstacles = found.iter().map(|obstacle| {
+        let what = format!("{} on {host} is {}", obstacle.path, obstacle.what);
+        Unmet::new("not-writable", what, &obstacle.next)
+    });
+    // What a file system does not tell stands in nobody's way.
+    let full = folders(&asked.0.0).into_iter().zip(free);
+    let full = full.filter_map(|(folder, free)| {
+        let free = free.as_ref().ok().filter(|free| **free < FREE_KIB)?;
+        Some(Unmet::new(
+            "disk-full",
+            format!("{host} has only {free} KiB free below {folder}"),
+            "free 1 MiB there",
+        ))
+    });
+    obstacles.chain(full).collect()
+}
+
+/// The same, looked at now.
+pub(in crate::steps) async fn look_for_obstacles(
     probe: &Probe<'_>,
     seen: &Seen,
 ) -> Result<Vec<Unmet>, StepError> {
-    let files = seen.install.surfaces.iter().map(|surface| &surface.file);
-    let files: std::collections::BTreeSet<Utf8PathBuf> = files.cloned().collect();
-    if files.is_empty() {
-        return Ok(Vec::new());
-    }
-    let host = &seen.host;
-    let mut unmet: Vec<Unmet> = Vec::new();
-    for obstacle in probe.get(Replaceable(files.clone())).await? {
-        let what = format!("{} on {host} is {}", obstacle.path, obstacle.what);
-        unmet.push(Unmet::new("not-writable", what, obstacle.next));
-    }
-    let folders: std::collections::BTreeSet<&Utf8Path> =
-        files.iter().filter_map(|file| file.parent()).collect();
-    for folder in folders {
-        match probe.get(FreeSpace(folder.to_owned())).await {
-            Ok(free) if free < FREE_KIB => unmet.push(Unmet::new(
-                "disk-full",
-                format!("{host} has only {free} KiB free below {folder}"),
-                "free 1 MiB there",
-            )),
-            Ok(_) | Err(FactError::Unreadable { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(unmet)
+    let asked = room(seen);
+    let answers = probe.get(asked.clone()).await?;
+    Ok(obstacles(seen, &asked, &answers))
 }

@@ -1,6 +1,6 @@
 //! NEW waits beside every surface, and OLD is kept where the proof and a roll back can find it.
 
-use super::{Mode, obstacles, write};
+use super::{Mode, look_for_obstacles, write};
 use crate::facts::Probe;
 use crate::k3s::token::full;
 use crate::op::{Act, Op};
@@ -39,7 +39,7 @@ pub(super) async fn propose(
     }
     let mut proposal = Proposal::of(ops);
     if !proposal.ops.is_empty() {
-        proposal.unmet = obstacles(probe, seen).await?;
+        proposal.unmet = look_for_obstacles(probe, seen).await?;
     }
     if standing.given_passed_over {
         proposal.notes.push(PASSED_OVER.to_owned());

@@ -42,6 +42,9 @@ pub(super) struct Case {
     /// Agents that the inventory calls servers.
     #[serde(default)]
     pub(super) as_servers: Vec<String>,
+    /// Agents that only the inventory has: none of them can be reached.
+    #[serde(default)]
+    pub(super) away: Vec<String>,
     #[serde(default)]
     pub(super) before: Vec<Before>,
     pub(super) on: String,

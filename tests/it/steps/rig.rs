@@ -123,6 +123,11 @@ impl Rig {
             .extract_if(.., |member| is_moved(member))
             .collect();
         fleet.servers.extend(moved);
+        let away = case.away.iter().map(|name| Member {
+            name: HostName::new(name).unwrap(),
+            address: name.clone(),
+        });
+        fleet.agents.extend(away);
         for members in [&mut fleet.servers, &mut fleet.agents] {
             members.retain(|member| {
                 !case

@@ -1,0 +1,53 @@
+//! What can only be said of an agent: whether it is of this cluster, and what its token is.
+
+use crate::facts::Probe;
+use crate::k3s::install::Kind;
+use crate::k3s::knock::Heard;
+use crate::k3s::phase::Standing;
+use crate::steps::look::{AgentStanding, Cluster, Seen};
+use crate::steps::{Proposal, StepError, Unmet};
+
+pub(super) async fn judge(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    cluster: &Cluster,
+    standing: &Standing,
+    proposal: &mut Proposal,
+) -> Result<(), StepError> {
+    if seen.install.kind == Kind::Server {
+        return Ok(());
+    }
+    let theirs = cluster
+        .servers
+        .iter()
+        .find_map(|server| server.seen.ca_hash());
+    if let (Some(ours), Some(theirs)) = (seen.ca_hash(), theirs)
+        && ours != theirs
+    {
+        proposal.unmet.push(Unmet::new(
+            "another-cluster",
+            format!(
+                "{} trusts another CA than the servers have: it belongs to another cluster",
+                seen.host
+            ),
+            format!(
+                "take {} out of the inventory, or join it to this cluster",
+                seen.host
+            ),
+        ));
+    }
+    let agent = AgentStanding::look(probe, seen, standing).await?;
+    if agent == AgentStanding::Old
+        && !standing.is_rotated()
+        && seen.unit.is_active()
+        && AgentStanding::knock(probe, seen).await?.1 == Heard::Rejected
+    {
+        proposal.notes.push(format!("the token that {} is configured with is refused already; its client certificate lets it in", seen.host));
+    }
+    if let AgentStanding::Foreign(why) = agent {
+        proposal
+            .notes
+            .push(format!("{} keeps its token: {why}", seen.host));
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! One host, with what it was asked in one round trip beside its set-up.
+
+use super::{agent, around, fleet, process, unit};
+use crate::facts::{Fact, FactError, FreeSpace, K3sVersion, Probe, Tried};
+use crate::k3s::install::Kind;
+use crate::k3s::phase::Standing;
+use crate::k3s::version::Version;
+use crate::steps::findings::{self, Finding};
+use crate::steps::k3s_restart::stale_pin;
+use crate::steps::k3s_token::{Room, obstacles, room};
+use crate::steps::look::{Cluster, Seen};
+use crate::steps::{Proposal, StepError, Unmet};
+
+/// Free space that writing tokens and a restart need, in KiB.
+const FREE_KIB: u64 = 20 * 1024;
+
+/// What the host itself is asked.
+type Asked = (
+    (Tried<K3sVersion>, Tried<FreeSpace>, Room),
+    findings::Asked,
+    (around::Asked, process::Asked),
+);
+
+/// A host, the servers, and what the host answered.
+pub struct Sight<'a> {
+    seen: &'a Seen,
+    cluster: &'a Cluster,
+    room: Room,
+    answers: <Asked as Fact>::Value,
+}
+
+impl<'a> Sight<'a> {
+    /// Asks the task's own host.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub async fn take(
+        probe: &Probe<'_>,
+        seen: &'a Seen,
+        cluster: &'a Cluster,
+    ) -> Result<Self, FactError> {
+        let (k3s, room) = (seen.k3s.clone(), room(seen));
+        let asked: Asked = (
+            (
+                Tried(K3sVersion { k3s }),
+                Tried(FreeSpace(seen.install.data_dir.clone())),
+                room.clone(),
+            ),
+            findings::asked(probe, seen),
+            (around::asked(), process::asked(seen)),
+        );
+        let answers = probe.get(asked).await?;
+        Ok(Self {
+            seen,
+            cluster,
+            room,
+            answers,
+        })
+    }
+
+    fn standing(&self) -> Option<&'a Standing> {
+        self.cluster.standing.as_ref().ok()
+    }
+
+    /// What can be seen on the host itself, without searching its files.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let (_, found, _) = &self.answers;
+        let mut findings = findings::judge(self.seen, self.standing(), found);
+        findings.extend(self.seen.hidden().map(Finding::of_fault));
+        findings.extend(self.seen.same_token().map(Finding::of_fault));
+        findings
+    }
+
+    /// What stands in the way of a rotation, here or, on the first server, anywhere.
+    ///
+    /// # Errors
+    /// When a host that counts cannot be asked.
+    pub async fn judge(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
+        let (seen, cluster) = (self.seen, self.cluster);
+        let ((version, _, _), _, (around, process)) = &self.answers;
+        let mut proposal = Proposal::refuse(of_host(probe, seen));
+        if seen.install.kind == Kind::Server {
+            proposal.unmet.extend(of_server(seen, version.clone()?));
+        }
+        proposal.unmet.extend(self.obstacles());
+        proposal.unmet.extend(seen.disagreements(self.standing()));
+        if probe.speaks_for_fleet() {
+            fleet::judge(probe, cluster, &mut proposal).await?;
+        } else if let Ok(standing) = cluster.standing()? {
+            agent::judge(probe, seen, cluster, standing, &mut proposal).await?;
+        }
+        around::judge(probe, seen, around, &mut proposal).await?;
+        let process = process::judge(probe, seen, cluster, version, process).await?;
+        proposal.unmet.extend(process);
+        unit::judge(probe, seen, cluster, &mut proposal).await;
+        Ok(proposal)
+    }
+
+    fn obstacles(&self) -> Vec<Unmet> {
+        let ((_, free, replaceable), _, _) = &self.answers;
+        match free {
+            Ok(free) if *free < FREE_KIB => vec![full(self.seen, *free)],
+            // What a file system does not tell stands in nobody's way.
+            _ => obstacles(self.seen, &self.room, replaceable),
+        }
+    }
+}
+
+fn of_host(probe: &Probe<'_>, seen: &Seen) -> Vec<Unmet> {
+    let host = &seen.host;
+    let faults = seen.install.faults.iter().map(Unmet::of_fault);
+    let mut unmet: Vec<Unmet> = faults.chain(stale_pin(seen)).collect();
+    let (place, wanted) = match (seen.install.kind, probe.fleet().is_server(host)) {
+        (Kind::Server, false) => ("server", "servers"),
+        (Kind::Agent, true) => ("agent", "agents"),
+        _ => return unmet,
+    };
+    unmet.push(Unmet::new(
+        "wrong-group",
+        format!("{} on {host} runs `k3s {place}`, but the inventory does not have {host} among the {wanted}", seen.unit.text.id),
+        format!("move {host} to the group of {wanted}"),
+    ));
+    unmet
+}
+
+fn full(seen: &Seen, free: u64) -> Unmet {
+    let (host, folder) = (&seen.host, &seen.install.data_dir);
+    Unmet::new(
+        "disk-full",
+        format!("{host} has only {free} KiB free below {folder}"),
+        format!("free {} MiB there", FREE_KIB / 1024),
+    )
+}
+
+fn of_server(seen: &Seen, version: Version) -> Vec<Unmet> {
+    let host = &seen.host;
+    let mut unmet = Vec::new();
+    if !version.can_rotate() {
+        unmet.push(Unmet::new(
+            "version-cannot-rotate",
+            format!("{host} has K3s {version}, which cannot rotate its token"),
+            "upgrade to v1.25.15, v1.26.10, v1.27.7, v1.28.3 or later first",
+        ));
+    }
+    if seen.install.surfaces.is_empty() {
+        let what = format!(
+            "no token was found on {host}, neither configured nor in {}",
+            seen.install.data("server/token")
+        );
+        unmet.push(Unmet::new(
+            "no-token",
+            what,
+            format!("see whether K3s ever started on {host}"),
+        ));
+    }
+    unmet
+}

@@ -1,0 +1,109 @@
+//! The unit of K3s: whether it runs, and what its restart would be.
+
+use std::time::Duration;
+
+use crate::facts::Probe;
+use crate::k3s::install::Kind;
+use crate::k3s::journal;
+use crate::k3s::phase::{Phase, Standing};
+use crate::op::{Op, Until};
+use crate::steps::findings::last_sign;
+use crate::steps::look::{Cluster, Seen, ServerSeen};
+use crate::steps::{Proposal, Unmet};
+
+/// Before a rotation every host must be well; once it has begun, forward is right, and a sick agent is only named.
+pub(super) async fn judge(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    cluster: &Cluster,
+    proposal: &mut Proposal,
+) {
+    let standing = cluster.standing.as_ref().ok();
+    let (host, unit) = (&seen.host, &seen.unit);
+    if unit.needs_reload {
+        proposal.unmet.push(Unmet::new(
+            "needs-daemon-reload",
+            format!(
+                "unit files of {} on {host} were changed since systemd read them",
+                unit.text.id
+            ),
+            format!("run `systemctl daemon-reload` on {host}"),
+        ));
+    }
+    if unit.file_state != "enabled" && !unit.file_state.is_empty() {
+        proposal.notes.push(format!(
+            "{} on {host} is {}: it will not start by itself at boot",
+            unit.text.id, unit.file_state
+        ));
+    }
+    if unit.is_active() {
+        proposal.notes.extend(untried(seen, standing));
+        return;
+    }
+    if unit.active_state == "activating" && unit.n_restarts == 0 {
+        proposal.ops.push(wait(seen));
+        return;
+    }
+    let mut what = format!("{} on {host} is {}", unit.text.id, unit.words());
+    let mut next = format!("get {} to run on {host} first", unit.text.id);
+    if let Some((line, sign)) = last_sign(probe, seen, 20).await {
+        what = format!("{what}: {}", sign.meaning);
+        next = behind_its_peer(seen, &line, cluster)
+            .or_else(|| way_back(seen, &line))
+            .unwrap_or(next);
+    }
+    if seen.install.kind == Kind::Agent && standing.is_some_and(Standing::is_rotated) {
+        proposal.notes.push(what);
+    } else {
+        proposal
+            .unmet
+            .push(Unmet::new("unit-not-active", what, next));
+    }
+}
+
+/// Its first start goes on, after a reboot or a run that was cut: it is waited for, a crash loop is not.
+fn wait(seen: &Seen) -> Op {
+    let unit = seen.unit.text.id.clone();
+    let why = format!("wait until {unit} has started");
+    let until = Until::Restarted {
+        unit,
+        before: String::new(),
+    };
+    Op::wait(&seen.host, why, until, Duration::from_mins(5))
+}
+
+/// A token that keeps it from starting is what `rescue` is for: no other server is restarted before.
+fn way_back(seen: &Seen, line: &str) -> Option<String> {
+    journal::is_of_token(line).then(|| {
+        format!(
+            "restart no server; first: keyroll rescue {}; then run the same command again",
+            seen.host
+        )
+    })
+}
+
+/// A server without data that was started with NEW while the server it joins still has OLD in memory comes up when
+/// that one was restarted; keyroll itself restarts none while another is down.
+fn behind_its_peer(seen: &Seen, line: &str, cluster: &Cluster) -> Option<String> {
+    let standing = cluster.standing.as_ref().ok()?;
+    let waits = journal::is_refused_by_peer(line) && seen.surface() == Some(&standing.datastore);
+    let flipped = |server: &&ServerSeen| {
+        server.seen.unit.is_active() && standing.phase(&server.seen.host) == Some(Phase::Flipped)
+    };
+    let peer = cluster.servers.iter().filter(|_| waits).find(flipped)?;
+    Some(format!(
+        "it waits for {} to take the new token too: there, as root: systemctl restart {}; then run the same command again",
+        peer.seen.host, peer.seen.unit.text.id
+    ))
+}
+
+/// A configuration that was changed after the start has never been tried: the restart of a rotation would try it.
+/// What keyroll itself left there, with OLD kept beside it, is no such change.
+fn untried(seen: &Seen, standing: Option<&Standing>) -> Option<String> {
+    let before = standing.is_some_and(|standing| !standing.is_rotated());
+    let is_ours = seen.kept().is_some() || seen.proven().is_some();
+    let untried =
+        seen.install.kind == Kind::Server && before && !is_ours && !seen.started_after_change();
+    let (host, unit) = (&seen.host, &seen.unit.text.id);
+    untried.then(|| format!("the configuration of {host} was changed after {unit} started: the restart of this rotation will be the first to try it"))
+}
