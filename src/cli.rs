@@ -145,7 +145,7 @@ pub enum Command {
 /// A playbook and an inventory.
 #[derive(Debug, Clone, Args)]
 pub struct Books {
-    /// A file, or a built-in playbook: @rotate-token, @rollback, @rescue, @heal.
+    /// A file, or a built-in playbook: @rotate-token, @rotate-agent-token, @rotate-tokens, @rollback, @rescue, @heal.
     #[arg(value_name = "PLAYBOOK")]
     pub playbook: String,
     /// Which hosts.
@@ -216,6 +216,9 @@ pub struct Run {
     /// Where the new token comes from: `env:NAME`, `file:PATH`, `stdin` or `exec:COMMAND`. Made anew when not given.
     #[arg(long, value_name = "SOURCE")]
     pub new_token_from: Option<Unshown<NewTokenFrom>>,
+    /// The same for the agent token, where agents have one of their own.
+    #[arg(long, value_name = "SOURCE")]
+    pub new_agent_token_from: Option<Unshown<NewTokenFrom>>,
     /// Restarts the first server a second time: a trap that closes only then is seen while the others still serve.
     #[arg(long)]
     pub restart_twice: bool,
@@ -262,6 +265,7 @@ impl Verify {
             only: Only::default(),
             perform: self.perform.clone(),
             new_token_from: None,
+            new_agent_token_from: None,
             restart_twice: false,
             unmeasured: false,
             accept_quorum_loss: false,

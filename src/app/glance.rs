@@ -9,14 +9,12 @@ use super::fleet::{self, Way};
 
 use super::session::{REHEARSAL, left};
 use super::trouble::Trouble;
-use super::{Desk, books, places};
+use super::{Desk, books, new_token, places};
 use crate::cli;
 use crate::clock::Clock;
 use crate::engine::{Redactor, StopLevel, raise_on_signals};
-use crate::exit::Exit;
-use crate::facts::{Overlay, Probe, RunOptions, Scope};
+use crate::facts::{NewAgentToken, Overlay, Probe, RunOptions, Scope};
 use crate::inventory;
-use crate::k3s::token;
 use crate::model::HostName;
 use crate::secret::Secret;
 use crate::template::Vars;
@@ -108,18 +106,15 @@ pub(super) fn glance<T>(
     })
 }
 
-/// Nothing is rotated here, so the generated token is never used.
+/// Nothing is rotated here, so the generated tokens are never used.
 fn options() -> Result<RunOptions, Trouble> {
-    let generated = token::generate().map_err(|error| {
-        Trouble::said(
-            Exit::Internal,
-            format!("no randomness can be had: {error}"),
-            "report this",
-        )
-    })?;
     Ok(RunOptions {
         given: None,
-        generated,
+        generated: new_token::made()?,
+        agent: NewAgentToken {
+            given: None,
+            generated: new_token::made()?,
+        },
         run: places::run_id(),
         expect_unmanaged: Vec::new(),
         words: crate::facts::Words::default(),

@@ -9,6 +9,7 @@ use camino::Utf8Path;
 
 use super::trouble::Trouble;
 use crate::cli::NewTokenFrom;
+use crate::exit::Exit;
 use crate::k3s::token::{self, Token};
 use crate::report::Writer;
 use crate::secret::Secret;
@@ -19,13 +20,24 @@ const LONGEST: u64 = 4096;
 /// How long a program may take.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// Reads and checks the new token.
-pub(super) fn read(from: &NewTokenFrom) -> Result<Secret, Trouble> {
+/// Makes one for this run.
+pub(super) fn made() -> Result<Secret, Trouble> {
+    token::generate().map_err(|error| {
+        Trouble::said(
+            Exit::Internal,
+            format!("no token can be made: {error}"),
+            "give one with --new-token-from",
+        )
+    })
+}
+
+/// Reads and checks the new token that this option gives.
+pub(super) fn read(option: &str, from: &NewTokenFrom) -> Result<Secret, Trouble> {
     let (place, text) = text(from);
     let wrong = |why: &str| {
         Trouble::usage(
             format!("the new token from {place} cannot be used: {why}"),
-            "correct it there, or leave --new-token-from out: keyroll then makes one",
+            format!("correct it there, or leave {option} out: keyroll then makes one"),
         )
     };
     let text = text.map_err(|why| wrong(&why))?;
@@ -143,7 +155,7 @@ mod tests {
     const GOOD: &str = "canary0123456789abcdef0123456789";
 
     fn words(from: &NewTokenFrom) -> String {
-        match read(from) {
+        match read("--new-token-from", from) {
             Ok(secret) => secret.expose().to_owned(),
             Err(Trouble::Said { what, exit, .. }) => {
                 format!("{}: {}", exit.number(), what.join(" "))

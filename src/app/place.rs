@@ -8,6 +8,7 @@ use super::{Desk, print};
 use crate::cli;
 use crate::exit::Exit;
 use crate::facts::Probe;
+use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::report::{Outcome, PlaceRow, Places, Said};
 use crate::steps::look::{AgentStanding, Blind, Cluster, Freshness, Seen};
@@ -57,7 +58,7 @@ async fn look(sight: &Sight) -> Places {
 /// All servers, now, whatever `--limit` says: where a rotation stands is theirs to tell.
 async fn cluster(sight: &Sight) -> Option<Cluster> {
     let probe = sight.scope.first_server()?;
-    Some(Cluster::now(&probe).await)
+    Some(Cluster::now(&probe, TokenKind::Server).await)
 }
 
 async fn host(probe: &Probe<'_>, cluster: Option<&Cluster>) -> Sighting {

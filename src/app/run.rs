@@ -7,11 +7,11 @@ use super::books::{self, Books};
 use super::session::{Manner, Session};
 use super::trouble::Trouble;
 use super::{Desk, fleet, keep, new_token, places, print};
-use crate::cli::{self, Pace};
+use crate::cli::{self, NewTokenFrom, Pace, Unshown};
 use crate::exit::Exit;
-use crate::facts::{RunOptions, Words};
-use crate::k3s::token;
+use crate::facts::{NewAgentToken, RunOptions, Words};
 use crate::plan::{Plan, Request};
+use crate::secret::Secret;
 use crate::wire::Become;
 
 pub(super) fn run(desk: &Desk, asked: &cli::Run) -> Result<Exit, Trouble> {
@@ -79,28 +79,24 @@ pub(super) fn finish(mut plan: Plan, asked: &cli::Run) -> Plan {
 }
 
 pub(super) fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
-    let wrong = |why| {
-        Trouble::usage(
-            format!("--new-token-from: {why}"),
-            "see `keyroll run --help`",
-        )
-    };
-    let from = asked
-        .new_token_from
-        .as_ref()
-        .map(|from| from.get().map_err(wrong))
-        .transpose()?;
-    let given = from.as_ref().map(new_token::read).transpose()?;
-    let generated = token::generate().map_err(|error| {
-        Trouble::said(
-            Exit::Internal,
-            format!("no token can be made: {error}"),
-            "give one with --new-token-from",
-        )
-    })?;
+    let given = given("--new-token-from", asked.new_token_from.as_ref())?;
+    let for_agents = self::given(
+        "--new-agent-token-from",
+        asked.new_agent_token_from.as_ref(),
+    )?;
+    if given.is_some() && given == for_agents {
+        return Err(Trouble::usage(
+            "--new-token-from and --new-agent-token-from give the same token: whoever joins an agent could join a server",
+            "give two different ones, or leave one out: keyroll then makes it",
+        ));
+    }
     Ok(RunOptions {
         given,
-        generated,
+        generated: new_token::made()?,
+        agent: NewAgentToken {
+            given: for_agents,
+            generated: new_token::made()?,
+        },
         run: places::run_id(),
         expect_unmanaged: asked.perform.expect_unmanaged.clone(),
         words: Words {
@@ -110,6 +106,16 @@ pub(super) fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
             ..Words::default()
         },
     })
+}
+
+/// The token that an option says the place of, checked.
+fn given(
+    option: &'static str,
+    from: Option<&Unshown<NewTokenFrom>>,
+) -> Result<Option<Secret>, Trouble> {
+    let wrong = |why| Trouble::usage(format!("{option}: {why}"), "see `keyroll run --help`");
+    let from = from.map(|from| from.get().map_err(wrong)).transpose()?;
+    from.map(|from| new_token::read(option, &from)).transpose()
 }
 
 /// A real run on real hosts asks once, on a terminal.

@@ -87,6 +87,7 @@ impl Mend {
             },
             perform: self.perform.clone(),
             new_token_from: None,
+            new_agent_token_from: None,
             restart_twice: false,
             unmeasured: true,
             accept_quorum_loss: true,

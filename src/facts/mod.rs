@@ -21,7 +21,7 @@ pub use knocked::Knocked;
 pub use leftovers::Leftovers;
 pub use nodes::{Annotation, Lease, Leases, Node, Nodes};
 pub use piece::{Digest, Piece};
-pub use probe::{Fleet, Member, Overlay, Probe, RunOptions, Scope, Tried, Words};
+pub use probe::{Fleet, Member, NewAgentToken, Overlay, Probe, RunOptions, Scope, Tried, Words};
 pub use program::{FreeSpace, K3sVersion, Programs, Runs};
 pub use replaceable::{Obstacle, Replaceable};
 pub use survey::{Environment, Environments, Survey, Surveyed};

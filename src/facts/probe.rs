@@ -61,12 +61,23 @@ pub struct RunOptions {
     pub given: Option<Secret>,
     /// Made for this run; used when nothing was given and no rotation is unfinished.
     pub generated: Secret,
+    /// The same for the agent token.
+    pub agent: NewAgentToken,
     /// Names this run.
     pub run: crate::model::RunId,
     /// Patterns of nodes that exist and are not in the inventory on purpose.
     pub expect_unmanaged: Vec<String>,
     /// What else the operator knows, wants or allows.
     pub words: Words,
+}
+
+/// The new agent token of a cluster that has one of its own.
+#[derive(Debug, Clone)]
+pub struct NewAgentToken {
+    /// From `--new-agent-token-from`, checked.
+    pub given: Option<Secret>,
+    /// Made for this run.
+    pub generated: Secret,
 }
 
 /// What the operator knows, wants or allows; nothing by default.

@@ -128,6 +128,8 @@ pub struct Install {
     pub sources: Wanted,
     /// Every place that holds a server's own agent token, the winner first.
     pub agent_surfaces: Vec<Surface>,
+    /// What keeps those from being edited; it stands in the way of a new agent token alone.
+    pub agent_faults: Vec<Fault>,
     /// Flags that must be the same on all servers, with the values that they have here.
     pub critical: BTreeMap<&'static str, String>,
     /// Where its process listens for itself: `[::1]` when its first node address is of IPv6.

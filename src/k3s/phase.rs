@@ -3,27 +3,29 @@
 //! A server holds its token in three places: the surface that it will start with, the memory of its process, and
 //! the datastore that all share. Each is OLD or NEW; which of the eight cases holds says what is right.
 
+mod agents;
 mod judge;
 
+pub use agents::judge_agents;
 pub use judge::{judge, names};
 
 use crate::model::{HostName, HostTime, RunId};
 use crate::secret::Secret;
 
-/// What was seen of one server.
+/// What was seen of one server, of either token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerView {
     /// Which.
     pub host: HostName,
     /// The secret on its winning surface; `None` when it has no readable one.
     pub surface: Option<Secret>,
-    /// The secret in `server/token`.
+    /// The secret in K3s's own file, such as `server/token`.
     pub on_disk: Option<Secret>,
-    /// The secret of `server` in `server/cred/passwd`.
+    /// The secret in its row of `server/cred/passwd`.
     pub passwd: Option<Secret>,
     /// What its running process accepts.
     pub memory: Memory,
-    /// OLD, as keyroll kept it in `server/.keyroll/old`.
+    /// OLD, as keyroll kept it in `server/.keyroll`.
     pub kept: Option<Secret>,
     /// The secret in the file that waits beside the surface.
     pub staged: Option<Secret>,
@@ -73,10 +75,10 @@ pub struct Wish<'a> {
     pub proof_only: bool,
 }
 
-/// What a server's running process accepts as the server token.
+/// What a server's running process accepts as the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Memory {
-    /// This secret answered 405.
+    /// This secret was accepted.
     Holds(Secret),
     /// It does not run, or does not answer: why.
     Silent(String),
@@ -126,7 +128,7 @@ pub struct Standing {
     pub old: Option<Secret>,
     /// The token that must live.
     pub new: Secret,
-    /// The token that the datastore is encrypted with.
+    /// The token that the datastore is encrypted with; of agent tokens the one that any server has taken, else OLD.
     pub datastore: Secret,
     /// The server on which the datastore was re-encrypted, while that can be seen.
     pub rotator: Option<HostName>,

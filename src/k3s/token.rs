@@ -1,12 +1,14 @@
 //! The grammar of tokens, as K3s's own parser reads them, and what makes a good new one.
 
 mod inspect;
+mod kind;
 mod strength;
 
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest, Sha256};
 
 pub use inspect::{Flaw, Inspected, Kind, inspect, pinned_hash};
+pub use kind::TokenKind;
 pub use strength::{bits, period};
 
 use crate::secret::Secret;

@@ -22,13 +22,13 @@ pub struct PasswdTimes {
     pub started: HostTime,
     /// When it said that it was ready, until when a start may have written.
     pub ready: HostTime,
-    /// Time of the passwd that is known to have been saved, as [`mark`] left it.
+    /// Time of the passwd that is known to have been saved, as a [`Mark`] says.
     pub saved: Option<HostTime>,
 }
 
 impl PasswdTimes {
     fn is_of_start(&self, time: HostTime) -> bool {
-        time.0 + HostTime::GRAIN >= self.started.0 && time <= self.ready
+        time.0.saturating_add(HostTime::GRAIN) >= self.started.0 && time <= self.ready
     }
 
     /// Whether the datastore is known to have this passwd or a later one.
@@ -55,16 +55,44 @@ pub fn unsaved(servers: &[PasswdTimes]) -> Vec<&PasswdTimes> {
     found
 }
 
-/// The text of a mark that this passwd was saved.
-#[must_use]
-pub fn mark(passwd: HostTime) -> String {
-    format!("{}\n", passwd.0)
+/// Word of which passwd was saved, left on the server that saved it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// The one of this time.
+    Of(HostTime),
+    /// The one that was there when the mark was written.
+    OfThen,
 }
 
-/// Reads a mark.
-#[must_use]
-pub fn parse_mark(text: &str) -> Option<HostTime> {
-    text.trim().parse().ok().map(HostTime)
+const THEN: &str = "what was there";
+
+impl Mark {
+    /// Reads a mark.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.trim() {
+            THEN => Some(Self::OfThen),
+            time => time.parse().ok().map(|time| Self::Of(HostTime(time))),
+        }
+    }
+
+    /// As a line of text.
+    #[must_use]
+    pub fn text(self) -> String {
+        match self {
+            Self::Of(passwd) => format!("{}\n", passwd.0),
+            Self::OfThen => format!("{THEN}\n"),
+        }
+    }
+
+    /// The time of the passwd that it vouches for, given when the mark and the passwd that is there now were written.
+    #[must_use]
+    pub fn vouches_for(self, written: HostTime, passwd: HostTime) -> Option<HostTime> {
+        match self {
+            Self::Of(time) => Some(time),
+            Self::OfThen => (passwd <= written).then_some(passwd),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -130,10 +158,21 @@ mod tests {
     #[test]
     fn a_mark_counts_for_the_passwd_that_it_names_and_no_other() {
         let mut server = times("h1", 101, 100, 110);
-        server.saved = parse_mark(&mark(server.passwd));
+        let (mark, written) = (Mark::Of(server.passwd), HostTime(0));
+        assert_eq!(Mark::parse(&mark.text()), Some(mark));
+        server.saved = mark.vouches_for(written, server.passwd);
         assert!(names(std::slice::from_ref(&server)).is_empty());
         server.passwd = HostTime(server.passwd.0 + 1);
         assert_eq!(names(&[server]), ["h1"]);
-        assert_eq!(parse_mark("x"), None);
+        assert_eq!(Mark::parse("x"), None);
+    }
+
+    #[test]
+    fn a_mark_that_was_left_right_after_the_put_counts_for_what_was_there_then() {
+        let mark = Mark::parse(&Mark::OfThen.text()).unwrap();
+        assert_eq!(mark, Mark::OfThen);
+        let (before, after) = (HostTime(10), HostTime(12));
+        assert_eq!(mark.vouches_for(HostTime(11), before), Some(before));
+        assert_eq!(mark.vouches_for(HostTime(11), after), None);
     }
 }

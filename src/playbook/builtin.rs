@@ -12,8 +12,16 @@ pub const BUILTINS: &[(&str, &str)] = &[
     ("@rescue", include_str!("../../playbooks/rescue.yml")),
     ("@rollback", include_str!("../../playbooks/rollback.yml")),
     (
+        "@rotate-agent-token",
+        include_str!("../../playbooks/rotate-agent-token.yml"),
+    ),
+    (
         "@rotate-token",
         include_str!("../../playbooks/rotate-token.yml"),
+    ),
+    (
+        "@rotate-tokens",
+        include_str!("../../playbooks/rotate-tokens.yml"),
     ),
     ("@verify", include_str!("../../playbooks/verify.yml")),
 ];

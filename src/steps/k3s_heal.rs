@@ -6,12 +6,12 @@
 use serde::Deserialize;
 
 use super::k3s_token::put;
-use super::look::{Cluster, ServerSeen};
+use super::look::{Cluster, Seen, ServerSeen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
 use crate::k3s::phase::{Standing, names};
-use crate::k3s::unsaved::mark;
-use crate::model::HostTime;
+use crate::k3s::token::TokenKind;
+use crate::k3s::unsaved::Mark;
 use crate::op::{Act, Op};
 use crate::secret::{Content, Secret};
 use crate::wire::WriteFile;
@@ -23,7 +23,7 @@ pub struct K3sHeal {}
 
 impl K3sHeal {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
-        let cluster = Cluster::now(probe).await;
+        let cluster = Cluster::now(probe, TokenKind::Server).await;
         let found = cluster.unsaved();
         let Some((server, passwd)) = found.first() else {
             return Ok(Proposal::default());
@@ -41,7 +41,7 @@ impl K3sHeal {
             names(hosts)
         );
         Ok(Proposal {
-            ops: save(server, secret, *passwd),
+            ops: save(&server.seen, secret, Mark::Of(*passwd)),
             notes: vec![note],
             ..Proposal::default()
         })
@@ -49,7 +49,7 @@ impl K3sHeal {
 }
 
 /// The server token, when surface, memory, files and datastore all have the same.
-fn common<'a>(server: &ServerSeen, standing: &'a Standing) -> Option<&'a Secret> {
+pub(super) fn common<'a>(server: &ServerSeen, standing: &'a Standing) -> Option<&'a Secret> {
     let secret = &standing.datastore;
     let seen = &server.seen;
     let is_same = server.memory.secret() == Some(secret)
@@ -59,7 +59,7 @@ fn common<'a>(server: &ServerSeen, standing: &'a Standing) -> Option<&'a Secret>
     is_same.then_some(secret)
 }
 
-fn unfinished(server: &ServerSeen) -> Unmet {
+pub(super) fn unfinished(server: &ServerSeen) -> Unmet {
     let host = &server.seen.host;
     Unmet::new(
         "not-one-token",
@@ -71,13 +71,13 @@ fn unfinished(server: &ServerSeen) -> Unmet {
 }
 
 /// The PUT, and the word that it was answered well: without a change of a row K3s leaves passwd's time as it is.
-fn save(server: &ServerSeen, secret: &Secret, passwd: HostTime) -> Vec<Op> {
-    let host = &server.seen.host;
+pub(super) fn save(seen: &Seen, secret: &Secret, mark: Mark) -> Vec<Op> {
+    let host = &seen.host;
     let act = Act::Run {
-        command: put(&server.seen.door(), secret, secret),
+        command: put(&seen.door(), secret, secret),
         leaves: Vec::new(),
     };
-    let word = WriteFile::private(server.seen.saved_path(), Content::new(mark(passwd)));
+    let word = WriteFile::private(seen.saved_path(), Content::new(mark.text()));
     vec![
         Op::root(
             host,

@@ -2,6 +2,7 @@
 //! The first server also speaks for the fleet.
 
 mod agent;
+mod agent_token;
 mod around;
 mod clocks;
 mod flags;
@@ -19,13 +20,41 @@ use serde::Deserialize;
 use super::look::{Blind, Cluster, Freshness, Seen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
+use crate::k3s::token::TokenKind;
 
 pub use sight::Sight;
 
 /// `k3s_preflight`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct K3sPreflight {}
+pub struct K3sPreflight {
+    /// What is to be rotated. Default: the server token.
+    #[serde(default)]
+    pub kind: Aim,
+}
+
+/// What a preflight is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aim {
+    /// The server token, which is every agent's too where there is no agent token.
+    #[default]
+    Server,
+    /// The agent token.
+    Agent,
+    /// First the agent token, then the server token.
+    Both,
+}
+
+impl Aim {
+    /// Which token agents will be given.
+    fn of_agents(self) -> TokenKind {
+        match self {
+            Self::Server => TokenKind::Server,
+            Self::Agent | Self::Both => TokenKind::Agent,
+        }
+    }
+}
 
 impl K3sPreflight {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
@@ -36,7 +65,7 @@ impl K3sPreflight {
                 return Ok(Proposal::refuse(vec![Unmet::of_fault(&fault)]));
             }
         };
-        let sight = Sight::take(probe, &seen, &cluster).await?;
+        let sight = Sight::take(probe, &seen, &cluster, self.kind).await?;
         let mut proposal = sight.judge(probe).await?;
         for finding in sight.findings() {
             finding.into_proposal(&mut proposal);
@@ -50,9 +79,9 @@ pub async fn look(probe: &Probe<'_>) -> (Result<Seen, Blind>, Arc<Cluster>) {
     let host = probe.host();
     if !probe.fleet().is_server(host) {
         let own = Seen::look(probe, host, Freshness::Now);
-        return join(own, Cluster::around(probe)).await;
+        return join(own, Cluster::around(probe, TokenKind::Server)).await;
     }
-    let cluster = Cluster::around(probe).await;
+    let cluster = Cluster::around(probe, TokenKind::Server).await;
     let blind = cluster.blind.iter().find(|(name, _)| name == host);
     let seen = match (cluster.server(host), blind) {
         (Some(server), _) => Ok(server.seen.clone()),

@@ -14,7 +14,7 @@ use super::{Proposal, StepError, Unmet};
 use crate::facts::{FactError, Probe};
 use crate::k3s::install::Kind;
 use crate::k3s::phase::{Proven, Standing};
-use crate::k3s::token;
+use crate::k3s::token::{self, TokenKind};
 use crate::op::{Act, Op};
 use crate::secret::{Content, Secret};
 use crate::wire::WriteFile;
@@ -23,6 +23,9 @@ use crate::wire::WriteFile;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct K3sProve {
+    /// Which token. Default: the server token.
+    #[serde(default)]
+    pub kind: TokenKind,
     /// Whether OLD is forgotten once the whole fleet is proven. Default: true. A rotation is over when it is: let every
     /// host's own proof end well before.
     #[serde(default = "yes")]
@@ -50,7 +53,7 @@ impl K3sProve {
             }
             proposal => proposal?,
         };
-        if probe.speaks_for_fleet() {
+        if probe.speaks_for_fleet() && self.kind == TokenKind::Server {
             proposal.notes.push(EXPOSED.to_owned());
         }
         Ok(proposal)
@@ -58,10 +61,10 @@ impl K3sProve {
 
     async fn prove(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
         let seen = match Seen::own(probe).await? {
-            Ok(seen) => seen,
+            Ok(seen) => seen.of(self.kind),
             Err(unmet) => return Ok(Proposal::refuse(unmet.into_iter().map(red).collect())),
         };
-        let cluster = Cluster::around(probe).await;
+        let cluster = Cluster::around(probe, self.kind).await;
         let standing = match cluster.standing()? {
             Ok(standing) => standing,
             Err(unmet) => return Ok(Proposal::refuse(unmet.into_iter().map(red).collect())),
@@ -71,10 +74,11 @@ impl K3sProve {
         }
         let mut proposal = match seen.install.kind {
             Kind::Server => proof_of_server(probe, &seen, standing).await?,
-            Kind::Agent => proof_of_agent(probe, &seen, standing).await?,
+            Kind::Agent => proof_of_agent(probe, &seen, &cluster, standing).await?,
         };
         if self.search {
-            let old: Vec<Secret> = standing.old.iter().cloned().collect();
+            let old = standing.old.iter().filter(|old| !is_alive(&cluster, old));
+            let old: Vec<Secret> = old.cloned().collect();
             let copies = leftovers(probe, &seen, &old).await;
             proposal.notes.extend(copies.iter().map(Finding::note));
         }
@@ -87,6 +91,13 @@ impl K3sProve {
         }
         Ok(proposal)
     }
+}
+
+/// Whether an old agent token is the server token, which lives on.
+fn is_alive(cluster: &Cluster, old: &Secret) -> bool {
+    let mut servers = cluster.servers.iter();
+    cluster.about == TokenKind::Agent
+        && servers.any(|server| server.seen.server_tokens().contains(old))
 }
 
 fn red(unmet: Unmet) -> Unmet {
@@ -125,8 +136,9 @@ async fn forget(
         return Ok(());
     }
     let (servers, agents) = (cluster.servers.len(), probe.fleet().agents.len());
+    let word = cluster.about.short();
     proposal.notes.push(format!(
-        "proven: the new token is accepted and the old one refused by each of {servers} servers; {agents} agents run with a token that is accepted"
+        "proven: the new {word} is accepted and the old one refused by each of {servers} servers; {agents} agents run with a token that is accepted"
     ));
     let mark = Proven {
         run: probe.options().run.clone(),
@@ -137,7 +149,8 @@ async fn forget(
         let forget = Act::Remove {
             path: seen.kept_path(),
         };
-        let unmark = seen.rotated().map(|_| Act::Remove {
+        let is_word = cluster.about == TokenKind::Server && seen.rotated().is_some();
+        let unmark = is_word.then(|| Act::Remove {
             path: seen.rotated_path(),
         });
         proposal.ops.push(Op::root(
@@ -148,11 +161,11 @@ async fn forget(
         let why = "remove the word of the rotate: it is proven";
         let unmark = unmark.map(|act| Op::root(&seen.host, why, act));
         proposal.ops.extend(unmark);
-        proposal.ops.push(Op::root(
-            &seen.host,
-            "forget the old token: it is proven dead",
-            forget,
-        ));
+        let why = format!(
+            "forget the old {}: it is proven dead",
+            cluster.about.short()
+        );
+        proposal.ops.push(Op::root(&seen.host, why, forget));
     }
     Ok(())
 }
@@ -170,7 +183,7 @@ async fn unproven(
         join_all(servers.map(|server| proof_of_server(probe, &server.seen, standing))).await;
     let agents = join_all(probe.fleet().agents.iter().map(|member| async {
         match AgentStanding::seen(probe, &member.name).await {
-            Ok(seen) => proof_of_agent(probe, &seen, standing).await,
+            Ok(seen) => proof_of_agent(probe, &seen.of(cluster.about), cluster, standing).await,
             Err(_) => Ok(Proposal::refuse(vec![Unmet::red(
                 "agent-unseen",
                 "it could not be looked at",

@@ -9,6 +9,7 @@ use super::look::{Cluster, aged};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
 use crate::k3s::age::{ANNOTATION, parse_stamp, stamp};
+use crate::k3s::token::TokenKind;
 use crate::op::{Act, Op};
 use crate::wire::Command;
 
@@ -19,7 +20,7 @@ pub struct K3sProvenAt {}
 
 impl K3sProvenAt {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
-        let cluster = Cluster::around(probe).await;
+        let cluster = Cluster::around(probe, TokenKind::Server).await;
         if let Err(unmet) = cluster.standing()? {
             return Ok(Proposal::refuse(unmet));
         }

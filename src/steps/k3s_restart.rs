@@ -1,5 +1,7 @@
 //! `k3s_restart`: restarts K3s where its token was changed since it started, and waits, bounded, until it is back.
 
+mod agent_token;
+
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -10,6 +12,7 @@ use crate::facts::{EtcdMember, Probe};
 use crate::k3s::install::{Datastore, Kind};
 use crate::k3s::knock::{Knock, Role};
 use crate::k3s::phase::Standing;
+use crate::k3s::token::TokenKind;
 use crate::op::{Act, Op, Until, Wait};
 use crate::secret::Secret;
 use crate::template::Templated;
@@ -24,6 +27,9 @@ const AGENT: Duration = Duration::from_mins(3);
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct K3sRestart {
+    /// Which token is to be taken. Default: the server token.
+    #[serde(default)]
+    pub kind: TokenKind,
     /// How long the unit may take to be active again, in seconds. Default: 300 for a server, 180 for an agent.
     #[serde(default)]
     pub timeout: Option<Templated<u64>>,
@@ -35,7 +41,7 @@ pub struct K3sRestart {
 impl K3sRestart {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
         let seen = match Seen::own(probe).await? {
-            Ok(seen) => seen,
+            Ok(seen) => seen.of(self.kind),
             Err(unmet) => return Ok(Proposal::refuse(unmet)),
         };
         let timeout = match &self.timeout {
@@ -59,7 +65,7 @@ async fn on_agent(
     if !again && seen.unit.is_active() && seen.started_after_change() {
         return Ok(Proposal::default());
     }
-    let cluster = Cluster::around(probe).await;
+    let cluster = Cluster::around(probe, seen.about).await;
     let mut proposal = Proposal::of(restart(seen, timeout));
     match cluster.standing()? {
         Ok(standing) => match AgentStanding::look(probe, seen, standing).await? {
@@ -96,7 +102,7 @@ async fn on_server(
     timeout: Duration,
     again: bool,
 ) -> Result<Proposal, StepError> {
-    let cluster = Cluster::now(probe).await;
+    let cluster = Cluster::now(probe, seen.about).await;
     let standing = match cluster.standing()? {
         Ok(standing) => standing,
         Err(unmet) => return Ok(Proposal::refuse(unmet)),
@@ -104,27 +110,42 @@ async fn on_server(
     let memory = cluster
         .server(&seen.host)
         .and_then(|server| server.memory.secret());
-    let runs_right = seen.surface() == Some(&standing.datastore) && memory == seen.surface();
+    let right = match seen.about {
+        TokenKind::Server => &standing.datastore,
+        TokenKind::Agent => &standing.new,
+    };
+    let runs_right = seen.surface() == Some(right) && memory == seen.surface();
     if !again && runs_right && seen.unit.is_active() && seen.started_after_change() {
         return Ok(Proposal::default());
     }
-    let mut unmet: Vec<Unmet> = wrong_surface(seen, standing)
-        .into_iter()
-        .chain(stale_pin(seen))
-        .chain(cluster.unwitnessed(standing))
-        .collect();
+    let mut proposal = match seen.about {
+        TokenKind::Server => with_server_token(seen, &cluster, standing, timeout),
+        TokenKind::Agent => agent_token::take(probe, seen, &cluster, standing, timeout).await?,
+    };
+    proposal.unmet.extend(stale_pin(seen));
+    proposal.unmet.extend(cluster.fatal(&seen.host));
     for other in cluster
         .servers
         .iter()
         .filter(|other| other.seen.host != seen.host)
     {
-        unmet.extend(not_well(probe, other).await?);
+        proposal.unmet.extend(not_well(probe, other).await?);
     }
-    Ok(Proposal {
+    Ok(proposal)
+}
+
+fn with_server_token(
+    seen: &Seen,
+    cluster: &Cluster,
+    standing: &Standing,
+    timeout: Duration,
+) -> Proposal {
+    let unmet = wrong_surface(seen, standing).into_iter();
+    Proposal {
         ops: restart_of_server(seen, timeout, &standing.datastore),
-        unmet,
+        unmet: unmet.chain(cluster.unwitnessed(standing)).collect(),
         ..Proposal::default()
-    })
+    }
 }
 
 /// A restart, and the waits until it is back with this token.

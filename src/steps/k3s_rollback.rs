@@ -13,6 +13,7 @@ use super::{Proposal, StepError, Unmet};
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::Standing;
+use crate::k3s::token::TokenKind;
 use crate::op::{Act, Op, Until};
 use crate::secret::{Content, Secret};
 use crate::wire::WriteFile;
@@ -37,7 +38,7 @@ pub enum State {
 
 impl K3sRollback {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
-        let cluster = Cluster::now(probe).await;
+        let cluster = Cluster::now(probe, TokenKind::Server).await;
         let standing = match &cluster.standing {
             Ok(standing) => standing,
             Err(torn) => return Ok(Proposal::refuse(vec![Unmet::of_torn(torn)])),
@@ -56,7 +57,7 @@ fn withdrawn<'a>(cluster: &Cluster, standing: &'a Standing) -> Option<&'a Secret
 }
 
 fn keep(probe: &Probe<'_>, cluster: &Cluster, standing: &Standing) -> Proposal {
-    let late = too_late(standing);
+    let late = too_late(TokenKind::Server, standing);
     if !late.is_empty() {
         return Proposal::refuse(late);
     }

@@ -12,7 +12,7 @@ use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::Standing;
-use crate::k3s::token;
+use crate::k3s::token::{self, TokenKind};
 use crate::op::custody::Choice;
 use crate::template::Templated;
 
@@ -40,7 +40,7 @@ impl K3sSnapshot {
         if let (Some(folder), false) = (&folder, choice == Choice::Keep) {
             return Ok(Proposal::refuse(vec![nobody(folder)]));
         }
-        let cluster = Cluster::around(probe).await;
+        let cluster = Cluster::around(probe, TokenKind::Server).await;
         let standing = match cluster.standing()? {
             Ok(standing) => standing,
             Err(unmet) => return Ok(Proposal::refuse(unmet)),

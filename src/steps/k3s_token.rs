@@ -1,4 +1,5 @@
-//! `k3s_token`: brings the server token of a host into a state: staged, rotated, active, proven, or rolled back.
+//! `k3s_token`: brings the server token or the agent token of a host into a state: staged, rotated, active, proven, or
+//! rolled back.
 
 mod active;
 mod proven;
@@ -15,6 +16,7 @@ use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
 use crate::k3s::install::Kind;
 use crate::k3s::knock::{Door, Role};
+use crate::k3s::token::TokenKind;
 use crate::op::{Act, Op};
 use crate::secret::{Content, Secret};
 use crate::wire::{Command, Owner, WriteFile};
@@ -24,18 +26,43 @@ pub(super) use proven::said;
 pub use proven::{olds, proof_of_agent, proof_of_server};
 pub use rolled_back::can_be_taken_back;
 pub(super) use rolled_back::too_late;
-pub(super) use room::{Room, look_for_obstacles, obstacles, room};
+pub(super) use room::{Room, look_for_obstacles, obstacles, room, room_of_both};
 pub(super) use rotated::{again, word};
 
 /// `k3s_token`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Written")]
 pub struct K3sToken {
+    /// Which token.
+    pub kind: TokenKind,
     /// What should hold.
     pub state: State,
     /// The permission bits of a file that gets the token.
-    #[serde(default)]
     pub mode: Mode,
+}
+
+/// As it stands in a playbook.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    kind: TokenKind,
+    state: State,
+    #[serde(default)]
+    mode: Mode,
+}
+
+impl TryFrom<Written> for K3sToken {
+    type Error = &'static str;
+
+    fn try_from(Written { kind, state, mode }: Written) -> Result<Self, Self::Error> {
+        if (kind, state) == (TokenKind::Agent, State::Rotated) {
+            return Err(
+                "nothing is encrypted with an agent token: `rotated` is of the server token alone; a server takes an agent token with `k3s_restart: { kind: agent }`",
+            );
+        }
+        Ok(Self { kind, state, mode })
+    }
 }
 
 /// The permission bits of a file that gets a token.
@@ -55,7 +82,7 @@ pub enum Mode {
 pub enum State {
     /// NEW waits beside the surface, and OLD is kept until the proof. Servers only.
     Staged,
-    /// The datastore is encrypted with NEW. Servers only.
+    /// The datastore is encrypted with NEW. Servers only, and the server token only.
     Rotated,
     /// The surface holds NEW.
     Active,
@@ -82,7 +109,7 @@ impl State {
 impl K3sToken {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
         let seen = match Seen::own(probe).await? {
-            Ok(seen) => seen,
+            Ok(seen) => seen.of(self.kind),
             Err(unmet) => return Ok(Proposal::refuse(unmet)),
         };
         if !seen.install.faults.is_empty() {
@@ -93,7 +120,9 @@ impl K3sToken {
         match (self.state, seen.install.kind) {
             (State::Staged, Kind::Server) => staged::propose(probe, &seen, self.mode).await,
             (State::Rotated, Kind::Server) => rotated::propose(probe, self.mode).await,
-            (State::RolledBack, Kind::Server) => rolled_back::propose(probe, self.mode).await,
+            (State::RolledBack, Kind::Server) => {
+                rolled_back::propose(probe, self.kind, self.mode).await
+            }
             (State::Active, Kind::Server) => active::on_server(probe, &seen, self.mode).await,
             (State::Active, Kind::Agent) => active::on_agent(probe, &seen, self.mode).await,
             (State::Proven, Kind::Server) => proven::on_server(probe, &seen).await,

@@ -1,6 +1,7 @@
 //! The built-in rotation, cut after every change it makes, on every kind of fleet: run again, it ends proven, with the
 //! token of the first run, and no server was ever in danger.
 
+mod agents;
 mod escrow;
 mod mend;
 mod rig;

@@ -8,7 +8,7 @@ use assert_cmd::Command;
 use keyroll::facts::{Overlay, Probe};
 use keyroll::model::HostName;
 use keyroll::steps::findings::{leftovers, why_down};
-use keyroll::steps::k3s_preflight::{Sight, look};
+use keyroll::steps::k3s_preflight::{Aim, Sight, look};
 use keyroll::template::Vars;
 use keyroll::wire::Become;
 
@@ -66,7 +66,9 @@ async fn on_host(rig: &Rig, host: &HostName) -> Vec<String> {
     let probe = Probe::new(host, &Become::Root, &vars, &rig.scope, &overlay);
     let (seen, cluster) = look(&probe).await;
     let (seen, standing) = (seen.unwrap(), cluster.standing.as_ref().unwrap());
-    let sight = Sight::take(&probe, &seen, &cluster).await.unwrap();
+    let sight = Sight::take(&probe, &seen, &cluster, Aim::Server)
+        .await
+        .unwrap();
     let (proposal, mut all) = (sight.judge(&probe).await.unwrap(), sight.findings());
     all.extend(why_down(&probe, &seen).await);
     all.extend(leftovers(&probe, &seen, std::slice::from_ref(&standing.datastore)).await);

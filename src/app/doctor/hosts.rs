@@ -10,7 +10,7 @@ use crate::facts::{FactError, Probe};
 use crate::secret::Secret;
 use crate::steps::StepError;
 use crate::steps::findings::{Finding, leftovers, why_down};
-use crate::steps::k3s_preflight::{Sight, look as look_at};
+use crate::steps::k3s_preflight::{Aim, Sight, look as look_at};
 use crate::steps::look::Blind;
 
 pub(super) fn look(
@@ -43,7 +43,7 @@ async fn one(probe: &Probe<'_>) -> Result<Vec<Finding>, FactError> {
         (Err(Blind::Faulty(fault)), _) => return Ok(vec![Finding::of_fault(fault)]),
     };
     let mut found: Vec<Finding> = why_down(probe, &seen).await.into_iter().collect();
-    let sight = Sight::take(probe, &seen, &cluster).await?;
+    let sight = Sight::take(probe, &seen, &cluster, Aim::Server).await?;
     found.extend(sight.findings());
     found.extend(refused(probe, &sight).await?);
     let standing = cluster.standing.as_ref().ok();

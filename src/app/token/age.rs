@@ -9,6 +9,7 @@ use crate::cli;
 use crate::exit::Exit;
 use crate::facts::HostClock;
 use crate::k3s::age::{ANNOTATION, Since, stamp};
+use crate::k3s::token::TokenKind;
 use crate::model::HostTime;
 use crate::steps::look::{Aged, Blind, Cluster, aged};
 
@@ -36,7 +37,7 @@ pub(super) fn age(desk: &Desk, asked: &cli::Glance) -> Result<Exit, Trouble> {
 
 async fn look(sight: &Sight) -> Option<Told> {
     let probe = sight.scope.first_server()?;
-    let cluster = Cluster::now(&probe).await;
+    let cluster = Cluster::now(&probe, TokenKind::Server).await;
     let aged = aged(&probe, &cluster).await;
     let host = cluster.servers.first().map(|server| &server.seen.host);
     let now = match host {

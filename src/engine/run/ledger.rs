@@ -58,7 +58,8 @@ impl Ledger {
             .given
             .iter()
             .chain(&options.words.old)
-            .chain([&options.generated])
+            .chain(&options.agent.given)
+            .chain([&options.generated, &options.agent.generated])
         {
             self.redactor.learn(secret);
         }

@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering;
 use jiff::Timestamp;
 
 use super::{FRESH, Probe, Scope};
+use crate::k3s::token::TokenKind;
 
-/// Kept by type, since there is one thing to know of a kind, and by how often servers were changed before.
-pub(super) type Shelf = quick_cache::sync::Cache<(TypeId, u64), Kept>;
+/// Kept by type and token, since there is one thing to know of a kind, and by how often servers were changed before.
+pub(super) type Shelf = quick_cache::sync::Cache<(TypeId, TokenKind, u64), Kept>;
 
 /// What was worked out, and when the looks for it began.
 #[derive(Clone)]
@@ -24,13 +25,14 @@ impl Probe<'_> {
     /// has predicted changes: then each task must look for itself.
     pub async fn shared<T: Send + Sync + 'static>(
         &self,
+        about: TokenKind,
         look: impl Future<Output = Result<T, T>> + Send,
     ) -> Option<Arc<T>> {
         if !self.overlay.is_empty() {
             return None;
         }
         let (changes, at) = (self.scope.changes_of_servers(), self.scope.clock.now());
-        let (cache, kind) = (&self.scope.shelf, (TypeId::of::<T>(), changes));
+        let (cache, kind) = (&self.scope.shelf, (TypeId::of::<T>(), about, changes));
         let is_stale = |kept: Kept| at.duration_since(kept.at) > FRESH;
         if cache.get(&kind).is_some_and(is_stale) {
             cache.remove(&kind);
@@ -61,7 +63,7 @@ mod tests {
 
     use futures::future::BoxFuture;
 
-    use super::super::{Fleet, Member, Overlay, RunOptions};
+    use super::super::{Fleet, Member, NewAgentToken, Overlay, RunOptions};
     use super::*;
     use crate::clock::Clock;
     use crate::model::{HostName, RunId};
@@ -98,6 +100,10 @@ mod tests {
         let options = RunOptions {
             given: None,
             generated: Secret::new("generated"),
+            agent: NewAgentToken {
+                given: None,
+                generated: Secret::new("generated for agents"),
+            },
             run: RunId("r".to_owned()),
             expect_unmanaged: Vec::new(),
             words: crate::facts::probe::Words::default(),
@@ -109,7 +115,11 @@ mod tests {
     async fn ask(scope: &Scope, overlay: &Overlay, found: Result<u8, u8>) -> Option<u8> {
         let (agent, vars) = (host("a1"), Vars::default());
         let probe = Probe::new(&agent, &Become::Root, &vars, scope, overlay);
-        probe.shared(async move { found }).await.map(|found| *found)
+        let about = TokenKind::Server;
+        probe
+            .shared(about, async move { found })
+            .await
+            .map(|found| *found)
     }
 
     #[tokio::test(start_paused = true)]

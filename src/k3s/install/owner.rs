@@ -3,21 +3,22 @@
 use camino::Utf8Path;
 
 use super::{Fault, Install};
+use crate::k3s::surface::Surface;
 
 /// The set-up, with a fault for each surface that must not be edited on the host.
 #[must_use]
 pub fn owned(mut install: Install) -> Install {
-    let faults: Vec<Fault> = install
-        .surfaces
-        .iter()
-        .filter_map(|surface| owner(&surface.file))
-        .collect();
-    for fault in faults {
-        if !install.faults.contains(&fault) {
-            install.faults.push(fault);
+    add(&install.surfaces, &mut install.faults);
+    add(&install.agent_surfaces, &mut install.agent_faults);
+    install
+}
+
+fn add(surfaces: &[Surface], faults: &mut Vec<Fault>) {
+    for fault in surfaces.iter().filter_map(|surface| owner(&surface.file)) {
+        if !faults.contains(&fault) {
+            faults.push(fault);
         }
     }
-    install
 }
 
 /// Who else writes this file, as a fault; `None` when nobody is known to.

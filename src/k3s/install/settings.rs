@@ -387,6 +387,7 @@ impl Settings {
         let snapshots = self
             .value("etcd-snapshot-dir", "")
             .unwrap_or_else(|| format!("{data_dir}/server/db/snapshots"));
+        let (agent_surfaces, agent_faults) = self.agent_surfaces(kind, reader);
         Install {
             kind,
             unit: unit.id.clone(),
@@ -401,7 +402,8 @@ impl Settings {
                     .is_some(),
             snapshots: snapshots.into(),
             surfaces: self.surfaces(kind, &data_dir, reader),
-            agent_surfaces: self.agent_surfaces(kind, reader),
+            agent_surfaces,
+            agent_faults,
             loopback: self.loopback(),
             critical: self.critical(),
             data_dir,

@@ -2,8 +2,8 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::Kind;
 use super::settings::{Reader, Setting, Settings};
+use super::{Fault, Kind};
 use crate::k3s::surface::{Place, Position, Surface, unit};
 use crate::k3s::token::Token;
 
@@ -33,26 +33,28 @@ impl Settings {
             }
         }
         let surfaces = found.into_iter();
-        surfaces.filter_map(|set| surface(set, reader)).collect()
+        surfaces
+            .filter_map(|set| surface(set, TOKEN, reader))
+            .collect()
     }
 
-    /// Those of a server's own agent token. keyroll does not edit them, so it does not matter whether it could.
-    pub(super) fn agent_surfaces(&self, kind: Kind, reader: &mut Reader<'_>) -> Vec<Surface> {
+    /// Those of a server's own agent token, and what keeps one of them from being edited.
+    pub(super) fn agent_surfaces(
+        &self,
+        kind: Kind,
+        reader: &mut Reader<'_>,
+    ) -> (Vec<Surface>, Vec<Fault>) {
         if kind == Kind::Agent {
-            return Vec::new();
+            return (Vec::new(), Vec::new());
         }
         let found = self.tokens(AGENT_TOKEN, reader);
-        let named = found.into_iter().filter_map(|set| {
-            let token = Token::parse(&set.value).ok()?;
-            let (place, file, slot) = (set.place, set.file, set.slot.ok()?);
-            Some(Surface {
-                place,
-                file,
-                slot,
-                token,
-            })
-        });
-        named.collect()
+        let before = reader.faults.len();
+        let surfaces = found.into_iter();
+        let surfaces = surfaces
+            .filter_map(|set| surface(set, AGENT_TOKEN, reader))
+            .collect();
+        let faults = reader.faults.split_off(before);
+        (surfaces, faults)
     }
 
     /// All that set a token: the file that is named wins, wherever it is named, then literal values.
@@ -116,7 +118,11 @@ impl Settings {
     }
 }
 
-fn surface(set: Setting, reader: &mut Reader<'_>) -> Option<Surface> {
+fn surface(
+    set: Setting,
+    (flag, variable): (&str, &str),
+    reader: &mut Reader<'_>,
+) -> Option<Surface> {
     let file = set.file;
     let at = set.at.map_or(String::new(), |at| format!(":{at}"));
     let slot = match set.slot {
@@ -124,8 +130,8 @@ fn surface(set: Setting, reader: &mut Reader<'_>) -> Option<Surface> {
         Err(shape) => {
             reader.fault(
                 "token-not-editable",
-                format!("{file}{at}: the token is {shape}, and cannot be edited exactly"),
-                set.place.advice(&file),
+                format!("{file}{at}: the {flag} is {shape}, and cannot be edited exactly"),
+                set.place.advice(&file, flag, variable),
             );
             return None;
         }
@@ -140,7 +146,7 @@ fn surface(set: Setting, reader: &mut Reader<'_>) -> Option<Surface> {
         Err(error) => {
             reader.fault(
                 "token-malformed",
-                format!("{file}{at}: the token: {error}"),
+                format!("{file}{at}: the {flag}: {error}"),
                 format!("repair it in {file}"),
             );
             None

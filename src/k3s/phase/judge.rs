@@ -31,7 +31,7 @@ pub fn judge(servers: &[ServerView], wish: Wish<'_>) -> Result<Standing, Torn> {
     })
 }
 
-fn distinct<'a>(secrets: impl Iterator<Item = &'a Secret>) -> Vec<&'a Secret> {
+pub(super) fn distinct<'a>(secrets: impl Iterator<Item = &'a Secret>) -> Vec<&'a Secret> {
     let mut found: Vec<&Secret> = Vec::new();
     for secret in secrets {
         if !found.contains(&secret) {

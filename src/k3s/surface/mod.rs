@@ -33,14 +33,14 @@ pub enum Place {
 }
 
 impl Place {
-    /// How a token is written there so that it can be edited.
+    /// How a token is written there so that it can be edited: after its flag, or in its variable.
     #[must_use]
-    pub fn advice(self, file: &Utf8Path) -> String {
+    pub fn advice(self, file: &Utf8Path, flag: &str, variable: &str) -> String {
         match self {
             Self::Config => {
-                format!("write it on one line in {file}, in double quotes: token: \"…\"")
+                format!("write it on one line in {file}, in double quotes: {flag}: \"…\"")
             }
-            Self::EnvFile => format!("write it on one line in {file}: K3S_TOKEN='…'"),
+            Self::EnvFile => format!("write it on one line in {file}: {variable}='…'"),
             Self::Argument | Self::UnitEnvironment => format!(
                 "write it once and whole in {file}, or better: move it to /etc/rancher/k3s/config.yaml and run systemctl daemon-reload"
             ),

@@ -1,9 +1,10 @@
 //! What can only be said of an agent: whether it is of this cluster, and what its token is.
 
+use super::agent_token::is_separate;
 use crate::facts::Probe;
-use crate::k3s::install::Kind;
 use crate::k3s::knock::Heard;
 use crate::k3s::phase::Standing;
+use crate::k3s::token::TokenKind;
 use crate::steps::look::{AgentStanding, Cluster, Seen};
 use crate::steps::{Proposal, StepError, Unmet};
 
@@ -14,9 +15,6 @@ pub(super) async fn judge(
     standing: &Standing,
     proposal: &mut Proposal,
 ) -> Result<(), StepError> {
-    if seen.install.kind == Kind::Server {
-        return Ok(());
-    }
     let theirs = cluster
         .servers
         .iter()
@@ -42,7 +40,7 @@ pub(super) async fn judge(
         && seen.unit.is_active()
         && AgentStanding::knock(probe, seen).await?.1 == Heard::Rejected
     {
-        proposal.notes.push(format!("the token that {} is configured with is refused already; its client certificate lets it in", seen.host));
+        refused(seen, cluster, proposal);
     }
     if let AgentStanding::Foreign(why) = agent {
         proposal
@@ -50,4 +48,19 @@ pub(super) async fn judge(
             .push(format!("{} keeps its token: {why}", seen.host));
     }
     Ok(())
+}
+
+/// Every server refuses what the agent is configured with, and only its certificate lets it in.
+fn refused(seen: &Seen, cluster: &Cluster, proposal: &mut Proposal) {
+    let host = &seen.host;
+    let separate = cluster.servers.iter().any(is_separate);
+    if cluster.about == TokenKind::Server && separate {
+        proposal.unmet.push(Unmet::new(
+            "agent-has-server-token",
+            format!("{host} is configured with the server token, which servers with an agent token refuse from agents: only its client certificate lets it in"),
+            "give it the agent token: keyroll run @rotate-agent-token does, and @rotate-tokens rotates both",
+        ));
+    } else {
+        proposal.notes.push(format!("the token that {host} is configured with is refused already; its client certificate lets it in"));
+    }
 }

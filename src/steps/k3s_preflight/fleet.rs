@@ -38,7 +38,6 @@ pub(super) async fn judge(
         Err(reasons) => unmet.extend(reasons),
     }
     unmet.extend(silent(cluster));
-    unmet.extend(cluster.servers.iter().filter_map(pending_agent_token));
     unmet.extend(hashes(cluster));
     let checks = cluster.servers.iter().map(|server| check(probe, server));
     let (rolls, checks) = join(roll(probe, cluster), try_join_all(checks)).await;
@@ -105,21 +104,6 @@ fn silent(cluster: &Cluster) -> Vec<Unmet> {
         )
     };
     reasons.map(unmet).collect()
-}
-
-/// An agent token that is configured and equals the server token, or was never taken: the node row would keep OLD
-/// alive, or the restart after the next one would be fatal (measured: sqlite-agent-token).
-fn pending_agent_token(server: &ServerSeen) -> Option<Unmet> {
-    let passwd = server.seen.passwd();
-    let pending =
-        server.seen.install.agent_token && passwd.node.is_some() && passwd.node == passwd.server;
-    pending.then(|| {
-        Unmet::new(
-            "agent-token-equals-server-token",
-            format!("{} has an agent token configured, and still accepts the server token from agents", server.seen.host),
-            "take the agent token out of its configuration, or give it a value of its own and restart the servers first",
-        )
-    })
 }
 
 fn hashes(cluster: &Cluster) -> Option<Unmet> {
@@ -189,13 +173,6 @@ fn remarks(cluster: &Cluster) -> Vec<String> {
     let mut notes: Vec<String> = fatal.map(|unmet| unmet.what).collect();
     if cluster.servers.len() == 1 {
         notes.push("there is one server: the API goes away while it restarts".to_owned());
-    }
-    let separate = |server: &&ServerSeen| {
-        let passwd = server.seen.passwd();
-        server.seen.install.agent_token || passwd.node.is_some() && passwd.node != passwd.server
-    };
-    if let Some(server) = cluster.servers.iter().find(separate) {
-        notes.push(format!("agents join with a token of their own ({} has one configured), which this rotation leaves as it is", server.seen.host));
     }
     notes
 }

@@ -59,7 +59,7 @@ pub(super) async fn judge(
         let running = Running(listed.map(|node| (node.name, node.version)).collect());
         if is_whole { Ok(running) } else { Err(running) }
     };
-    if let (Some(running), Some(name)) = (probe.shared(look).await, name)
+    if let (Some(running), Some(name)) = (probe.shared(cluster.about, look).await, name)
         && let Some(runs) = running.0.get(&name)
         && let Some(runs) = replaced(runs, on_disk)
     {

@@ -1,13 +1,13 @@
 //! One host, with what it was asked in one round trip beside its set-up.
 
-use super::{agent, around, fleet, process, unit};
+use super::{Aim, agent, agent_token, around, fleet, process, unit};
 use crate::facts::{Fact, FactError, FreeSpace, K3sVersion, Probe, Tried};
 use crate::k3s::install::Kind;
 use crate::k3s::phase::Standing;
 use crate::k3s::version::Version;
 use crate::steps::findings::{self, Finding};
 use crate::steps::k3s_restart::stale_pin;
-use crate::steps::k3s_token::{Room, obstacles, room};
+use crate::steps::k3s_token::{Room, obstacles, room, room_of_both};
 use crate::steps::look::{Cluster, Seen};
 use crate::steps::{Proposal, StepError, Unmet};
 
@@ -25,6 +25,7 @@ type Asked = (
 pub struct Sight<'a> {
     seen: &'a Seen,
     cluster: &'a Cluster,
+    aim: Aim,
     room: Room,
     answers: <Asked as Fact>::Value,
 }
@@ -38,8 +39,13 @@ impl<'a> Sight<'a> {
         probe: &Probe<'_>,
         seen: &'a Seen,
         cluster: &'a Cluster,
+        aim: Aim,
     ) -> Result<Self, FactError> {
-        let (k3s, room) = (seen.k3s.clone(), room(seen));
+        let room = match aim {
+            Aim::Server => room(seen),
+            Aim::Agent | Aim::Both => room_of_both(seen),
+        };
+        let k3s = seen.k3s.clone();
         let asked: Asked = (
             (
                 Tried(K3sVersion { k3s }),
@@ -53,6 +59,7 @@ impl<'a> Sight<'a> {
         Ok(Self {
             seen,
             cluster,
+            aim,
             room,
             answers,
         })
@@ -80,6 +87,12 @@ impl<'a> Sight<'a> {
         let (seen, cluster) = (self.seen, self.cluster);
         let ((version, _, _), _, (around, process)) = &self.answers;
         let mut proposal = Proposal::refuse(of_host(probe, seen));
+        let aimed = seen.clone().of(self.aim.of_agents());
+        for unmet in of_token(&aimed) {
+            if !proposal.unmet.contains(&unmet) {
+                proposal.unmet.push(unmet);
+            }
+        }
         if seen.install.kind == Kind::Server {
             proposal.unmet.extend(of_server(seen, version.clone()?));
         }
@@ -87,13 +100,17 @@ impl<'a> Sight<'a> {
         proposal.unmet.extend(seen.disagreements(self.standing()));
         if probe.speaks_for_fleet() {
             fleet::judge(probe, cluster, &mut proposal).await?;
-        } else if let Ok(standing) = cluster.standing()? {
-            agent::judge(probe, seen, cluster, standing, &mut proposal).await?;
+            agent_token::judge(probe, self.aim, cluster, &mut proposal).await?;
+        }
+        let of_agents = Cluster::around(probe, self.aim.of_agents()).await;
+        let is_agent = seen.install.kind == Kind::Agent;
+        if is_agent && let Ok(standing) = of_agents.standing()? {
+            agent::judge(probe, &aimed, &of_agents, standing, &mut proposal).await?;
         }
         around::judge(probe, seen, around, &mut proposal).await?;
         let process = process::judge(probe, seen, cluster, version, process).await?;
         proposal.unmet.extend(process);
-        unit::judge(probe, seen, cluster, &mut proposal).await;
+        unit::judge(probe, seen, &of_agents, &mut proposal).await;
         Ok(proposal)
     }
 
@@ -109,8 +126,7 @@ impl<'a> Sight<'a> {
 
 fn of_host(probe: &Probe<'_>, seen: &Seen) -> Vec<Unmet> {
     let host = &seen.host;
-    let faults = seen.install.faults.iter().map(Unmet::of_fault);
-    let mut unmet: Vec<Unmet> = faults.chain(stale_pin(seen)).collect();
+    let mut unmet = of_token(seen);
     let (place, wanted) = match (seen.install.kind, probe.fleet().is_server(host)) {
         (Kind::Server, false) => ("server", "servers"),
         (Kind::Agent, true) => ("agent", "agents"),
@@ -122,6 +138,12 @@ fn of_host(probe: &Probe<'_>, seen: &Seen) -> Vec<Unmet> {
         format!("move {host} to the group of {wanted}"),
     ));
     unmet
+}
+
+/// What is wrong with the places that hold the token of this look.
+fn of_token(seen: &Seen) -> Vec<Unmet> {
+    let faults = seen.install.faults.iter().map(Unmet::of_fault);
+    faults.chain(stale_pin(seen)).collect()
 }
 
 fn full(seen: &Seen, free: u64) -> Unmet {

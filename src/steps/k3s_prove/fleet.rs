@@ -3,6 +3,8 @@
 use crate::facts::{HostClock, Probe};
 use crate::k3s::age::{Since, span};
 use crate::k3s::phase::Standing;
+use crate::k3s::token::TokenKind;
+use crate::secret::Secret;
 use crate::steps::look::{Cluster, aged, stated};
 use crate::steps::unmanaged::{call_roll, call_roll_of_etcd};
 use crate::steps::{Proposal, Unmet};
@@ -17,20 +19,45 @@ pub(super) async fn judge(
 ) {
     let fatal = cluster.next_restart_fatal();
     proposal.unmet.extend(fatal.into_iter().map(red));
-    if let Some(old) = &standing.old {
-        proposal.notes.extend(stated(probe, old));
+    if cluster.about == TokenKind::Server {
+        if let Some(old) = &standing.old {
+            proposal.notes.extend(stated(probe, old));
+        }
+        proposal.unmet.extend(too_old(probe, cluster).await);
     }
-    proposal.unmet.extend(too_old(probe, cluster).await);
     let roll = call_roll(probe, cluster).await;
     proposal.unmet.extend(roll.unmet.into_iter().map(red));
     for text in roll.left_out {
         proposal.doubt(text);
     }
-    let etcd = call_roll_of_etcd(probe, cluster, &standing.new).await;
+    let secret = match cluster.about {
+        TokenKind::Server => Some(standing.new.clone()),
+        TokenKind::Agent => server_token(probe, proposal).await,
+    };
+    let Some(secret) = secret else { return };
+    let etcd = call_roll_of_etcd(probe, cluster, &secret).await;
     proposal.unmet.extend(etcd.unmet.into_iter().map(red));
     for text in etcd.left_out {
         proposal.doubt(text);
     }
+}
+
+/// The server token, which a rotation of the agent token leaves as it is: every server still accepts the one that it is
+/// configured with.
+async fn server_token(probe: &Probe<'_>, proposal: &mut Proposal) -> Option<Secret> {
+    let cluster = Cluster::now(probe, TokenKind::Server).await;
+    for server in &cluster.servers {
+        if server.memory.secret() != server.seen.surface() {
+            let host = &server.seen.host;
+            proposal.unmet.push(Unmet::red(
+                "server-token-not-accepted",
+                format!("{host} does not accept the server token that it is configured with"),
+                format!("restart no server; keyroll doctor --hosts says more of {host}"),
+            ));
+        }
+    }
+    let mut servers = cluster.servers.iter();
+    servers.find_map(|server| server.memory.secret().cloned())
 }
 
 /// Why the server token is too old for what the operator asked, or not shown to be young enough.

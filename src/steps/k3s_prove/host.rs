@@ -19,7 +19,7 @@ pub(super) async fn judge(
 ) -> Result<(), StepError> {
     let faults = seen.install.faults.iter().map(Unmet::of_fault);
     let faults = faults.map(|unmet| Unmet { red: true, ..unmet });
-    let olds = olds(probe, standing);
+    let olds = olds(probe, seen, standing);
     proposal.unmet.extend(faults);
     proposal.unmet.extend(leftovers(seen, &olds));
     proposal.unmet.extend(written_back(seen, standing, &olds));
@@ -69,11 +69,10 @@ fn written_back(seen: &Seen, standing: &Standing, olds: &[Secret]) -> Option<Unm
     if seen.install.kind != Kind::Server || !runs_with_new {
         return None;
     }
-    let passwd = seen.passwd();
     let files = [
-        ("server/token", seen.on_disk()),
-        ("server/cred/passwd", passwd.server),
-        ("server/cred/passwd", passwd.node),
+        (seen.about.own_file(), seen.on_disk()),
+        ("server/cred/passwd", seen.in_passwd()),
+        ("server/cred/passwd", seen.passwd().node),
     ];
     // The cluster's own token is in its files, old or not.
     let is_old = |secret: &Option<Secret>| {

@@ -1,6 +1,7 @@
 //! The restart after the first good start, which shows that the server would come back by itself.
 
 use crate::facts::Probe;
+use crate::k3s::token::TokenKind;
 use crate::op::{Act, Op};
 use crate::secret::Content;
 use crate::steps::k3s_restart::{SERVER, restart_of_server};
@@ -33,7 +34,7 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
     if seen.unit.is_active() && first.is_some_and(|first| first != seen.unit.invocation) {
         return Ok(Proposal::of(vec![forget]));
     }
-    let cluster = Cluster::now(probe).await;
+    let cluster = Cluster::now(probe, TokenKind::Server).await;
     let standing = match cluster.standing()? {
         Ok(standing) => standing,
         Err(unmet) => return Ok(Proposal::refuse(unmet)),

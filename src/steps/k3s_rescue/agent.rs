@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::facts::{Journal, Knocked, Probe};
 use crate::k3s::journal;
 use crate::k3s::knock::{Heard, Knock, Role};
-use crate::k3s::token::Form;
+use crate::k3s::token::{Form, TokenKind};
 use crate::op::Op;
 use crate::secret::Secret;
 use crate::steps::k3s_restart::restart;
@@ -33,7 +33,7 @@ pub(super) async fn examine(
     if !faults.is_empty() {
         return Ok(Err(faults));
     }
-    let cluster = Cluster::now(probe).await;
+    let cluster = Cluster::now(probe, TokenKind::Server).await;
     let accepted = match accepted(probe, seen, &cluster).await? {
         Ok(accepted) => accepted,
         Err(unmet) => return Ok(Err(vec![unmet])),

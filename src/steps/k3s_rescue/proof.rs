@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock, Role};
+use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::op::{Op, Until};
 use crate::secret::Secret;
@@ -12,7 +13,7 @@ use crate::steps::look::{AgentStanding, Cluster, Seen};
 use crate::steps::{Proposal, StepError, Unmet};
 
 pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
-    let cluster = Cluster::now(probe).await;
+    let cluster = Cluster::now(probe, TokenKind::Server).await;
     let standing = match cluster.standing()? {
         Ok(standing) => standing,
         Err(unmet) => return Ok(Proposal::refuse(unmet)),

@@ -7,6 +7,7 @@ use crate::facts::{Journal, Probe};
 use crate::k3s::knock::{Knock, Role};
 use crate::k3s::phase::Memory;
 use crate::k3s::rescue::{Patient, Pulse, Remedy, Signs, Unclear};
+use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::op::{Act, Op, Until};
 use crate::secret::Secret;
@@ -46,7 +47,7 @@ pub(super) async fn examine(
             .map(Unmet::of_fault)
             .collect()));
     }
-    let cluster = Cluster::now(probe).await;
+    let cluster = Cluster::now(probe, TokenKind::Server).await;
     let patient = patient(probe, seen).await?;
     let standing = cluster.standing_of_processes(probe);
     if let Err(torn) = &standing

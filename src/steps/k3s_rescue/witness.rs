@@ -3,6 +3,7 @@
 
 use super::server::examine;
 use crate::facts::Probe;
+use crate::k3s::token::TokenKind;
 use crate::op::Op;
 use crate::steps::k3s_token::{again, word};
 use crate::steps::look::{Cluster, Seen};
@@ -23,7 +24,7 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
 }
 
 async fn once_more(probe: &Probe<'_>, seen: &Seen) -> Option<Vec<Op>> {
-    let cluster = Cluster::now(probe).await;
+    let cluster = Cluster::now(probe, TokenKind::Server).await;
     let standing = cluster.standing_of_processes(probe).ok()?;
     let unsure = standing.is_rotated() && !cluster.is_witnessed(&standing);
     let rotator = cluster.server(standing.rotator.as_ref().filter(|_| unsure)?)?;

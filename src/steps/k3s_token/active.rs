@@ -3,6 +3,7 @@
 use super::{Mode, write};
 use crate::facts::Probe;
 use crate::k3s::install::Kind;
+use crate::k3s::token::TokenKind;
 use crate::op::{Act, Op};
 use crate::secret::Secret;
 use crate::steps::look::{AgentStanding, Cluster, Edit, Seen};
@@ -14,21 +15,22 @@ pub(super) async fn on_server(
     seen: &Seen,
     mode: Mode,
 ) -> Result<Proposal, StepError> {
-    let cluster = Cluster::around(probe).await;
+    let cluster = Cluster::around(probe, seen.about).await;
     let standing = match cluster.standing()? {
         Ok(standing) => standing,
         Err(unmet) => return Ok(Proposal::refuse(unmet)),
     };
     let mut proposal = Proposal::of(flip(seen, &standing.new, mode));
     proposal.unmet = seen.disagreements(Some(standing));
-    if !standing.is_rotated() && !proposal.ops.is_empty() {
+    let is_needed = seen.about == TokenKind::Server && !proposal.ops.is_empty();
+    if is_needed && !standing.is_rotated() {
         proposal.unmet.push(Unmet::new(
             "not-rotated",
             "the datastore is not encrypted with the new token yet: a server that started with it now would fail for ever",
             "let `k3s_token: { state: rotated }` come first",
         ));
     }
-    if !proposal.ops.is_empty() {
+    if is_needed {
         proposal.unmet.extend(cluster.unwitnessed(standing));
     }
     Ok(proposal)
@@ -77,7 +79,7 @@ pub(super) async fn on_agent(
     seen: &Seen,
     mode: Mode,
 ) -> Result<Proposal, StepError> {
-    let cluster = Cluster::around(probe).await;
+    let cluster = Cluster::around(probe, seen.about).await;
     let standing = match cluster.standing()? {
         Ok(standing) => standing,
         Err(unmet) => return Ok(Proposal::refuse(unmet)),

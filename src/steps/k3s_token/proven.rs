@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::facts::{Knocked, Probe, Unit};
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::{Phase, Standing};
-use crate::k3s::token;
+use crate::k3s::token::{self, TokenKind};
 use crate::model::HostName;
 use crate::op::{Op, Until};
 use crate::secret::Secret;
@@ -13,7 +13,7 @@ use crate::steps::look::{AgentStanding, Cluster, Seen, words};
 use crate::steps::{Proposal, StepError, Unmet};
 
 pub(super) async fn on_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
-    let cluster = Cluster::around(probe).await;
+    let cluster = Cluster::around(probe, seen.about).await;
     match cluster.standing()? {
         Ok(standing) => proof_of_server(probe, seen, standing).await,
         Err(unmet) => Ok(Proposal::refuse(unmet)),
@@ -21,14 +21,15 @@ pub(super) async fn on_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
 }
 
 pub(super) async fn on_agent(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
-    let cluster = Cluster::around(probe).await;
+    let cluster = Cluster::around(probe, seen.about).await;
     match cluster.standing()? {
-        Ok(standing) => proof_of_agent(probe, seen, standing).await,
+        Ok(standing) => proof_of_agent(probe, seen, &cluster, standing).await,
         Err(unmet) => Ok(Proposal::refuse(unmet)),
     }
 }
 
-/// A server's proof: NEW answers 405, and then OLD answers 401 as `server` and as `node`.
+/// A server's proof: NEW answers 405, and then OLD answers 401 as `server` and as `node`. Of an agent token: as `node`
+/// NEW answers 200, and then OLD 401; whether OLD is the server token too is another question.
 ///
 /// # Errors
 /// When it cannot be asked.
@@ -44,14 +45,14 @@ pub async fn proof_of_server(
         role,
         secret: secret.clone(),
     };
-    let (own, olds): (Vec<_>, Vec<_>) = olds(probe, standing)
+    let (own, olds): (Vec<_>, Vec<_>) = olds(probe, seen, standing)
         .into_iter()
         .partition(|old| *old == standing.new);
-    let mut knocks = vec![knock(Role::Server, &standing.new)];
-    knocks.extend(
-        olds.iter()
-            .flat_map(|old| [knock(Role::Server, old), knock(Role::Node, old)]),
-    );
+    let roles = roles_of_old(seen.about);
+    let mut knocks = vec![knock(seen.about.role(), &standing.new)];
+    for old in &olds {
+        knocks.extend(roles.iter().map(|role| knock(*role, old)));
+    }
     let first = knocks.first().cloned();
     let unit = Unit {
         name: seen.unit.text.id.clone(),
@@ -73,11 +74,13 @@ pub async fn proof_of_server(
             return Ok(proposal);
         }
         new => {
-            let what = format!("{host} does not accept the new token: {}", said(&new));
+            let word = seen.about.short();
+            let what = format!("{host} does not accept the new {word}: {}", said(&new));
             proposal.unmet.push(red("new-not-accepted", what, host));
             return Ok(proposal);
         }
     }
+    let heard = roles.iter().copied().cycle().zip(heard);
     old_is_dead(host, first.as_ref(), heard, &mut proposal);
     if !own.is_empty() {
         proposal.unmet.push(is_back(host));
@@ -106,11 +109,20 @@ fn not_yet_new(seen: &Seen, standing: &Standing) -> Option<Unmet> {
     }
 }
 
+/// As whom OLD must be refused.
+fn roles_of_old(kind: TokenKind) -> &'static [Role] {
+    match kind {
+        TokenKind::Server => &[Role::Server, Role::Node],
+        TokenKind::Agent => &[Role::Node],
+    }
+}
+
 /// Every token that must be dead: what is kept or was seen, and what the operator named.
 #[must_use]
-pub fn olds(probe: &Probe<'_>, standing: &Standing) -> Vec<Secret> {
+pub fn olds(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> Vec<Secret> {
     let named = probe.options().words.old.as_ref();
-    let named = named.filter(|named| standing.old.as_ref() != Some(*named));
+    let named = named
+        .filter(|named| seen.about == TokenKind::Server && standing.old.as_ref() != Some(*named));
     standing.old.iter().chain(named).cloned().collect()
 }
 
@@ -135,10 +147,10 @@ fn is_proven_by_this_run(probe: &Probe<'_>, seen: &Seen, standing: &Standing) ->
 fn old_is_dead(
     host: &HostName,
     first: Option<&Knock>,
-    heard: impl Iterator<Item = Heard>,
+    heard: impl Iterator<Item = (Role, Heard)>,
     proposal: &mut Proposal,
 ) {
-    for (role, answer) in [Role::Server, Role::Node].into_iter().cycle().zip(heard) {
+    for (role, answer) in heard {
         match answer {
             Heard::Rejected => {}
             Heard::NotYet(_) => proposal
@@ -164,13 +176,19 @@ fn old_is_dead(
 pub async fn proof_of_agent(
     probe: &Probe<'_>,
     seen: &Seen,
+    cluster: &Cluster,
     standing: &Standing,
 ) -> Result<Proposal, StepError> {
     let host = &seen.host;
     let mut proposal = Proposal::default();
     let agent = AgentStanding::look(probe, seen, standing).await?;
     if let AgentStanding::Foreign(why) = agent {
-        proposal.doubt(format!("{host} is not proven by the new token: {why}"));
+        if has_proven_agent_token(probe, seen, cluster) {
+            let word = "keeps the agent token, which this run has rotated and proven";
+            proposal.notes.push(format!("{host} {word}"));
+        } else {
+            proposal.doubt(format!("{host} is not proven by the new token: {why}"));
+        }
     }
     if agent == AgentStanding::Old {
         proposal.unmet.push(red(
@@ -202,6 +220,21 @@ pub async fn proof_of_agent(
         proposal.unmet.push(red("changed-since-start", what, host));
     }
     Ok(proposal)
+}
+
+/// Whether an agent has the agent token that this very run has rotated to and proven: nothing of it is in doubt then.
+fn has_proven_agent_token(probe: &Probe<'_>, seen: &Seen, cluster: &Cluster) -> bool {
+    let Some(tag) = seen.surface().map(token::tag) else {
+        return false;
+    };
+    let marks = cluster
+        .servers
+        .iter()
+        .filter_map(|server| server.seen.proven_of(TokenKind::Agent));
+    let run = &probe.options().run;
+    marks
+        .into_iter()
+        .any(|proven| proven.run == *run && proven.tag == tag)
 }
 
 fn unprobed(seen: &Seen, standing: &Standing) -> String {

@@ -7,14 +7,22 @@ use super::active::flip;
 use super::{Mode, rotate};
 use crate::facts::{Probe, Scope};
 use crate::k3s::phase::{Phase, Standing, names};
+use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::op::{Act, Op};
 use crate::secret::Secret;
 use crate::steps::look::{Blind, Cluster, ServerSeen};
 use crate::steps::{Proposal, StepError, Unmet};
 
-pub(super) async fn propose(probe: &Probe<'_>, mode: Mode) -> Result<Proposal, StepError> {
-    let cluster = Cluster::now(probe).await;
+pub(super) async fn propose(
+    probe: &Probe<'_>,
+    about: TokenKind,
+    mode: Mode,
+) -> Result<Proposal, StepError> {
+    let cluster = Cluster::now(probe, about).await;
+    if about == TokenKind::Agent && kept(&cluster).next().is_none() {
+        return Ok(Proposal::default());
+    }
     let standing = match &cluster.standing {
         Ok(standing) => standing,
         Err(torn) => return Ok(Proposal::refuse(vec![Unmet::of_torn(torn)])),
@@ -28,14 +36,18 @@ pub(super) async fn propose(probe: &Probe<'_>, mode: Mode) -> Result<Proposal, S
         .flat_map(|server| flip(&server.seen, old, mode))
         .collect::<Vec<Op>>();
     let hidden = not_known(&cluster, standing);
-    if back.is_empty() && !standing.is_rotated() {
+    let forgotten = forget(&cluster);
+    if back.is_empty() && forgotten.is_empty() && !standing.is_rotated() {
         let notes = hidden.into_iter().map(|unmet| unmet.what).collect();
         return Ok(Proposal {
             notes,
             ..Proposal::default()
         });
     }
-    let refusals: Vec<Unmet> = too_late(standing).into_iter().chain(hidden).collect();
+    let refusals: Vec<Unmet> = too_late(about, standing)
+        .into_iter()
+        .chain(hidden)
+        .collect();
     if !refusals.is_empty() {
         return Ok(Proposal::refuse(refusals));
     }
@@ -56,26 +68,54 @@ pub(super) async fn propose(probe: &Probe<'_>, mode: Mode) -> Result<Proposal, S
             op
         }
     }));
-    // A server that is away must not keep the others from being saved.
-    let away = |(host, why): &(HostName, Blind)| {
-        format!(
-            "{host} was not looked at ({why}): see that it is configured with the old token before it is restarted"
-        )
-    };
-    let notes = cluster.blind.iter().map(away).collect();
+    ops.extend(forgotten);
     Ok(Proposal {
         ops,
-        notes,
+        notes: notes_of_absent(&cluster),
         ..Proposal::default()
     })
 }
 
-/// Whether a rotation is unfinished and can be taken back: every server answers, and none has NEW in memory.
+/// A server that is away must not keep the others from being saved.
+fn notes_of_absent(cluster: &Cluster) -> Vec<String> {
+    let word = cluster.about.short();
+    let away = |(host, why): &(HostName, Blind)| {
+        format!(
+            "{host} was not looked at ({why}): see that it is configured with the old {word} before it is restarted"
+        )
+    };
+    cluster.blind.iter().map(away).collect()
+}
+
+/// Servers that keep OLD.
+fn kept(cluster: &Cluster) -> impl Iterator<Item = &ServerSeen> {
+    let servers = cluster.servers.iter();
+    servers.filter(|server| server.seen.kept().is_some())
+}
+
+/// With the surfaces back nothing is left of a rotation of the agent token; what a server token's leaves is for
+/// `k3s_rollback`, which proves that it is dead.
+fn forget(cluster: &Cluster) -> Vec<Op> {
+    let forget = |server: &ServerSeen| {
+        let path = server.seen.kept_path();
+        let why = "forget that another agent token was to come";
+        Op::root(&server.seen.host, why, Act::Remove { path })
+    };
+    let is_agents = |_: &&ServerSeen| cluster.about == TokenKind::Agent;
+    kept(cluster).filter(is_agents).map(forget).collect()
+}
+
+/// Whether a rotation of either token is unfinished and can be taken back: every server answers, and none has NEW in
+/// memory.
 pub async fn can_be_taken_back(scope: &Scope) -> bool {
+    any_can(scope, TokenKind::Server).await || any_can(scope, TokenKind::Agent).await
+}
+
+async fn any_can(scope: &Scope, about: TokenKind) -> bool {
     let Some(probe) = scope.first_server() else {
         return false;
     };
-    let cluster = Cluster::now(&probe).await;
+    let cluster = Cluster::now(&probe, about).await;
     let Ok(standing) = &cluster.standing else {
         return false;
     };
@@ -85,9 +125,11 @@ pub async fn can_be_taken_back(scope: &Scope) -> bool {
             Phase::Staged | Phase::Rotated | Phase::Flipped | Phase::Ahead
         )
     };
-    standing.phases.iter().any(is_begun)
+    let is_nobodys = about == TokenKind::Agent && kept(&cluster).next().is_none();
+    !is_nobodys
+        && standing.phases.iter().any(is_begun)
         && cluster.silent().is_empty()
-        && too_late(standing).is_empty()
+        && too_late(about, standing).is_empty()
         && not_known(&cluster, standing).is_none()
 }
 
@@ -110,8 +152,11 @@ fn put_back(rotator: &ServerSeen, old: &Secret) -> Vec<Op> {
 }
 
 /// The rotator alone can be rolled back, and it alone shows that a rotate was done: while a server is away that might
-/// be it, nobody knows.
+/// be it, nobody knows. Nothing is encrypted with an agent token: a server that is away starts with either.
 fn not_known(cluster: &Cluster, standing: &Standing) -> Option<Unmet> {
+    if cluster.about == TokenKind::Agent {
+        return None;
+    }
     let silent: Vec<&HostName> = cluster.silent().into_iter().map(|(host, _)| host).collect();
     let away: Vec<&HostName> = cluster
         .blind
@@ -141,7 +186,7 @@ fn not_known(cluster: &Cluster, standing: &Standing) -> Option<Unmet> {
     }
 }
 
-pub(in crate::steps) fn too_late(standing: &Standing) -> Vec<Unmet> {
+pub(in crate::steps) fn too_late(about: TokenKind, standing: &Standing) -> Vec<Unmet> {
     let running = standing
         .phases
         .iter()
@@ -150,7 +195,10 @@ pub(in crate::steps) fn too_late(standing: &Standing) -> Vec<Unmet> {
         Unmet::new(
             "too-late-to-roll-back",
             format!("{host} already runs with the new token"),
-            "only forward works now: `keyroll run @rotate-token` on this inventory finishes the rotation",
+            format!(
+                "only forward works now: `keyroll run {}` on this inventory finishes the rotation",
+                about.playbook()
+            ),
         )
     };
     running.map(unmet).collect()

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use camino::Utf8PathBuf;
 
 use crate::facts::{Fact, FreeSpace, Probe, Replaceable, Tried};
+use crate::k3s::surface::Surface;
 use crate::steps::look::Seen;
 use crate::steps::{StepError, Unmet};
 
@@ -16,7 +17,16 @@ pub(in crate::steps) type Room = (Replaceable, Vec<Tried<FreeSpace>>);
 
 /// What to ask of a host's surfaces.
 pub(in crate::steps) fn room(seen: &Seen) -> Room {
-    let surfaces = seen.install.surfaces.iter();
+    of(seen.install.surfaces.iter())
+}
+
+/// The same of the surfaces of both tokens.
+pub(in crate::steps) fn room_of_both(seen: &Seen) -> Room {
+    let both = seen.install.surfaces.iter();
+    of(both.chain(&seen.install.agent_surfaces))
+}
+
+fn of<'a>(surfaces: impl Iterator<Item = &'a Surface>) -> Room {
     let files: BTreeSet<Utf8PathBuf> = surfaces.map(|surface| surface.file.clone()).collect();
     let free = folders(&files)
         .into_iter()

@@ -10,7 +10,7 @@ use super::active::flip;
 use super::{Mode, not_answering, rotate};
 use crate::facts::{EtcdMember, Probe};
 use crate::k3s::phase::{Phase, Standing};
-use crate::k3s::token;
+use crate::k3s::token::{self, TokenKind};
 use crate::model::HostName;
 use crate::op::{Act, Op, Until, Wait};
 use crate::secret::{Content, Secret};
@@ -20,7 +20,7 @@ use crate::steps::{Proposal, StepError, Unmet};
 use crate::wire::WriteFile;
 
 pub(super) async fn propose(probe: &Probe<'_>, mode: Mode) -> Result<Proposal, StepError> {
-    let cluster = Cluster::now(probe).await;
+    let cluster = Cluster::now(probe, TokenKind::Server).await;
     let standing = match cluster.standing()? {
         Ok(standing) => standing,
         Err(unmet) => return Ok(Proposal::refuse(unmet)),

@@ -2,7 +2,7 @@
 
 use super::{Mode, look_for_obstacles, write};
 use crate::facts::Probe;
-use crate::k3s::token::full;
+use crate::k3s::token::{TokenKind, full};
 use crate::op::{Act, Op};
 use crate::secret::{Content, Secret};
 use crate::steps::look::{Cluster, Seen};
@@ -14,7 +14,7 @@ pub(super) async fn propose(
     seen: &Seen,
     mode: Mode,
 ) -> Result<Proposal, StepError> {
-    let cluster = Cluster::around(probe).await;
+    let cluster = Cluster::around(probe, seen.about).await;
     let standing = match cluster.standing()? {
         Ok(standing) => standing,
         Err(unmet) => return Ok(Proposal::refuse(unmet)),
@@ -33,7 +33,8 @@ pub(super) async fn propose(
     }
     for edit in seen.edits(&standing.new) {
         if seen.file(&edit.surface.staged()) != Some(&edit.content) {
-            let why = format!("let the new token wait beside {}", edit.surface.file);
+            let word = seen.about.short();
+            let why = format!("let the new {word} wait beside {}", edit.surface.file);
             ops.push(write(seen, &edit, edit.surface.staged(), mode, &why));
         }
     }
@@ -42,27 +43,32 @@ pub(super) async fn propose(
         proposal.unmet = look_for_obstacles(probe, seen).await?;
     }
     if standing.given_passed_over {
-        proposal.notes.push(PASSED_OVER.to_owned());
+        proposal.notes.push(passed_over(seen.about));
     }
     Ok(proposal)
 }
 
-const PASSED_OVER: &str = "an unfinished rotation was found and is finished with its own token; the token from \
---new-token-from was not used: run the command again afterwards to rotate to it";
+fn passed_over(kind: TokenKind) -> String {
+    let option = match kind {
+        TokenKind::Server => "--new-token-from",
+        TokenKind::Agent => "--new-agent-token-from",
+    };
+    format!(
+        "an unfinished rotation was found and is finished with its own token; the token from {option} was not used: run the command again afterwards to rotate to it"
+    )
+}
 
 /// With the CA hash of today, so that the proof sees whether the CA is still the same.
 fn kept(seen: &Seen, old: &Secret) -> String {
     match seen.ca_hash() {
-        Some(hash) => format!("{}\n", full(&hash, "server", old)),
+        Some(hash) => format!("{}\n", full(&hash, seen.about.role().user(), old)),
         None => format!("{}\n", old.expose()),
     }
 }
 
 fn keep(seen: &Seen, old: &Secret) -> Op {
     let file = WriteFile::private(seen.kept_path(), Content::new(kept(seen, old)));
-    Op::root(
-        &seen.host,
-        "keep the old token until the proof is green",
-        Act::WriteFile(file),
-    )
+    let word = seen.about.short();
+    let why = format!("keep the old {word} until the proof is green");
+    Op::root(&seen.host, why, Act::WriteFile(file))
 }

@@ -4,7 +4,7 @@ use super::{Freshness, Seen};
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Door, Heard, Knock, Role};
 use crate::k3s::phase::Standing;
-use crate::k3s::token::Form;
+use crate::k3s::token::{Form, TokenKind};
 use crate::model::HostName;
 use crate::secret::Secret;
 use crate::steps::StepError;
@@ -40,6 +40,7 @@ impl AgentStanding {
             return Ok(Self::New);
         }
         let named = probe.options().words.old.as_ref();
+        let named = named.filter(|_| seen.about == TokenKind::Server);
         if Some(secret) == standing.old.as_ref() || Some(secret) == named {
             return Ok(Self::Old);
         }
@@ -48,8 +49,10 @@ impl AgentStanding {
                 "it has a bootstrap token, which a rotation does not touch",
             ));
         }
-        // Nobody knows OLD any more: a secret that the servers refuse is as dead as OLD.
-        let dead = standing.old.is_none() && Self::knock(probe, seen).await?.1 == Heard::Rejected;
+        // Nobody knows OLD any more: a secret that the servers refuse is as dead as OLD. So is whatever else an agent
+        // holds that a new agent token is for, such as the server token.
+        let is_meant = standing.old.is_none() || seen.about == TokenKind::Agent;
+        let dead = is_meant && Self::knock(probe, seen).await?.1 == Heard::Rejected;
         Ok(if dead {
             Self::Old
         } else {

@@ -1,10 +1,11 @@
 //! What the other servers prove about one of them, and how well they are.
 
-use super::cluster::wish;
+use super::memory::wish;
 use super::{Blind, Cluster, ServerSeen};
 use crate::facts::{EtcdMember, Probe};
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Memory, ServerView, Standing, Torn, judge};
+use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::secret::Secret;
 use crate::steps::{StepError, Unmet};
@@ -20,7 +21,7 @@ impl Cluster {
             ..server.view()
         };
         let views: Vec<ServerView> = self.servers.iter().map(view).collect();
-        judge(&views, wish(probe))
+        judge(&views, wish(probe, TokenKind::Server))
     }
 
     /// Every token that is found on any server.

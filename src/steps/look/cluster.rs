@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::memory::remember;
+use super::memory::{candidates, remember, standing};
 use super::{Blind, Freshness, Seen};
 use crate::facts::Probe;
 use crate::k3s::install::{Datastore, Fault, Kind};
-use crate::k3s::phase::{Memory, ServerView, Standing, Torn, Wish, judge};
+use crate::k3s::phase::{Memory, ServerView, Standing, Torn};
+use crate::k3s::token::TokenKind;
 use crate::model::HostName;
-use crate::secret::Secret;
 use crate::steps::{StepError, Unmet};
 
 /// One server with what its process accepts.
@@ -25,6 +25,8 @@ pub struct ServerSeen {
 /// All servers of the inventory.
 #[derive(Debug, Clone)]
 pub struct Cluster {
+    /// Which token memories and standing are about.
+    pub about: TokenKind,
     /// Those that could be looked at, in the inventory's order.
     pub servers: Vec<ServerSeen>,
     /// Those that could not, and why.
@@ -35,7 +37,11 @@ pub struct Cluster {
 
 impl Cluster {
     /// Looks at every server of the inventory. `fresh` says which hosts must be looked at now.
-    pub async fn look(probe: &Probe<'_>, fresh: impl Fn(&HostName) -> bool) -> Self {
+    pub async fn look(
+        probe: &Probe<'_>,
+        about: TokenKind,
+        fresh: impl Fn(&HostName) -> bool,
+    ) -> Self {
         let looks = probe.fleet().servers.iter().map(|member| async {
             let freshness = if fresh(&member.name) {
                 Freshness::Now
@@ -51,21 +57,23 @@ impl Cluster {
         let (mut found, mut blind) = (Vec::new(), Vec::new());
         for (host, freshness, look) in join_all(looks).await {
             match look {
-                Ok(seen) if seen.install.kind == Kind::Server => found.push((seen, freshness)),
+                Ok(seen) if seen.install.kind == Kind::Server => {
+                    found.push((seen.of(about), freshness))
+                }
                 Ok(seen) => blind.push((host.clone(), Blind::Faulty(wrong_kind(&seen)))),
                 Err(why) => blind.push((host.clone(), why)),
             }
         }
-        let candidates = candidates(probe, found.iter().map(|(seen, _)| seen));
+        let candidates = candidates(probe, about, found.iter().map(|(seen, _)| seen));
         let servers = join_all(
             found
                 .into_iter()
                 .map(|(seen, freshness)| remember(probe, seen, freshness, &candidates)),
         );
         let servers = servers.await;
-        let views: Vec<ServerView> = servers.iter().map(ServerSeen::view).collect();
-        let standing = judge(&views, wish(probe));
+        let standing = standing(probe, about, &servers);
         Self {
+            about,
             servers,
             blind,
             standing,
@@ -73,21 +81,21 @@ impl Cluster {
     }
 
     /// The usual look of a task: its own host now, the others lately. Agents share one look at the servers.
-    pub async fn around(probe: &Probe<'_>) -> Arc<Self> {
+    pub async fn around(probe: &Probe<'_>, about: TokenKind) -> Arc<Self> {
         if !probe.fleet().is_server(probe.host()) {
             let look = async {
-                let cluster = Self::now(probe).await;
+                let cluster = Self::now(probe, about).await;
                 if cluster.has_heard_all() {
                     Ok(cluster)
                 } else {
                     Err(cluster)
                 }
             };
-            if let Some(cluster) = probe.shared(look).await {
+            if let Some(cluster) = probe.shared(about, look).await {
                 return cluster;
             }
         }
-        Arc::new(Self::look(probe, |host| host == probe.host()).await)
+        Arc::new(Self::look(probe, about, |host| host == probe.host()).await)
     }
 
     /// Whether every server was asked and every running one answered: silence may be over in a moment.
@@ -100,8 +108,8 @@ impl Cluster {
     }
 
     /// Looks at every server now, whatever was seen lately.
-    pub async fn now(probe: &Probe<'_>) -> Self {
-        Self::look(probe, |_| true).await
+    pub async fn now(probe: &Probe<'_>, about: TokenKind) -> Self {
+        Self::look(probe, about, |_| true).await
     }
 
     /// A server by name.
@@ -171,24 +179,13 @@ impl ServerSeen {
             host: self.seen.host.clone(),
             surface: self.seen.surface().cloned(),
             on_disk: self.seen.on_disk(),
-            passwd: self.seen.passwd().server,
+            passwd: self.seen.in_passwd(),
             memory: self.memory.clone(),
             kept: self.seen.kept(),
             staged: self.seen.staged(),
             proven: self.seen.proven(),
             started: self.seen.unit.started,
         }
-    }
-}
-
-/// What the operator wants the token to become.
-pub(super) fn wish<'a>(probe: &Probe<'a>) -> Wish<'a> {
-    let options = probe.options();
-    Wish {
-        given: options.given.as_ref(),
-        generated: &options.generated,
-        run: &options.run,
-        proof_only: options.words.proof_only,
     }
 }
 
@@ -201,30 +198,4 @@ fn wrong_kind(seen: &Seen) -> Fault {
         ),
         next: "move it to the other group of the inventory".to_owned(),
     }
-}
-
-/// Every secret that a server might hold.
-fn candidates<'a>(probe: &Probe<'_>, servers: impl Iterator<Item = &'a Seen>) -> Vec<Secret> {
-    let mut all: Vec<Secret> = Vec::new();
-    let found = servers.flat_map(|seen| {
-        [
-            seen.surface().cloned(),
-            seen.on_disk(),
-            seen.passwd().server,
-            seen.kept(),
-            seen.staged(),
-        ]
-        .into_iter()
-        .flatten()
-    });
-    let options = probe.options();
-    for secret in found
-        .chain(options.given.clone())
-        .chain(options.words.old.clone())
-    {
-        if !all.contains(&secret) {
-            all.push(secret);
-        }
-    }
-    all
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::unsaved::SAVED;
 use super::usual::{BINARIES, USUAL, files_of, listed};
 use super::{Blind, Freshness, unit};
 use crate::facts::{
@@ -133,7 +134,8 @@ impl Hand<'_> {
                 found.stats.extend(self.get(Paths(unknown)).await?);
             }
             let mut moved = false;
-            for surface in &mut install.surfaces {
+            let both = install.surfaces.iter_mut();
+            for surface in both.chain(&mut install.agent_surfaces) {
                 if let Some(to) = target(&found.stats, &surface.file) {
                     if surface.file.file_name() == Some("node-token") {
                         return Err(Blind::Faulty(node_token(&surface.file)));
@@ -146,10 +148,12 @@ impl Hand<'_> {
             }
             if !moved {
                 // Two names of one file lead to one place in it, which is edited once.
-                let mut places = BTreeSet::new();
-                install.surfaces.retain(|surface| {
-                    places.insert((surface.file.clone(), surface.slot.range.start))
-                });
+                for surfaces in [&mut install.surfaces, &mut install.agent_surfaces] {
+                    let mut places = BTreeSet::new();
+                    surfaces.retain(|surface| {
+                        places.insert((surface.file.clone(), surface.slot.range.start))
+                    });
+                }
                 return Ok(install);
             }
         }
@@ -211,6 +215,7 @@ fn watched(install: &Install) -> BTreeSet<Utf8PathBuf> {
         Kind::Server => vec![
             install.data("server/cred/passwd"),
             install.data("server/.keyroll/proven"),
+            install.data(SAVED),
             install.ca(),
         ],
         Kind::Agent => Vec::new(),
@@ -229,9 +234,6 @@ fn target(
 }
 
 fn files(install: &Install) -> BTreeSet<Utf8PathBuf> {
-    install
-        .surfaces
-        .iter()
-        .map(|surface| surface.file.clone())
-        .collect()
+    let both = install.surfaces.iter().chain(&install.agent_surfaces);
+    both.map(|surface| surface.file.clone()).collect()
 }

@@ -4,13 +4,21 @@ use camino::Utf8PathBuf;
 
 use super::Seen;
 use crate::k3s::phase::Proven;
+use crate::k3s::token::TokenKind;
 use crate::secret::Secret;
 
 impl Seen {
     /// OLD as keyroll keeps it until the proof.
     #[must_use]
     pub fn kept(&self) -> Option<Secret> {
-        self.token_in(&self.kept_path()).map(|token| token.secret)
+        self.kept_of(self.about)
+    }
+
+    /// The same of either token.
+    #[must_use]
+    pub fn kept_of(&self, kind: TokenKind) -> Option<Secret> {
+        self.token_in(&self.install.data(kind.kept()))
+            .map(|token| token.secret)
     }
 
     /// The CA hash of the time when OLD was put by.
@@ -22,13 +30,19 @@ impl Seen {
     /// What a green proof left here.
     #[must_use]
     pub fn proven(&self) -> Option<Proven> {
-        Proven::parse(&self.file(&self.proven_path())?.text())
+        self.proven_of(self.about)
+    }
+
+    /// The same of either token.
+    #[must_use]
+    pub fn proven_of(&self, kind: TokenKind) -> Option<Proven> {
+        Proven::parse(&self.file(&self.install.data(kind.proven()))?.text())
     }
 
     /// Where a green proof leaves its mark.
     #[must_use]
     pub fn proven_path(&self) -> Utf8PathBuf {
-        self.install.data("server/.keyroll/proven")
+        self.install.data(self.about.proven())
     }
 
     /// Tag of the token that a rotate here was answered well for.
@@ -71,6 +85,6 @@ impl Seen {
     /// Where OLD is kept.
     #[must_use]
     pub fn kept_path(&self) -> Utf8PathBuf {
-        self.install.data("server/.keyroll/old")
+        self.install.data(self.about.kept())
     }
 }

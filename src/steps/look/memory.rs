@@ -1,11 +1,80 @@
-//! What a running server accepts, of all the secrets that it might.
+//! Which token each server's process accepts, and what all of them say together of a rotation.
 
-use super::cluster::ServerSeen;
-use super::{Freshness, Seen};
+use super::{Freshness, Seen, ServerSeen};
 use crate::facts::{Knocked, Probe};
-use crate::k3s::knock::{Heard, Knock, Role};
-use crate::k3s::phase::Memory;
+use crate::k3s::knock::{Heard, Knock};
+use crate::k3s::phase::{Memory, ServerView, Standing, Torn, Wish, judge, judge_agents};
+use crate::k3s::token::TokenKind;
 use crate::secret::Secret;
+
+/// Where the rotation of this token stands.
+pub(super) fn standing(
+    probe: &Probe<'_>,
+    about: TokenKind,
+    servers: &[ServerSeen],
+) -> Result<Standing, Torn> {
+    let views: Vec<ServerView> = servers.iter().map(ServerSeen::view).collect();
+    let wish = wish(probe, about);
+    match about {
+        TokenKind::Server => judge(&views, wish),
+        TokenKind::Agent => {
+            let seen = servers.iter().map(|server| &server.seen);
+            let server_tokens: Vec<Secret> = seen.flat_map(Seen::server_tokens).collect();
+            // A rotation of the server token that was begun is finished before another of the agent token is begun.
+            let begun = servers
+                .iter()
+                .any(|server| server.seen.kept_of(TokenKind::Server).is_some());
+            let proof_only = wish.proof_only || begun;
+            judge_agents(&views, &server_tokens, Wish { proof_only, ..wish })
+        }
+    }
+}
+
+/// What the operator wants this token to become.
+pub(super) fn wish<'a>(probe: &Probe<'a>, about: TokenKind) -> Wish<'a> {
+    let options = probe.options();
+    let (given, generated) = match about {
+        TokenKind::Server => (&options.given, &options.generated),
+        TokenKind::Agent => (&options.agent.given, &options.agent.generated),
+    };
+    Wish {
+        given: given.as_ref(),
+        generated,
+        run: &options.run,
+        proof_only: options.words.proof_only,
+    }
+}
+
+/// Every secret that a server might hold.
+pub(super) fn candidates<'a>(
+    probe: &Probe<'_>,
+    about: TokenKind,
+    servers: impl Iterator<Item = &'a Seen>,
+) -> Vec<Secret> {
+    let mut all: Vec<Secret> = Vec::new();
+    let found = servers.flat_map(|seen| {
+        [
+            seen.surface().cloned(),
+            seen.on_disk(),
+            seen.in_passwd(),
+            seen.kept(),
+            seen.staged(),
+        ]
+        .into_iter()
+        .flatten()
+    });
+    let options = probe.options();
+    let named = match about {
+        TokenKind::Server => [options.given.clone(), options.words.old.clone()],
+        TokenKind::Agent => [options.agent.given.clone(), None],
+    };
+    for secret in found.chain(named.into_iter().flatten()) {
+        if !all.contains(&secret) {
+            all.push(secret);
+        }
+    }
+    all
+}
 
 pub(super) async fn remember(
     probe: &Probe<'_>,
@@ -19,7 +88,7 @@ pub(super) async fn remember(
     }
     let knock = |secret: &Secret| Knock {
         door: seen.door(),
-        role: Role::Server,
+        role: seen.about.role(),
         secret: secret.clone(),
     };
     let knocks = Knocked(candidates.iter().map(knock).collect());

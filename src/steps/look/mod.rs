@@ -34,11 +34,11 @@ pub use stands::words;
 pub use stated::stated;
 
 use crate::facts::{Environment, FactError, Probe, UnitState};
-use crate::k3s::install::{Fault, Install, Known, owned};
+use crate::k3s::install::{Fault, Install, Kind, Known, owned};
 use crate::k3s::knock::Door;
 use crate::k3s::phase::Standing;
 use crate::k3s::surface::{Place, Surface};
-use crate::k3s::token::Token;
+use crate::k3s::token::{Token, TokenKind};
 use crate::model::{HostName, HostTime};
 use crate::secret::{Content, Secret};
 use crate::steps::{StepError, Unmet};
@@ -56,6 +56,8 @@ pub enum Freshness {
 /// One host's set-up and files.
 #[derive(Debug, Clone)]
 pub struct Seen {
+    /// Which token this look is about: surfaces, what waits beside them and what is kept are of this one.
+    pub about: TokenKind,
     /// Which host.
     pub host: HostName,
     /// The state of the unit that runs K3s.
@@ -117,6 +119,7 @@ impl Seen {
         let install = hand.follow_links(install, &mut found).await?;
         let k3s = hand.rest(&unit, &install, &mut found).await?;
         let seen = Self {
+            about: TokenKind::Server,
             host: host.clone(),
             environment: found.environments.remove(&unit.main_pid),
             unit,
@@ -141,6 +144,20 @@ impl Seen {
             Err(Blind::Unasked(error)) => Err(error.into()),
             Err(Blind::Faulty(fault)) => Ok(Err(vec![Unmet::of_fault(&fault)])),
         }
+    }
+
+    /// The same host, looked at for its other token. An agent has one, whichever the cluster calls it.
+    #[must_use]
+    pub fn of(mut self, kind: TokenKind) -> Self {
+        if kind != self.about && self.install.kind == Kind::Server {
+            let install = &mut self.install;
+            std::mem::swap(&mut install.surfaces, &mut install.agent_surfaces);
+            let faults = install.agent_faults.clone().into_iter();
+            let new: Vec<Fault> = faults.filter(|it| !install.faults.contains(it)).collect();
+            install.faults.extend(new);
+        }
+        self.about = kind;
+        self
     }
 
     /// A file that was read.
@@ -191,11 +208,20 @@ impl Seen {
         self.install.winner().map(|surface| &surface.token.secret)
     }
 
-    /// The secret in `server/token`.
+    /// The secret in K3s's own file, `server/token` or `server/agent-token`.
     #[must_use]
     pub fn on_disk(&self) -> Option<Secret> {
-        self.token_in(&self.install.data("server/token"))
+        self.token_in(&self.install.data(self.about.own_file()))
             .map(|token| token.secret)
+    }
+
+    /// The secret in its row of `server/cred/passwd`.
+    #[must_use]
+    pub fn in_passwd(&self) -> Option<Secret> {
+        match self.about {
+            TokenKind::Server => self.passwd().server,
+            TokenKind::Agent => self.passwd().node,
+        }
     }
 
     /// `server/cred/passwd`.
@@ -218,6 +244,17 @@ impl Seen {
             .get(surface.slot.range.start..staged.bytes().len().checked_sub(tail)?)?;
         let text = std::str::from_utf8(inner).ok()?.trim_matches(['"', '\'']);
         Token::parse(text).ok().map(|token| token.secret)
+    }
+
+    /// Server tokens that a server is configured with or has taken, whichever token this look is about.
+    #[must_use]
+    pub fn server_tokens(&self) -> Vec<Secret> {
+        let surfaces = match self.about {
+            TokenKind::Server => &self.install.surfaces,
+            TokenKind::Agent => &self.install.agent_surfaces,
+        };
+        let configured = surfaces.iter().map(|surface| surface.token.secret.clone());
+        configured.chain(self.passwd().server).collect()
     }
 
     /// The files that hold a token, each with its bytes for another secret, where the secret is not that already.
@@ -304,7 +341,7 @@ impl Seen {
     /// count, since K3s writes it anew at each start.
     #[must_use]
     pub fn surface_changed(&self) -> Option<HostTime> {
-        let own = self.install.data("server/token");
+        let own = self.install.data(self.about.own_file());
         let configured = self
             .install
             .surfaces
@@ -364,6 +401,7 @@ impl Seen {
             .chain(agents.map(|surface| surface.token.secret.clone()))
             .chain(self.on_disk())
             .chain(self.kept())
+            .chain(self.kept_of(TokenKind::Agent))
             .chain(self.staged())
             .chain(self.withdrawn())
             .chain(passwd.server)

@@ -6,6 +6,7 @@ use super::nodes::server_nodes;
 use crate::facts::{FactError, Fleet, Node, Scope};
 use crate::k3s::install::Datastore;
 use crate::k3s::order::{self, Joiner};
+use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 
 impl Cluster {
@@ -71,7 +72,7 @@ pub async fn restart_order(scope: &Scope) -> Result<Vec<HostName>, FactError> {
     let Some(probe) = scope.first_server() else {
         return Ok(Vec::new());
     };
-    let cluster = Cluster::look(&probe, |_| false).await;
+    let cluster = Cluster::look(&probe, TokenKind::Server, |_| false).await;
     for (_, blind) in &cluster.blind {
         if let Blind::Unasked(error) = blind {
             return Err(error.clone());

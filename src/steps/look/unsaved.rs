@@ -2,15 +2,18 @@
 
 use super::{Cluster, Seen, ServerSeen};
 use crate::k3s::install::Kind;
-use crate::k3s::unsaved::{PasswdTimes, parse_mark, unsaved};
+use crate::k3s::unsaved::{Mark, PasswdTimes, unsaved};
 use crate::model::{HostName, HostTime};
 use crate::steps::Unmet;
 
+/// Where a [`Mark`] lies, below the data directory.
+pub(super) const SAVED: &str = "server/.keyroll/saved";
+
 impl Seen {
-    /// Where [`crate::k3s::unsaved::mark`] says that this server's passwd was saved.
+    /// Where a [`Mark`] says that this server's passwd was saved.
     #[must_use]
     pub fn saved_path(&self) -> camino::Utf8PathBuf {
-        self.install.data("server/.keyroll/saved")
+        self.install.data(SAVED)
     }
 
     /// The times that tell whether this server would start again; `None` when it does not run, or they are not to be had.
@@ -18,14 +21,19 @@ impl Seen {
     pub fn passwd_times(&self) -> Option<PasswdTimes> {
         let written = |path| Some(self.stats.get(&path)?.as_ref()?.mtime);
         let is_up = self.install.kind == Kind::Server && self.unit.is_active();
+        let passwd = written(self.install.data("server/cred/passwd"))?;
         let mark = self.file(&self.saved_path());
+        let mark = mark.and_then(|file| Mark::parse(&file.text()));
+        let left = written(self.saved_path());
         Some(PasswdTimes {
             host: self.host.clone(),
-            passwd: written(self.install.data("server/cred/passwd"))?,
+            passwd,
             ca: written(self.install.ca()),
             started: self.unit.started.filter(|_| is_up)?,
             ready: self.unit.ready?,
-            saved: mark.and_then(|file| parse_mark(&file.text())),
+            saved: mark
+                .zip(left)
+                .and_then(|(mark, left)| mark.vouches_for(left, passwd)),
         })
     }
 }

@@ -24,8 +24,9 @@ pub(super) const BINARIES: [&str; 4] = [
 const STAGED: &str = ".keyroll-new";
 
 /// Files of a server below its data directory.
-const SERVER: [&str; 8] = [
+const SERVER: [&str; 11] = [
     "server/token",
+    "server/agent-token",
     "server/cred/passwd",
     "server/.keyroll/old",
     "server/.keyroll/proven",
@@ -33,6 +34,8 @@ const SERVER: [&str; 8] = [
     "server/.keyroll/saved",
     "server/.keyroll/withdrawn",
     "server/.keyroll/rescue",
+    "server/.keyroll/old-agent",
+    "server/.keyroll/proven-agent",
 ];
 const AUTHORITIES: [&str; 2] = ["server/tls/server-ca.crt", "agent/server-ca.crt"];
 
@@ -99,7 +102,8 @@ pub(super) fn listed() -> Wanted {
 
 /// What belongs to this set-up and was not read yet.
 pub(super) fn files_of(install: &Install, known: &Known) -> Wanted {
-    let staged = install.surfaces.iter().map(Surface::staged);
+    let both = install.surfaces.iter().chain(&install.agent_surfaces);
+    let staged = both.map(Surface::staged);
     let data = match install.kind {
         Kind::Server => SERVER.map(|path| install.data(path)).to_vec(),
         Kind::Agent => Vec::new(),

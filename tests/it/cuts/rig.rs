@@ -6,7 +6,7 @@ use keyroll::clock::Clock;
 use keyroll::engine::{Run, StopLevel, Title};
 use keyroll::event::{Event, EventKind, Failure, Sink, TaskOutcome};
 use keyroll::exit::Exit;
-use keyroll::facts::{Fleet, Member, RunOptions, Scope, Words};
+use keyroll::facts::{Fleet, Member, NewAgentToken, RunOptions, Scope, Words};
 use keyroll::inventory::Inventory;
 use keyroll::model::{HostName, RunId};
 use keyroll::plan::{self, Plan, Request as Ask};
@@ -78,6 +78,11 @@ pub(super) fn made(run: usize) -> String {
     format!("{run:032x}")
 }
 
+/// The agent token that it makes.
+pub(super) fn made_for_agents(run: usize) -> String {
+    format!("a{run:031x}")
+}
+
 impl Rig {
     pub(super) fn new(fleet: &str) -> Self {
         let spec: Spec = sim::spec::parse(fleet).unwrap();
@@ -121,7 +126,7 @@ impl Rig {
 }
 
 impl Inner {
-    fn fleet(&self) -> Fleet {
+    pub(super) fn fleet(&self) -> Fleet {
         let members = |group: &str| {
             let hosts = self
                 .inventory
@@ -146,6 +151,10 @@ impl Inner {
         let options = RunOptions {
             given: None,
             generated: Secret::new(made(number)),
+            agent: NewAgentToken {
+                given: None,
+                generated: Secret::new(made_for_agents(number)),
+            },
             run: RunId(format!("run-{number}")),
             expect_unmanaged: Vec::new(),
             words: Words {

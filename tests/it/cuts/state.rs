@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use keyroll::exit::Exit;
+use keyroll::k3s::token::Token;
 use keyroll::model::HostName;
 use keyroll::secret::Secret;
 use keyroll::sim::fleet::{Host, Life};
+use keyroll::sim::settings::Settings;
 use keyroll::sim::world::Files as _;
 
 use super::rig::{Ended, Inner, made};
@@ -196,13 +198,53 @@ impl Inner {
 
     /// Whether a server is down in a way that only a rescue mends.
     pub(super) fn trapped(&self) -> bool {
-        let is_trapped = |host: &Host| {
+        self.trapped_server().is_some()
+    }
+
+    /// That server.
+    pub(super) fn trapped_server(&self) -> Option<&'static str> {
+        let is_trapped = |host: &&Host| {
             let dead = !matches!(host.life, Life::Up(_) | Life::Starting(..));
             let mut last = host.journal.iter().rev().take(8);
             let says = |line: &String| TRAPS.iter().any(|trap| line.contains(trap));
             host.is_server && dead && last.any(says)
         };
-        self.wire.with(|fleet| fleet.hosts().iter().any(is_trapped))
+        self.wire.with(|fleet| {
+            let trapped = fleet.hosts().iter().find(is_trapped)?;
+            let mut names = ["server-1", "server-2", "server-3"].into_iter();
+            names.find(|name| *name == trapped.name.as_str())
+        })
+    }
+
+    /// The agent token that each server accepts, and that each agent is configured with.
+    pub(super) fn agent_tokens(&self) -> Vec<(String, Option<String>)> {
+        self.wire.with(|fleet| {
+            let hosts = fleet.hosts().iter();
+            hosts
+                .map(|host| (host.name.to_string(), agent_token(host)))
+                .collect()
+        })
+    }
+
+    pub(super) fn servers(&self) -> Vec<String> {
+        let members = self.fleet().servers.into_iter();
+        members.map(|member| member.name.to_string()).collect()
+    }
+}
+
+fn agent_token(host: &Host) -> Option<String> {
+    match &host.life {
+        Life::Up(server) => {
+            let memory = serde_json::to_value(server).unwrap();
+            Some(memory["agent_secret"].as_str().unwrap().to_owned())
+        }
+        Life::Joined(_) => {
+            let launch = host.unit.loaded.launch(&host.disk);
+            let settings = Settings::resolve(&host.disk, &launch).ok()?;
+            let token = Token::parse(&settings.token?).ok()?;
+            Some(token.secret.expose().to_owned())
+        }
+        _ => None,
     }
 }
 

@@ -354,6 +354,10 @@ impl Setup {
             let options = RunOptions {
                 given: Some(Secret::new(GIVEN)),
                 generated: Secret::new("canary-made-77aa"),
+                agent: keyroll::facts::NewAgentToken {
+                    given: None,
+                    generated: Secret::new("canary-made-88bb"),
+                },
                 run: RunId("20261122-041505-3f2a".into()),
                 expect_unmanaged: Vec::new(),
                 words: keyroll::facts::Words::default(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use keyroll::facts::{Overlay, Probe};
+use keyroll::k3s::token::TokenKind;
 use keyroll::model::HostName;
 use keyroll::steps::look::Cluster;
 use keyroll::template::Vars;
@@ -50,7 +51,7 @@ async fn named(rig: &Rig) -> Vec<String> {
     let (vars, overlay) = (Vars::default(), Overlay::default());
     let host = &rig.scope.fleet.servers[0].name;
     let probe = Probe::new(host, &Become::Root, &vars, &rig.scope, &overlay);
-    let cluster = Cluster::now(&probe).await;
+    let cluster = Cluster::now(&probe, TokenKind::Server).await;
     let running = cluster.servers.iter();
     let running = running.filter(|server| server.seen.passwd_times().is_some());
     assert_eq!(running.count(), rig.scope.fleet.servers.len(), "all run");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyroll::clock::Clock;
-use keyroll::facts::{Fleet, Member, Overlay, Probe, RunOptions, Scope};
+use keyroll::facts::{Fleet, Member, NewAgentToken, Overlay, Probe, RunOptions, Scope};
 use keyroll::model::{HostName, RunId};
 use keyroll::op::{Act, Op};
 use keyroll::secret::{Content, Secret, Stated};
@@ -23,6 +23,9 @@ use super::step;
 /// The token that every case rotates to, unless `given: false`.
 const NEW: &str = "0123456789abcdef0123456789abcdef";
 const GENERATED: &str = "fedcba9876543210fedcba9876543210";
+/// The same for the agent token.
+const NEW_AGENT: &str = "89abcdef0123456789abcdef01234567";
+const GENERATED_AGENT: &str = "76543210fedcba9876543210fedcba98";
 pub(crate) struct Rig {
     pub(crate) sim: SimTransport,
     pub(crate) scope: Scope,
@@ -59,6 +62,10 @@ impl Rig {
         let options = RunOptions {
             given: given.then(|| Secret::new(NEW)),
             generated: Secret::new(GENERATED),
+            agent: NewAgentToken {
+                given: given.then(|| Secret::new(NEW_AGENT)),
+                generated: Secret::new(GENERATED_AGENT),
+            },
             run: RunId("test".to_owned()),
             expect_unmanaged: Vec::new(),
             words: keyroll::facts::Words::default(),
