@@ -94,7 +94,7 @@ async fn an_unusual_one_takes_two() {
 async fn trips_of_preflight(fleet: &str, host: &str) -> usize {
     let (rig, trips) = counted(fleet, Some(host));
     let host = HostName::new(host).unwrap();
-    let step = Step::K3sPreflight(K3sPreflight {});
+    let step = Step::K3sPreflight(K3sPreflight::default());
     let seen = rig.propose(&host, &step, &Vars::default()).await.unwrap();
     assert!(seen.unmet.is_empty(), "{fleet}: {:?}", seen.unmet);
     trips.load(Ordering::Relaxed)

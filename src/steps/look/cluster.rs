@@ -58,7 +58,7 @@ impl Cluster {
         for (host, freshness, look) in join_all(looks).await {
             match look {
                 Ok(seen) if seen.install.kind == Kind::Server => {
-                    found.push((seen.of(about), freshness))
+                    found.push((seen.of(about), freshness));
                 }
                 Ok(seen) => blind.push((host.clone(), Blind::Faulty(wrong_kind(&seen)))),
                 Err(why) => blind.push((host.clone(), why)),
