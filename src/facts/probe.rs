@@ -82,6 +82,10 @@ pub struct NewAgentToken {
 
 /// What the operator knows, wants or allows; nothing by default.
 #[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word of its own on the command line"
+)]
 pub struct Words {
     /// OLD, from `--old-token-from`: probed beside what is kept on the servers.
     pub old: Option<Secret>,
@@ -97,6 +101,8 @@ pub struct Words {
     pub stated: Vec<Stated>,
     /// Two members of etcd lose their quorum at each restart, and that is known.
     pub quorum_loss: bool,
+    /// There is a backup of the datastore: none is taken.
+    pub own_backup: bool,
 }
 
 /// A host, and what it was asked.

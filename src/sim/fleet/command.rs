@@ -23,6 +23,7 @@ impl Fleet {
         let argv = without_env(&words);
         let mut reply = match argv {
             ["systemctl", rest @ ..] => self.systemctl(at, rest),
+            ["sh", "-s", "--", "copy-sqlite", rest @ ..] => self.copy_database(at, rest),
             // Ends the main process and then the unit, as one script.
             ["sh", "-c", script, "sh", unit] if script.ends_with("exec systemctl stop \"$1\"") => {
                 self.systemctl(at, &["kill", unit]);
