@@ -9,6 +9,7 @@ mod host_keys;
 mod link;
 mod master;
 mod session;
+mod sessions;
 mod sudo;
 mod trouble;
 

@@ -33,24 +33,37 @@ pub(super) async fn exec(
     pace: &Semaphore,
     batch: &Batch,
 ) -> Result<Vec<Response>, TransportError> {
-    let _permit = link.sessions.acquire().await;
+    // The semaphore is never closed; without a permit the server itself says when there are too many.
+    let mut permit = link.sessions.one().await.ok();
     let nonce = session::nonce(link)?;
     let letter = Letter {
         batch,
         script: script::render(batch, &nonce),
         nonce,
     };
-    let mut broken = None;
-    for _ in 0..2 {
+    let (mut broken, mut tries) = (None, 0);
+    while tries < 2 {
         let master = link.master(options, pace, broken).await?;
         let words = words(link, &batch.r#become, master.uid)?;
         let argv = argv(&batch.r#become, words.as_ref());
         let turn = turn(link, words.as_ref()).await?;
-        let talk = match session::open_patiently(&master, &argv, options).await {
+        let mut opened = session::open(&master.socket, &argv, options.connect_timeout).await;
+        if let Err(Closed::Busy(_)) = &opened {
+            permit = permit.and_then(|refused| link.sessions.fewer(refused));
+            if permit.is_none() {
+                drop(turn);
+                permit = link.sessions.one().await.ok();
+                continue;
+            }
+            // Even one is too many while others, that have ended, still close.
+            opened = session::open_patiently(&master, &argv, options).await;
+        }
+        let talk = match opened {
             Ok(talk) => talk,
             Err(Closed::Busy(why)) => return Err(link.not_started(&why)),
             Err(Closed::Gone(_)) => {
                 broken = Some(master.generation);
+                tries += 1;
                 continue;
             }
         };
@@ -59,7 +72,9 @@ pub(super) async fn exec(
             None => talk,
         };
         drop(turn);
-        return exchange(link, talk, &letter, options.slack).await;
+        let heard = exchange(link, talk, &letter, options.slack).await;
+        drop(permit);
+        return heard;
     }
     Err(link.not_started("no session could be opened, even on a new connection"))
 }

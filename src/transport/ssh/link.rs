@@ -6,14 +6,12 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use tokio::sync::{Mutex, Semaphore};
 
+use super::sessions::Sessions;
 use super::trouble::{self, Trouble};
 use super::{SshOptions, command, master, session};
 use crate::inventory::Connect;
 use crate::model::HostName;
 use crate::wire::TransportError;
-
-/// sshd allows 10 sessions a connection; two are left for those that are still closing.
-const SESSIONS: usize = 8;
 
 /// How often a connect that the server dropped is tried.
 const TRIES: u32 = 6;
@@ -35,7 +33,7 @@ pub(super) struct Master {
 pub(super) struct Link {
     pub(super) host: HostName,
     pub(super) connect: Connect,
-    pub(super) sessions: Semaphore,
+    pub(super) sessions: Sessions,
     /// Set when sudo has refused the password, which is then not offered again.
     pub(super) wrong_password: OnceLock<()>,
     /// Set when sudo has said yes.
@@ -57,7 +55,7 @@ impl Link {
         Self {
             host,
             connect,
-            sessions: Semaphore::new(SESSIONS),
+            sessions: Sessions::default(),
             wrong_password: OnceLock::new(),
             risen: OnceLock::new(),
             turn: Mutex::default(),

@@ -53,7 +53,12 @@ pub(super) async fn open_patiently(
     open(&master.socket, argv, options.connect_timeout).await
 }
 
-async fn open(socket: &Utf8Path, argv: &[String], limit: Duration) -> Result<Talk, Closed> {
+/// Opens a session, or says why not.
+pub(super) async fn open(
+    socket: &Utf8Path,
+    argv: &[String],
+    limit: Duration,
+) -> Result<Talk, Closed> {
     let session = Arc::new(master::session(socket));
     let (program, words) = argv
         .split_first()
