@@ -187,6 +187,9 @@ impl WriteFile {
     }
 }
 
+/// Time that a change of a file may take on the host, slow disks included: after it the host itself has ended it.
+pub const CHANGE: Duration = Duration::from_mins(4);
+
 /// Something that changes the host.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub enum Change {

@@ -7,13 +7,12 @@ use sha2::{Digest, Sha256};
 
 use super::quote;
 use crate::secret::Content;
-use crate::wire::{Change, Command, Folder, Guard, Holds, Owner, Query, Request, WriteFile};
+use crate::wire::{
+    CHANGE, Change, Command, Folder, Guard, Holds, Owner, Query, Request, WriteFile,
+};
 
 /// Seconds that a look at a file may take on the host.
 const LOOK_S: u64 = 30;
-
-/// Time that a change of a file may take on the host: the sum of what `prelude.sh` allows.
-const CHANGE: Duration = Duration::from_mins(4);
 
 /// What cannot be said in a script, such as a path with a NUL. The text goes to standard error.
 type Refusal = &'static str;
