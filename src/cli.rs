@@ -199,6 +199,10 @@ pub enum Pace {
 }
 
 /// `run`.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word of the operator's own, said apart"
+)]
 #[derive(Debug, Clone, Args)]
 pub struct Run {
     /// What to perform, and where.
@@ -228,6 +232,9 @@ pub struct Run {
     /// Goes on with two members of etcd, which lose their quorum at each restart of one.
     #[arg(long)]
     pub accept_quorum_loss: bool,
+    /// Leaves files that get the token as readable as they are; else what is wider than 0600 becomes 0600.
+    #[arg(long)]
+    pub keep_modes: bool,
 }
 
 /// `verify`.
@@ -269,6 +276,7 @@ impl Verify {
             restart_twice: false,
             unmeasured: false,
             accept_quorum_loss: false,
+            keep_modes: false,
             keep: Keep::default(),
         }
     }

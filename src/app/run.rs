@@ -103,7 +103,7 @@ pub(super) fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
             ignored: asked.perform.ignore_node.clone(),
             unmeasured: asked.unmeasured,
             quorum_loss: asked.accept_quorum_loss,
-            own_backup: asked.keep.own_backup,
+            keep_modes: asked.keep_modes,
             ..Words::default()
         },
     })

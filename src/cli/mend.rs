@@ -91,6 +91,7 @@ impl Mend {
             restart_twice: false,
             unmeasured: true,
             accept_quorum_loss: true,
+            keep_modes: false,
             keep: Keep::default(),
         }
     }

@@ -1,8 +1,6 @@
 //! The facts that waits look at; the one file that knows which they are.
 
-use crate::facts::{
-    EtcdMember, FactError, Journal, Knocked, Overlay, Probe, Scope, Unit, UnitState,
-};
+use crate::facts::{FactError, Journal, Knocked, Overlay, Probe, Scope, Unit, UnitState};
 use crate::k3s::knock::{Heard, Knock};
 use crate::model::HostName;
 use crate::steps::look::{Blind, Freshness, Seen};
@@ -38,14 +36,16 @@ pub(super) async fn revision(scope: &Scope, host: &HostName) -> Result<u64, Fact
     let (root, vars, overlay) = (Become::Root, Vars::default(), Overlay::default());
     let probe = Probe::new(host, &root, &vars, scope, &overlay);
     let seen = Seen::look(&probe, host, Freshness::Lately).await;
-    let k3s = seen.map(|seen| seen.k3s).map_err(|blind| match blind {
-        Blind::Unasked(error) => error,
-        Blind::Faulty(fault) => FactError::Unreadable {
-            what: format!("the set-up of {host}"),
-            why: fault.what,
-        },
-    })?;
-    let member = scope.look(host, EtcdMember { k3s }).await?;
+    let member = seen
+        .map(|seen| seen.member())
+        .map_err(|blind| match blind {
+            Blind::Unasked(error) => error,
+            Blind::Faulty(fault) => FactError::Unreadable {
+                what: format!("the set-up of {host}"),
+                why: fault.what,
+            },
+        })?;
+    let member = scope.look(host, member).await?;
     let unreadable = || FactError::Unreadable {
         what: format!("the etcd revision of {host}"),
         why: member.said.clone(),

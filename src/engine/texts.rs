@@ -232,9 +232,15 @@ fn redact_op(op: &mut Op, by: &Redactor) {
         Become::User(user) => by.redact(user),
     }
     match act {
-        Act::Tell(command) => redact_command(command, by),
         Act::Run { command, leaves } => {
-            redact_command(command, by);
+            // Standard input, descriptor 3 and contents print as their number of bytes.
+            let Command {
+                argv,
+                stdin: _,
+                fd3: _,
+                timeout: _,
+            } = command;
+            all(argv, by);
             for (path, _) in leaves {
                 redact_path(path, by);
             }
@@ -277,17 +283,6 @@ fn redact_guards(guards: &mut [Guard], by: &Redactor) {
     }
 }
 
-/// Standard input and descriptor 3 print as their number of bytes.
-fn redact_command(command: &mut Command, by: &Redactor) {
-    let Command {
-        argv,
-        stdin: _,
-        fd3: _,
-        timeout: _,
-    } = command;
-    all(argv, by);
-}
-
 fn redact_deposit(deposit: &mut Deposit, by: &Redactor) {
     let Deposit {
         folder,
@@ -321,7 +316,13 @@ fn redact_until(until: &mut Until, by: &Redactor) {
             by.redact(before);
         }
         Until::Accepts(Knock {
-            door: Door { k3s, url, ca },
+            door:
+                Door {
+                    k3s,
+                    url,
+                    ca,
+                    name: _,
+                },
             role: _,
             secret: _,
         }) => {

@@ -11,6 +11,7 @@ mod nodes;
 mod piece;
 mod program;
 mod replaceable;
+mod started;
 mod survey;
 mod unit;
 
@@ -19,7 +20,7 @@ pub use files::{CertificateEnd, Contents, NodeName, Paths};
 pub use journal::{Journal, JournalSince};
 pub use knocked::Knocked;
 pub use leftovers::Leftovers;
-pub use nodes::{Annotation, Lease, Leases, Node, Nodes};
+pub use nodes::{Admin, Annotation, Lease, Leases, Node, Nodes};
 pub use piece::{Digest, Piece};
 pub use probe::{Fleet, Member, NewAgentToken, Overlay, Probe, RunOptions, Scope, Tried, Words};
 pub use program::{FreeSpace, K3sVersion, Programs, Runs};

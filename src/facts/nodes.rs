@@ -9,26 +9,30 @@ use super::{Fact, FactError, ran, said, unreadable};
 use crate::model::HostTime;
 use crate::wire::{Command, Query, Response};
 
-/// `kubectl get nodes` on a server, with its own admin credentials.
+/// How a server's own API is asked. Not through `/etc/rancher/k3s/k3s.yaml`: that file is the operator's, who may have
+/// moved it, pointed it elsewhere, or put another cluster's context into it.
 #[derive(Debug, Clone)]
-pub struct Nodes {
+pub struct Admin {
     /// The k3s binary.
     pub k3s: Utf8PathBuf,
+    /// The one that K3s made for itself: its own API on the loopback address, with the admin's certificate.
+    pub kubeconfig: Utf8PathBuf,
 }
+
+/// `kubectl get nodes` on a server.
+#[derive(Debug, Clone)]
+pub struct Nodes(pub Admin);
 
 /// `kubectl get leases -n kube-node-lease` on a server.
 #[derive(Debug, Clone)]
-pub struct Leases {
-    /// The k3s binary.
-    pub k3s: Utf8PathBuf,
-}
+pub struct Leases(pub Admin);
 
-/// An annotation of the namespace `kube-system`, with a server's own admin credentials; `None` when it has none of that
+/// An annotation of the namespace `kube-system`; `None` when it has none of that
 /// name.
 #[derive(Debug, Clone)]
 pub struct Annotation {
-    /// The k3s binary.
-    pub k3s: Utf8PathBuf,
+    /// How it is asked.
+    pub admin: Admin,
     /// Its name.
     pub key: &'static str,
 }
@@ -161,13 +165,25 @@ impl From<RawNode> for Node {
     }
 }
 
-fn kubectl(k3s: &Utf8PathBuf, rest: &[&str]) -> Vec<Query> {
-    let argv = [k3s.as_str(), "kubectl", "--request-timeout=10s", "get"]
-        .into_iter()
-        .chain(rest.iter().copied());
-    vec![Query::Run(
-        Command::new(argv.chain(["-o", "json"])).within(std::time::Duration::from_secs(20)),
-    )]
+impl Admin {
+    /// A kubectl command as the admin.
+    #[must_use]
+    pub fn kubectl(&self, rest: &[&str]) -> Command {
+        let kubeconfig = format!("--kubeconfig={}", self.kubeconfig);
+        let words = [
+            self.k3s.as_str(),
+            "kubectl",
+            &kubeconfig,
+            "--request-timeout=10s",
+        ];
+        let argv = words.into_iter().chain(rest.iter().copied());
+        Command::new(argv).within(std::time::Duration::from_secs(20))
+    }
+}
+
+fn kubectl(admin: &Admin, rest: &[&str]) -> Vec<Query> {
+    let words = [&["get"][..], rest, &["-o", "json"]].concat();
+    vec![Query::Run(admin.kubectl(&words))]
 }
 
 fn list<T: serde::de::DeserializeOwned>(
@@ -192,7 +208,7 @@ impl Fact for Nodes {
     type Value = Vec<Node>;
 
     fn queries(&self) -> Vec<Query> {
-        kubectl(&self.k3s, &["nodes"])
+        kubectl(&self.0, &["nodes"])
     }
 
     fn parse(&self, responses: &[Response]) -> Result<Vec<Node>, FactError> {
@@ -207,7 +223,7 @@ impl Fact for Annotation {
     type Value = Option<String>;
 
     fn queries(&self) -> Vec<Query> {
-        kubectl(&self.k3s, &["namespace", "kube-system"])
+        kubectl(&self.admin, &["namespace", "kube-system"])
     }
 
     fn parse(&self, responses: &[Response]) -> Result<Option<String>, FactError> {
@@ -221,7 +237,7 @@ impl Fact for Leases {
     type Value = BTreeMap<String, Lease>;
 
     fn queries(&self) -> Vec<Query> {
-        kubectl(&self.k3s, &["leases", "-n", "kube-node-lease"])
+        kubectl(&self.0, &["leases", "-n", "kube-node-lease"])
     }
 
     fn parse(&self, responses: &[Response]) -> Result<BTreeMap<String, Lease>, FactError> {
@@ -250,12 +266,28 @@ mod tests {
         })]
     }
 
+    fn admin() -> Admin {
+        Admin {
+            k3s: "k3s".into(),
+            kubeconfig: "/data/server/cred/admin.kubeconfig".into(),
+        }
+    }
+
+    #[test]
+    fn nodes_and_leases_are_asked_for_through_the_servers_own_kubeconfig() {
+        for query in [Nodes(admin()).queries(), Leases(admin()).queries()].concat() {
+            let Query::Run(command) = query else {
+                panic!("{query:?}")
+            };
+            let own = "--kubeconfig=/data/server/cred/admin.kubeconfig";
+            assert_eq!(command.argv[..3], ["k3s", "kubectl", own]);
+        }
+    }
+
     #[test]
     fn recorded_nodes_are_read() {
         let json = include_str!("../../tests/facts/nodes-ha.json");
-        let nodes = Nodes { k3s: "k3s".into() }
-            .parse(&answer(0, json, ""))
-            .unwrap();
+        let nodes = Nodes(admin()).parse(&answer(0, json, "")).unwrap();
         let names: Vec<_> = nodes
             .iter()
             .map(|n| (n.name.as_str(), n.ready, n.is_server, n.is_etcd))
@@ -272,9 +304,7 @@ mod tests {
     #[test]
     fn recorded_leases_are_read() {
         let json = include_str!("../../tests/facts/leases-ha.json");
-        let leases = Leases { k3s: "k3s".into() }
-            .parse(&answer(0, json, ""))
-            .unwrap();
+        let leases = Leases(admin()).parse(&answer(0, json, "")).unwrap();
         assert_eq!(leases["h1"], HostTime(1_795_319_487_798_754));
         assert_eq!(leases.len(), 5);
     }
@@ -286,8 +316,8 @@ mod tests {
             let json = format!(
                 "{{\"kind\": \"Namespace\", \"metadata\": {{\"name\": \"kube-system\"{annotations}}}}}"
             );
-            let k3s = "k3s".into();
-            Annotation { k3s, key }
+            let admin = admin();
+            Annotation { admin, key }
                 .parse(&answer(0, &json, ""))
                 .unwrap()
         };
@@ -300,7 +330,7 @@ mod tests {
     #[test]
     fn a_cut_answer_and_a_failed_command_are_errors() {
         let json = include_str!("../../tests/facts/nodes-ha.json");
-        let nodes = Nodes { k3s: "k3s".into() };
+        let nodes = Nodes(admin());
         assert!(nodes.parse(&answer(0, &json[..4000], "")).is_err());
         let refused = "The connection to the server 127.0.0.1:6443 was refused";
         assert!(

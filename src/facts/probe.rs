@@ -81,11 +81,11 @@ pub struct NewAgentToken {
 }
 
 /// What the operator knows, wants or allows; nothing by default.
-#[derive(Debug, Clone, Default)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a word of its own on the command line"
+    reason = "each is a word of the operator's own, said apart"
 )]
+#[derive(Debug, Clone, Default)]
 pub struct Words {
     /// OLD, from `--old-token-from`: probed beside what is kept on the servers.
     pub old: Option<Secret>,
@@ -101,8 +101,8 @@ pub struct Words {
     pub stated: Vec<Stated>,
     /// Two members of etcd lose their quorum at each restart, and that is known.
     pub quorum_loss: bool,
-    /// There is a backup of the datastore: none is taken.
-    pub own_backup: bool,
+    /// Files that get the token stay as readable as they are.
+    pub keep_modes: bool,
 }
 
 /// A host, and what it was asked.

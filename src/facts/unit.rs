@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 
+use super::started::{BootClock, Stamp};
 use super::{Fact, FactError, ran, said, unreadable};
 use crate::k3s::install::{Manager, UnitText};
 use crate::model::HostTime;
@@ -170,8 +171,15 @@ impl Fact for Units {
     }
 }
 
+/// systemd's words, and when the first process and those of the units started by the clock that counts from boot.
+const SHOW: &str = r#"shown=$(systemctl show "$@") || exit
+printf '%s\n' "$shown"
+for pid in 1 $(printf '%s\n' "$shown" | sed -n 's/^MainPID=\([1-9][0-9]*\)$/\1/p'); do
+  printf '\nStarted=%s\n' "$(cat "/proc/$pid/stat" 2>/dev/null)"
+done"#;
+
 fn show(units: &[&str]) -> Vec<Query> {
-    let argv = ["env", "TZ=UTC", "systemctl", "show", PROPERTIES]
+    let argv = ["env", "TZ=UTC", "sh", "-c", SHOW, "sh", PROPERTIES]
         .iter()
         .chain(units);
     vec![
@@ -196,25 +204,33 @@ fn blocks(responses: &[Response]) -> Result<Vec<UnitState>, FactError> {
         .map(|uptime| now - uptime)
         .ok_or_else(|| unreadable("/proc/uptime", "it is no number"))?;
     let text = shown.stdout.text();
+    let clock = BootClock::read(&text, booted);
     Ok(text
         .split("\n\n")
         .filter(|block| block.contains("Id="))
-        .map(|block| state(block, now, booted))
+        .map(|block| state(block, now, &clock))
         .collect())
 }
 
-fn state(block: &str, now: i64, booted: i64) -> UnitState {
+fn state(block: &str, now: i64, clock: &BootClock) -> UnitState {
     let get = |key: &str| {
         let line = block
             .lines()
             .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         line.unwrap_or_default().to_owned()
     };
-    let moment = |key: &str| {
+    let main_pid = get("MainPID").parse().unwrap_or(0);
+    let stamp = |key: &str| {
         let exact = get(&format!("{key}Monotonic")).parse::<i64>().ok();
-        let exact = exact.filter(|micros| *micros > 0)?;
-        Some(moment(booted + exact, &get(key)))
+        let monotonic = exact.filter(|micros| *micros > 0)?;
+        Some(Stamp {
+            monotonic,
+            wall: get(key),
+        })
     };
+    let started = stamp("ExecMainStartTimestamp");
+    let moment = |stamp: Stamp| clock.moment(&stamp, started.as_ref(), main_pid);
+    let ready = stamp("ActiveEnterTimestamp").filter(|_| get("Type").starts_with("notify"));
     let drop_ins = get("DropInPaths");
     let texts =
         std::iter::once(get("FragmentPath")).chain(drop_ins.split_whitespace().map(str::to_owned));
@@ -222,11 +238,11 @@ fn state(block: &str, now: i64, booted: i64) -> UnitState {
         load_state: get("LoadState"),
         active_state: get("ActiveState"),
         sub_state: get("SubState"),
-        main_pid: get("MainPID").parse().unwrap_or(0),
+        main_pid,
         n_restarts: get("NRestarts").parse().unwrap_or(0),
         invocation: get("InvocationID"),
-        started: moment("ExecMainStartTimestamp"),
-        ready: moment("ActiveEnterTimestamp").filter(|_| get("Type").starts_with("notify")),
+        started: started.clone().map(moment),
+        ready: ready.map(moment),
         now: HostTime(now),
         result: get("Result"),
         needs_reload: get("NeedDaemonReload") == "yes",
@@ -245,18 +261,6 @@ fn state(block: &str, now: i64, booted: i64) -> UnitState {
                 .collect(),
             manager: Manager::Systemd,
         },
-    }
-}
-
-/// The monotonic stamp is exact, but a suspended machine or a stepped clock moves it: then the wall clock's second counts.
-fn moment(exact: i64, wall: &str) -> HostTime {
-    let second = jiff::civil::DateTime::strptime("%a %Y-%m-%d %H:%M:%S UTC", wall).ok();
-    let second = second
-        .and_then(|time| time.to_zoned(jiff::tz::TimeZone::UTC).ok())
-        .map(|time| time.timestamp().as_microsecond());
-    match second {
-        Some(second) if (exact - second).abs() > 2_500_000 => HostTime(second + 999_999),
-        _ => HostTime(exact),
     }
 }
 
@@ -360,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stepped_clock_falls_back_to_the_second_of_the_wall_clock() {
+    fn where_nothing_else_tells_the_second_of_the_wall_clock_counts() {
         let shown = AGENT.replace("04:03:55", "04:20:22");
         let unit = Unit {
             name: "k3s-agent.service".to_owned(),
@@ -368,6 +372,44 @@ mod tests {
         .parse(&answers(&shown))
         .unwrap();
         assert_eq!(unit.started, Some(HostTime(1_795_321_222_999_999)));
+    }
+
+    /// As of a board that booted with an old time and got the right one after K3s had started.
+    fn stepped(first: u32, own: u32) -> UnitState {
+        let stat = |pid: u32, ticks: u32| {
+            format!(
+                "\nStarted={pid} (k3s) x) S 1 {} {ticks} 1 2\n",
+                "0 ".repeat(17).trim()
+            )
+        };
+        let shown =
+            AGENT.replace("Sun 2026-11-22", "Sat 2025-11-01") + &stat(1, first) + &stat(400, own);
+        Unit {
+            name: "k3s-agent.service".to_owned(),
+        }
+        .parse(&answers(&shown))
+        .unwrap()
+    }
+
+    #[test]
+    fn after_a_step_of_the_clock_the_process_itself_tells_when_it_started() {
+        let unit = stepped(2, 150);
+        assert_eq!(unit.started, Some(HostTime(1_795_320_235_750_000)));
+        assert_eq!(unit.ready, Some(HostTime(1_795_320_237_950_000)));
+    }
+
+    #[test]
+    fn a_suspended_machine_is_no_trouble_to_the_process() {
+        // 100 s of sleep before the start, which systemd's clock leaves out.
+        let unit = stepped(0, 10_150);
+        assert_eq!(unit.started, Some(HostTime(1_795_320_335_750_000)));
+        assert_eq!(unit.ready, Some(HostTime(1_795_320_337_950_000)));
+    }
+
+    #[test]
+    fn in_a_container_the_uptime_is_not_the_one_that_processes_count_from() {
+        let unit = stepped(3_000, 3_150);
+        assert_eq!(unit.started, Some(HostTime(1_761_969_835_999_999)));
     }
 
     #[test]

@@ -100,6 +100,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "install K3s, or take the host out of the inventory",
     ),
     refuse(
+        "systemd-too-old",
+        "systemd gives the unit of K3s no InvocationID",
+        "one start cannot be told from the next, so that no restart could be waited for",
+        "upgrade the host's system to one with systemd 232 or later",
+    ),
+    refuse(
         "several-units",
         "several units run K3s on the host",
         "which of them counts cannot be told",

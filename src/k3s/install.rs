@@ -134,6 +134,8 @@ pub struct Install {
     pub critical: BTreeMap<&'static str, String>,
     /// Where its process listens for itself: `[::1]` when its first node address is of IPv6.
     pub loopback: &'static str,
+    /// Where its etcd tells of its health: the first of these that listens.
+    pub etcd: Vec<String>,
     /// What is wrong with it.
     pub faults: Vec<Fault>,
 }
@@ -198,6 +200,7 @@ impl Install {
 }
 
 mod arguments;
+mod loopback;
 mod owner;
 mod settings;
 mod surfaces;

@@ -48,15 +48,48 @@ pub fn is_newer_than_datastore(line: &str) -> bool {
 }
 
 /// Whether a line tells of something that passes by itself: the other side is starting, or takes its token later.
-#[must_use]
-pub fn is_passing(line: &str) -> bool {
-    line.contains("not authorized") || line.contains("failed to get CA certs")
+fn is_passing(line: &str) -> bool {
+    line.contains("not authorized")
+        || line.contains("/v1-k3s/config: 401 Unauthorized")
+        || line.contains("failed to get CA certs")
+}
+
+/// Whether a line tells of others: a component of Kubernetes, whose lines begin like `E0805 18:15:19`, or a caller that
+/// K3s turned away. Neither says anything of this process's own token, and healthy clusters write them all day.
+fn is_of_others(line: &str) -> bool {
+    let head = line.as_bytes();
+    let is_klog = matches!(head, [b'I' | b'W' | b'E' | b'F', a, b, c, d, b' ', ..]
+        if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()));
+    is_klog || line.contains("Failed to authenticate request from")
 }
 
 /// What a line of the journal gives away; `None` for ordinary lines.
 #[must_use]
 pub fn sign(line: &str) -> Option<&'static Sign> {
-    SIGNS.iter().find(|sign| line.contains(sign.part))
+    let mut signs = SIGNS.iter().filter(|_| !is_of_others(line));
+    signs.find(|sign| line.contains(sign.part))
+}
+
+/// What a line says against a process that has gone on since: only what stays true until its next start.
+#[must_use]
+pub fn lasting(line: &str) -> Option<&'static Sign> {
+    let stays = is_of_token(line)
+        || line.contains("no bootstrap data found")
+        || line.contains("critical configuration value mismatch");
+    sign(line).filter(|_| stays && !is_passing(line))
+}
+
+/// What a process that has gone on met when it asked another server itself: worth a word, and no more.
+#[must_use]
+pub fn overcome(line: &str) -> Option<&'static Sign> {
+    let asked = line.contains("/v1-k3s/") || line.contains("/cacerts");
+    let sign = sign(line)?;
+    let counts = match sign.name {
+        "x509" => asked,
+        "token-rejected" => asked && !is_passing(line),
+        name => name == "node-password",
+    };
+    counts.then_some(sign)
 }
 
 const fn means(name: &'static str, part: &'static str, meaning: &'static str) -> Sign {
@@ -128,7 +161,7 @@ pub const SIGNS: [Sign; 11] = [
 
 #[cfg(test)]
 mod tests {
-    use super::sign;
+    use super::{lasting, overcome, sign};
 
     /// As measured, or as K3s's source has it.
     const LINES: [(&str, &str); 8] = [
@@ -165,6 +198,32 @@ mod tests {
             "token-rejected",
         ),
     ];
+
+    /// What healthy clusters write.
+    const ORDINARY: [&str; 6] = [
+        r#"E0805 18:15:19.451812 4081514 authentication.go:73] "Unable to authenticate the request" err="[x509: certificate has expired or is not yet valid: current time 2025-08-05T18:15:19Z is after 2025-07-01T00:00:00Z, verifying certificate SN=1]""#,
+        r#"E1122 04:00:01.000000    1301 pod_workers.go:1301] "Error syncing pod, skipping" err="failed to pull image \"registry.example/a\": 401 Unauthorized""#,
+        "W1122 04:00:01.000000 1 dispatcher.go:205] Failed calling webhook, failing open: tls: failed to verify certificate: x509: certificate signed by unknown authority",
+        r#"time="2025-08-05T18:15:19Z" level=error msg="Failed to authenticate request from 172.31.13.72:42116: [x509: certificate signed by unknown authority, verifying certificate SN=1]""#,
+        r#"level=info msg="Waiting to retrieve agent configuration; server is not ready: https://127.0.0.1:6444/v1-k3s/config: 401 Unauthorized""#,
+        r#"level=info msg="Running kubelet""#,
+    ];
+
+    #[test]
+    fn what_others_meet_speaks_against_no_process() {
+        for line in ORDINARY {
+            assert_eq!(lasting(line), None, "{line}");
+            assert_eq!(overcome(line), None, "{line}");
+        }
+        let names: Vec<_> = LINES
+            .iter()
+            .map(|(line, _)| lasting(line).map_or("", |sign| sign.name))
+            .collect();
+        let stay = ["passwd-trap", "other-token", "ca-hash-mismatch"];
+        assert_eq!((&names[..3], &names[3..]), (&stay[..], &[""; 5][..]));
+        let own = r#"level=info msg="Failed to validate connection to cluster at https://10.0.0.1:6443: Get \"https://10.0.0.1:6443/cacerts\": tls: failed to verify certificate: x509: certificate has expired""#;
+        assert_eq!(overcome(own).map(|sign| sign.name), Some("x509"));
+    }
 
     #[test]
     fn each_cause_is_told_from_the_others() {

@@ -48,6 +48,26 @@ impl Version {
         self.major == 1 && self.patch >= first
     }
 
+    /// The flag of `etcd-snapshot` that names the server to ask; `None` while the command takes the snapshot itself. It
+    /// was renamed since joined servers have a `server:` in their config file, which the command reads too (k3s: #10514).
+    #[must_use]
+    pub fn snapshot_flag(self) -> Option<&'static str> {
+        let (first, renamed) = match self.minor {
+            ..=26 => return None,
+            27 => (14, 16),
+            28 => (10, 12),
+            29 => (5, 7),
+            30 => (1, 3),
+            31.. => (0, 0),
+        };
+        let flag = if self.patch >= renamed {
+            "--etcd-server"
+        } else {
+            "--server"
+        };
+        (self.patch >= first).then_some(flag)
+    }
+
     /// Whether a rotation was measured on some patch of the same minor version.
     #[must_use]
     pub fn is_near_a_measured_one(self) -> bool {
@@ -92,5 +112,24 @@ mod tests {
             assert_eq!(Version::parse(text).unwrap().can_rotate(), can, "{text}");
         }
         assert_eq!(Version::parse("no version here"), None);
+    }
+
+    #[test]
+    fn a_snapshot_names_its_server_as_the_version_has_it() {
+        for (text, flag) in [
+            ("v1.26.15+k3s1", None),
+            ("v1.28.9+k3s1", None),
+            ("v1.28.10+k3s1", Some("--server")),
+            ("v1.30.2+k3s1", Some("--server")),
+            ("v1.30.3+k3s1", Some("--etcd-server")),
+            ("v1.31.0+k3s1", Some("--etcd-server")),
+            ("v1.34.3+k3s1", Some("--etcd-server")),
+        ] {
+            assert_eq!(
+                Version::parse(text).unwrap().snapshot_flag(),
+                flag,
+                "{text}"
+            );
+        }
     }
 }

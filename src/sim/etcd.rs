@@ -5,8 +5,8 @@ use super::token;
 use super::world::{Answer, Level, Line};
 use crate::model::HostTime;
 
-/// The URL of the port, as seen from the member's own host.
-pub const URL: &str = "http://127.0.0.1:2381";
+/// The port, with its colon.
+pub const PORT: &str = ":2381";
 
 /// The URL of etcd for its clients.
 pub const CLIENTS: &str = "https://127.0.0.1:2379";

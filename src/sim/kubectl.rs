@@ -3,6 +3,9 @@
 use super::parse::{self, Kubeconfig};
 use super::world::Answer;
 
+/// What `k3s kubectl` reads when nobody names another file.
+pub const OPERATORS: &str = "/etc/rancher/k3s/k3s.yaml";
+
 /// A kubectl command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kubectl {
@@ -133,24 +136,46 @@ impl Kubectl {
         Some(call)
     }
 
+    /// The file that tells it where to go.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &str {
+        self.kubeconfig.as_deref().unwrap_or(OPERATORS)
+    }
+
     /// Where it goes, given what its kubeconfig holds.
     ///
     /// # Errors
-    /// kubectl's end when the kubeconfig is not one.
-    pub fn target(&self, kubeconfig: &str) -> Result<Target, Ended> {
+    /// kubectl's end when the kubeconfig is not there, or is not one.
+    pub fn target(&self, kubeconfig: Option<&str>) -> Result<Target, Ended> {
         if let Some(url) = &self.server {
             return Ok(Target::Url(Kubeconfig {
                 server: url.clone(),
                 ca: None,
                 basic: None,
+                is_admin: false,
             }));
         }
-        match self.kubeconfig {
-            None => Ok(Target::Admin),
-            Some(_) => parse::kubeconfig(kubeconfig)
-                .map(Target::Url)
-                .ok_or_else(|| Ended::bad(1, "error: error loading config file \"/dev/stdin\": couldn't get version/kind; json parse error")),
-        }
+        let path = self.kubeconfig();
+        let Some(text) = kubeconfig else {
+            return Err(match self.kubeconfig {
+                None => refused("localhost:8080"),
+                Some(_) => Ended::bad(1, format!("error: stat {path}: no such file or directory")),
+            });
+        };
+        let unreadable = || {
+            let why = "couldn't get version/kind; json parse error";
+            Ended::bad(
+                1,
+                format!("error: error loading config file \"{path}\": {why}"),
+            )
+        };
+        let door = parse::kubeconfig(text).ok_or_else(unreadable)?;
+        let is_own = door.is_admin && door.server.starts_with("https://127.0.0.1:");
+        Ok(if is_own {
+            Target::Admin
+        } else {
+            Target::Url(door)
+        })
     }
 }
 
@@ -177,7 +202,10 @@ pub fn words(answer: &Answer) -> Ended {
     }
     let said: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
     let text = |key: &str| said.get(key).and_then(|value| value.as_str());
-    let message = text("message").unwrap_or("unknown");
+    let message = text("message").unwrap_or(match status {
+        401 => "the server has asked for the client to provide credentials",
+        _ => "unknown",
+    });
     if status == 401 {
         return Ended::bad(
             1,
@@ -189,6 +217,10 @@ pub fn words(answer: &Answer) -> Ended {
         None if status == 503 => Ended::bad(
             1,
             "Error from server (ServiceUnavailable): the server is currently unable to handle the request",
+        ),
+        None if status == 400 && body.is_empty() => Ended::bad(
+            1,
+            "Error from server (BadRequest): the server rejected our request for an unknown reason",
         ),
         None => Ended::bad(1, format!("Error from server: {body}")),
     }

@@ -37,8 +37,6 @@ pub mod dress;
 
 pub mod etcd;
 
-pub mod sqlite;
-
 pub mod fault;
 
 pub mod fleet;

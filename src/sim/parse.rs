@@ -61,6 +61,8 @@ pub struct Kubeconfig {
     pub ca: Option<String>,
     /// User and password.
     pub basic: Option<(String, String)>,
+    /// Whether the user shows a certificate: here only admins have one.
+    pub is_admin: bool,
 }
 
 #[derive(Deserialize)]
@@ -88,9 +90,11 @@ struct NamedUser {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct User {
     username: Option<String>,
     password: Option<String>,
+    client_certificate: Option<String>,
 }
 
 /// Reads a kubeconfig with one cluster and one user.
@@ -102,6 +106,9 @@ pub fn kubeconfig(text: &str) -> Option<Kubeconfig> {
     Some(Kubeconfig {
         server: cluster.server,
         ca: cluster.certificate_authority,
+        is_admin: user
+            .as_ref()
+            .is_some_and(|user| user.client_certificate.is_some()),
         basic: user.and_then(|user| Some((user.username?, user.password?))),
     })
 }
@@ -118,6 +125,7 @@ mod tests {
             k3s: "k3s".into(),
             url: "https://127.0.0.1:6443".to_owned(),
             ca: "/ca".into(),
+            name: None,
         };
         let text = door
             .kubeconfig(Role::Node, &Secret::new("s"))

@@ -3,6 +3,7 @@
 //! Credentials are fixed in memory at the start, so that a rotate shows only after a restart.
 
 mod answer;
+mod kubeconfig;
 mod reset;
 mod rotate;
 mod start;
@@ -13,6 +14,7 @@ use super::settings::Settings;
 use super::version::Version;
 use super::world::Line;
 
+pub use kubeconfig::OWN as KUBECONFIG;
 pub use reset::Reset;
 pub use start::{Failure, PeerReply, Starting, join_of};
 

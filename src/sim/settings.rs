@@ -244,6 +244,17 @@ impl Settings {
         self.value_or("datastore-endpoint", "K3S_DATASTORE_ENDPOINT")
     }
 
+    /// Where a server listens for itself: by the family of its first range for services.
+    #[must_use]
+    pub fn loopback(&self) -> String {
+        let mut ranges = self.flags.iter().filter(|(flag, _)| flag == "service-cidr");
+        let is_v6 = ranges.next().is_some_and(|(_, range)| {
+            let first = range.split(',').next();
+            first.is_some_and(|first| first.contains(':'))
+        });
+        if is_v6 { "[::1]" } else { "127.0.0.1" }.to_owned()
+    }
+
     /// The annotation `k3s.io/node-args`: effective arguments with secrets masked.
     #[must_use]
     pub fn node_args(&self) -> String {

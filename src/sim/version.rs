@@ -1,10 +1,13 @@
-//! Which K3s a fleet runs. Only versions that were measured have a model: they differ in how a PUT fails.
+//! Which K3s a fleet runs. Versions that were measured have a model: they differ in how a PUT fails. One older version
+//! has one by its source alone: it differs in what a GET of the token answers.
 
 use serde::{Deserialize, Serialize};
 
-/// A measured version.
+/// A version with a model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Version {
+    /// Not measured: by its source it answers a GET of `/v1-k3s/token` with an empty 400. Else like the next one.
+    V1_28_8,
     /// Is torn by a new token of bootstrap shape.
     V1_32_4,
     /// Refuses such a token before it changes anything.
@@ -14,9 +17,10 @@ pub enum Version {
 
 impl Version {
     /// Every version and its name.
-    pub const NAMES: [(Self, &'static str); 2] = [
+    pub const NAMES: [(Self, &'static str); 3] = [
         (Self::V1_34_3, "v1.34.3+k3s1"),
         (Self::V1_32_4, "v1.32.4+k3s1"),
+        (Self::V1_28_8, "v1.28.8+k3s1"),
     ];
 
     /// The version of this name.
@@ -37,6 +41,7 @@ impl Version {
     #[must_use]
     pub fn banner(self) -> String {
         let commit = match self {
+            Self::V1_28_8 => "653dd61a",
             Self::V1_32_4 => "1d104e37",
             Self::V1_34_3 => "151ca514",
         };
@@ -49,6 +54,12 @@ impl Version {
     /// Whether a PUT takes the new token as it stands, and writes files before it knows what it has.
     #[must_use]
     pub fn takes_any_shape(self) -> bool {
-        self == Self::V1_32_4
+        matches!(self, Self::V1_28_8 | Self::V1_32_4)
+    }
+
+    /// Whether `/v1-k3s/token` answers any method but PUT with 400 and no body, in place of 405.
+    #[must_use]
+    pub fn answers_empty_400(self) -> bool {
+        self == Self::V1_28_8
     }
 }

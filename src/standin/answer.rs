@@ -142,7 +142,9 @@ impl Desk {
             ..asked
         };
         match self.supervisor(knock) {
-            Answer::Said { status: 405, .. } => {}
+            Answer::Said {
+                status: 400 | 405, ..
+            } => {}
             refused => return refused,
         }
         let server = self.server.borrow();

@@ -49,9 +49,9 @@ pub(super) async fn encryption() -> Ended {
         return fatal("the configuration cannot be read");
     };
     match snapshot::ask(&settings, Method::GET, "/v1-k3s/token").await {
-        Ok(Answer::Said { status: 405, .. }) => {
-            Ended::fine("Encryption Status: Disabled, no configuration file found\n")
-        }
+        Ok(Answer::Said {
+            status: 400 | 405, ..
+        }) => Ended::fine("Encryption Status: Disabled, no configuration file found\n"),
         Ok(Answer::Said { .. }) => fatal("not authorized"),
         Ok(Answer::Dropped) => fatal("EOF"),
         Err(error) => fatal(&error.to_string()),

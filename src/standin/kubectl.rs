@@ -4,7 +4,6 @@ use std::io;
 
 use hyper::Method;
 
-use super::admin;
 use super::answer::NAMESPACE;
 use super::client::{self, Door, address};
 use super::disk::Disk;
@@ -15,8 +14,8 @@ use crate::sim::world::Files as _;
 
 /// Runs a kubectl command.
 pub(super) async fn run(call: &Kubectl) -> Ended {
-    let text = call.kubeconfig.as_deref().and_then(|path| Disk.text(path));
-    let door = match call.target(&text.unwrap_or_default()) {
+    let text = Disk.text(call.kubeconfig());
+    let door = match call.target(text.as_deref()) {
         Ok(Target::Url(door)) => door,
         Ok(Target::Admin) => match admin_door() {
             Ok(door) => door,
@@ -40,7 +39,7 @@ pub(super) async fn run(call: &Kubectl) -> Ended {
 /// # Errors
 /// kubectl's words.
 pub(super) fn admin_door() -> Result<Kubeconfig, Ended> {
-    let text = Disk.text(admin::KUBECONFIG);
+    let text = Disk.text(kubectl::OPERATORS);
     let door = text.as_deref().and_then(parse::kubeconfig);
     door.ok_or_else(|| kubectl::refused("localhost:8080"))
 }

@@ -1,8 +1,6 @@
 //! `k3s_proven_at`: notes in the cluster when its server token was proven, as an annotation of the namespace
 //! `kube-system`. It outlives the servers, and tells nothing of the token.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 
 use super::look::{Cluster, aged};
@@ -11,7 +9,6 @@ use crate::facts::Probe;
 use crate::k3s::age::{ANNOTATION, parse_stamp, stamp};
 use crate::k3s::token::TokenKind;
 use crate::op::{Act, Op};
-use crate::wire::Command;
 
 /// `k3s_proven_at`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -36,18 +33,9 @@ impl K3sProvenAt {
             return Ok(Proposal::default());
         }
         let pair = format!("{ANNOTATION}={stamp}");
-        let words = [
-            server.seen.k3s.as_str(),
-            "kubectl",
-            "--request-timeout=10s",
-            "annotate",
-            "--overwrite",
-            "namespace",
-            "kube-system",
-            &pair,
-        ];
+        let words = ["annotate", "--overwrite", "namespace", "kube-system", &pair];
         let act = Act::Run {
-            command: Command::new(words).within(Duration::from_secs(20)),
+            command: server.seen.admin().kubectl(&words),
             leaves: Vec::new(),
         };
         let why = format!("note in the cluster that its token was proven at {stamp}");

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::look::{AgentStanding, Cluster, Seen, ServerSeen, words};
 use super::{Proposal, StepError, Unmet};
-use crate::facts::{EtcdMember, Probe};
+use crate::facts::Probe;
 use crate::k3s::install::{Datastore, Kind};
 use crate::k3s::knock::{Knock, Role};
 use crate::k3s::phase::Standing;
@@ -191,14 +191,7 @@ async fn not_well(probe: &Probe<'_>, other: &ServerSeen) -> Result<Option<Unmet>
     if other.seen.install.datastore != Datastore::Etcd {
         return Ok(None);
     }
-    let member = probe
-        .get_now(
-            host,
-            EtcdMember {
-                k3s: other.seen.k3s.clone(),
-            },
-        )
-        .await?;
+    let member = probe.get_now(host, other.seen.member()).await?;
     let what = format!(
         "etcd on {host} is not well ({}), and no second member may go down",
         member.words()

@@ -117,14 +117,17 @@ impl K3sToken {
                 seen.install.faults.iter().map(Unmet::of_fault).collect(),
             ));
         }
+        let mode = if probe.options().words.keep_modes {
+            Mode::Keep
+        } else {
+            self.mode
+        };
         match (self.state, seen.install.kind) {
-            (State::Staged, Kind::Server) => staged::propose(probe, &seen, self.mode).await,
-            (State::Rotated, Kind::Server) => rotated::propose(probe, self.mode).await,
-            (State::RolledBack, Kind::Server) => {
-                rolled_back::propose(probe, self.kind, self.mode).await
-            }
-            (State::Active, Kind::Server) => active::on_server(probe, &seen, self.mode).await,
-            (State::Active, Kind::Agent) => active::on_agent(probe, &seen, self.mode).await,
+            (State::Staged, Kind::Server) => staged::propose(probe, &seen, mode).await,
+            (State::Rotated, Kind::Server) => rotated::propose(probe, mode).await,
+            (State::RolledBack, Kind::Server) => rolled_back::propose(probe, self.kind, mode).await,
+            (State::Active, Kind::Server) => active::on_server(probe, &seen, mode).await,
+            (State::Active, Kind::Agent) => active::on_agent(probe, &seen, mode).await,
             (State::Proven, Kind::Server) => proven::on_server(probe, &seen).await,
             (State::Proven, Kind::Agent) => proven::on_agent(probe, &seen).await,
             (State::Staged | State::Rotated | State::RolledBack, Kind::Agent) => {

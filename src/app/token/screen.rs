@@ -119,7 +119,8 @@ fn can(it: &Judged) -> Vec<String> {
 /// The HTTP status that an answer stands for.
 fn number(role: Role, heard: &Heard) -> String {
     match (heard, role) {
-        (Heard::Accepted, Role::Server) => "405, accepted".to_owned(),
+        // 405, or 400 on older K3s.
+        (Heard::Accepted, Role::Server) => "accepted".to_owned(),
         (Heard::Accepted, Role::Node) => "200, accepted".to_owned(),
         (Heard::Rejected, _) => "401, refused".to_owned(),
         (Heard::WrongRole, _) => "403, right for another role".to_owned(),

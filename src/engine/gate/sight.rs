@@ -10,7 +10,7 @@ use futures::stream::{self, StreamExt as _};
 
 use super::rule::{Look, Node, Sight, Unit};
 use crate::engine::look;
-use crate::facts::{EtcdMember, FactError, Leases, Nodes, Scope};
+use crate::facts::{FactError, Leases, Nodes, Scope};
 use crate::k3s::install::Datastore;
 use crate::model::{HostName, HostTime};
 use crate::playbook::Health;
@@ -143,8 +143,7 @@ impl<'a> Sights<'a> {
             let Some(site) = self.sites.get(host).filter(|site| site.has_api) else {
                 continue;
             };
-            let k3s = &site.k3s;
-            let facts = (Nodes { k3s: k3s.clone() }, Leases { k3s: k3s.clone() });
+            let facts = (Nodes(site.admin.clone()), Leases(site.admin.clone()));
             match self.scope.look(host, facts).await {
                 Ok((nodes, leases)) => {
                     let entry = |node: crate::facts::Node| {
@@ -176,17 +175,9 @@ impl<'a> Sights<'a> {
         if site.datastore != Datastore::Etcd {
             return None;
         }
-        let k3s = site.k3s.clone();
-        match self.scope.look(host, EtcdMember { k3s }).await {
+        match self.scope.look(host, site.member.clone()).await {
             Ok(member) if member.is_well() => None,
-            Ok(member) if member.is_learner => {
-                Some(format!("{host}: its etcd member does not vote yet"))
-            }
-            Ok(member) if member.healthy => Some(format!("{host}: its etcd member sees no leader")),
-            Ok(member) => Some(format!(
-                "{host}: its etcd member is not healthy: {}",
-                member.said
-            )),
+            Ok(member) => Some(format!("{host}: its etcd member: {}", member.words())),
             Err(error @ FactError::Transport(_)) => Some(error.to_string()),
             Err(error) => Some(format!("{host}: {error}")),
         }

@@ -133,8 +133,8 @@ impl Setting {
 
 /// Everything that sets something, strongest first.
 pub(super) struct Settings {
-    arguments: Vec<Argument>,
-    config: Vec<(Utf8PathBuf, yaml::Entry)>,
+    pub(super) arguments: Vec<Argument>,
+    pub(super) config: Vec<(Utf8PathBuf, yaml::Entry)>,
     files: Vec<(Utf8PathBuf, envfile::Variable)>,
     environment: Vec<(String, String)>,
     pub(super) texts: Vec<Utf8PathBuf>,
@@ -340,7 +340,7 @@ impl Settings {
         found
     }
 
-    fn value(&self, flag: &str, variable: &str) -> Option<String> {
+    pub(super) fn value(&self, flag: &str, variable: &str) -> Option<String> {
         self.all(flag, variable)
             .into_iter()
             .next()
@@ -350,17 +350,6 @@ impl Settings {
 
     fn flag(&self, flag: &str) -> bool {
         self.value(flag, "").is_some_and(|value| value != "false")
-    }
-
-    /// The first address that the node is given decides (k3s: agent/run).
-    fn loopback(&self) -> &'static str {
-        let addresses = self.value("node-ip", "").unwrap_or_default();
-        let first = addresses.split(',').next().unwrap_or_default();
-        if first.contains(':') {
-            "[::1]"
-        } else {
-            "127.0.0.1"
-        }
     }
 
     pub(super) fn install(&self, unit: &UnitText, reader: &mut Reader<'_>) -> Install {
@@ -404,7 +393,8 @@ impl Settings {
             surfaces: self.surfaces(kind, &data_dir, reader),
             agent_surfaces,
             agent_faults,
-            loopback: self.loopback(),
+            loopback: self.loopback(kind),
+            etcd: self.etcd(kind),
             critical: self.critical(),
             data_dir,
             sources: Wanted::default(),

@@ -296,3 +296,54 @@ proptest::proptest! {
         }
     }
 }
+
+/// etcd and the supervisor listen on the loopback address of their own family each.
+#[test]
+fn a_member_of_etcd_is_asked_where_the_version_may_have_it() {
+    let v6 = "http://[::1]:2381";
+    let v4 = "http://127.0.0.1:2381";
+    for (argv, config, urls) in [
+        ("k3s server", "", &[v4][..]),
+        (
+            "k3s server",
+            "service-cidr: 10.43.0.0/16,fd00:43::/112\n",
+            &[v4],
+        ),
+        (
+            "k3s server",
+            "service-cidr: fd00:43::/112,10.43.0.0/16\n",
+            &[v6, v4],
+        ),
+        (
+            "k3s server",
+            "service-cidr: [\"fd00:43::/112\", 10.43.0.0/16]\n",
+            &[v6, v4],
+        ),
+        ("k3s server --service-cidr=fd00:43::/112", "", &[v6]),
+        ("k3s server --node-ip fd00::1", "", &[v6]),
+        (
+            "k3s server --node-ip fd00::1",
+            "service-cidr: 10.43.0.0/16\n",
+            &[v4],
+        ),
+    ] {
+        let install = host(argv)
+            .file("/etc/rancher/k3s/config.yaml", config)
+            .install();
+        assert_eq!(install.etcd, urls, "{argv} {config}");
+    }
+}
+
+#[test]
+fn a_server_that_binds_an_address_of_ipv6_listens_for_itself_on_the_same_kind() {
+    let bound = |argv| host(argv).install().loopback;
+    assert_eq!(bound("k3s server --bind-address=fd00::1"), "[::1]");
+    assert_eq!(
+        bound("k3s server --bind-address=10.0.0.1 --node-ip=fd00::1"),
+        "127.0.0.1"
+    );
+    assert_eq!(
+        bound("k3s agent --bind-address=10.0.0.1 --node-ip=fd00::1"),
+        "[::1]"
+    );
+}

@@ -33,7 +33,13 @@ impl Fleet {
             basic: Some(("server", &Token::secret_of(&token))),
             body: &[],
         };
-        let accepted = matches!(self.ask(at, asked), Ok(Answer::Said { status: 405, .. }));
+        let accepted = matches!(
+            self.ask(at, asked),
+            Ok(Answer::Said {
+                status: 400 | 405,
+                ..
+            })
+        );
         Some(if accepted {
             Ok(())
         } else {

@@ -10,6 +10,11 @@ use crate::sim::fault::Fault;
 use crate::sim::world::Files as _;
 use crate::wire::{Become, Command, Response};
 
+/// How a script begins that shows units.
+const SHOW: &str = "shown=$(systemctl show ";
+/// How a script begins that lets some lines of a command's output through.
+const FILTER: &str = "\"$@\" | grep -e ";
+
 const K3S: [&str; 2] = ["k3s", "/usr/local/bin/k3s"];
 
 impl Fleet {
@@ -23,11 +28,17 @@ impl Fleet {
         let argv = without_env(&words);
         let mut reply = match argv {
             ["systemctl", rest @ ..] => self.systemctl(at, rest),
-            ["sh", "-s", "--", "copy-sqlite", rest @ ..] => self.copy_database(at, rest),
+            // systemd's words, and what the kernel says of the processes: its clocks agree here.
+            ["sh", "-c", script, "sh", rest @ ..] if script.starts_with(SHOW) => {
+                self.systemctl(at, &[&["show"][..], rest].concat())
+            }
             // Ends the main process and then the unit, as one script.
             ["sh", "-c", script, "sh", unit] if script.ends_with("exec systemctl stop \"$1\"") => {
                 self.systemctl(at, &["kill", unit]);
                 self.systemctl(at, &["stop", unit])
+            }
+            ["sh", "-c", script, "sh", ..] if script.starts_with(FILTER) => {
+                return self.filtered(at, r#become, command, script);
             }
             [binary, ..] if K3S.contains(binary) || self.is_binary(at, binary) => {
                 let rest: Vec<String> = argv.iter().skip(1).map(|arg| (*arg).to_owned()).collect();
@@ -62,6 +73,37 @@ impl Fleet {
         if reply.takes > command.timeout {
             reply.takes = command.timeout;
             reply.response = timed_out();
+        }
+        Ok(reply)
+    }
+
+    /// The lines of a command's output that begin with one of the words that `grep` is given.
+    fn filtered(
+        &mut self,
+        at: usize,
+        r#become: &Become,
+        command: &Command,
+        script: &str,
+    ) -> Result<Reply, Trouble> {
+        let inner = Command {
+            argv: command.argv.iter().skip(4).cloned().collect(),
+            ..command.clone()
+        };
+        let mut reply = self.run(at, r#become, &inner)?;
+        if let Response::Ran(ran) = &mut reply.response {
+            let words = script.split("-e '^").skip(1);
+            let words: Vec<&str> = words.filter_map(|rest| rest.split('\'').next()).collect();
+            let begins = |line: &&str| words.iter().any(|word| line.starts_with(word));
+            let text = ran.stdout.text().into_owned();
+            let kept: String = text
+                .lines()
+                .filter(begins)
+                .flat_map(|line| [line, "\n"])
+                .collect();
+            if !ran.timed_out {
+                ran.status = i32::from(kept.is_empty());
+            }
+            ran.stdout = kept.as_str().into();
         }
         Ok(reply)
     }

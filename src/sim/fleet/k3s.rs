@@ -12,7 +12,7 @@ use crate::sim::fault::Fault;
 use crate::sim::kube::{self, namespace};
 use crate::sim::kubectl::{self, Ended, Kubectl, Target, Verb};
 use crate::sim::parse::Kubeconfig;
-use crate::sim::server::Backend;
+use crate::sim::server::{Backend, Server};
 use crate::sim::world::{Answer, Asked, Files as _};
 use crate::wire::Command;
 
@@ -55,12 +55,11 @@ impl Fleet {
 
     fn kubectl(&mut self, at: usize, call: &Kubectl, command: &Command) -> Result<Ended, Trouble> {
         let stdin = command.stdin.as_ref().map(|input| input.text());
-        let kubeconfig = match call.kubeconfig.as_deref() {
-            Some("/dev/stdin") => stdin.unwrap_or_default().into_owned(),
-            Some(path) => self.text(at, path).unwrap_or_default(),
-            None => String::new(),
+        let kubeconfig = match call.kubeconfig() {
+            "/dev/stdin" => Some(stdin.unwrap_or_default().into_owned()),
+            path => self.text(at, path),
         };
-        let target = match call.target(&kubeconfig) {
+        let target = match call.target(kubeconfig.as_deref()) {
             Ok(target) => target,
             Err(ended) => return Ok(ended),
         };
@@ -86,7 +85,9 @@ impl Fleet {
         };
         match target {
             Target::Admin => Ok(self.admin_raw(at, path)),
-            Target::Url(door) if door.server == etcd::URL => Ok(self.etcd(at, path)),
+            Target::Url(door) if door.server.ends_with(etcd::PORT) => {
+                Ok(self.etcd(at, &door.server, path))
+            }
             Target::Url(door) => self.knock(at, &door, path, body.as_deref()),
         }
     }
@@ -299,13 +300,17 @@ impl Fleet {
         server.is_some_and(|server| server.backend == Backend::Etcd)
     }
 
-    /// etcd's own plain-text listener on 127.0.0.1:2381.
-    fn etcd(&self, at: usize, path: &str) -> Ended {
+    /// etcd's own plain-text listener on the loopback address of the services' family.
+    fn etcd(&self, at: usize, url: &str, path: &str) -> Ended {
+        let address = url.trim_start_matches("http://");
         let Some(host) = self.hosts.get(at) else {
-            return kubectl::refused("127.0.0.1:2381");
+            return kubectl::refused(address);
         };
-        if !self.is_etcd(at) {
-            return kubectl::refused("127.0.0.1:2381");
+        let listens = |server: &Server| {
+            server.backend == Backend::Etcd && server.settings.loopback() + etcd::PORT == address
+        };
+        if !host.serving().is_some_and(listens) {
+            return kubectl::refused(address);
         }
         let quorum = self.has_quorum() && !host.has(Fault::NoLeader);
         let id = kube::uid(host.name.as_str()).replace('-', "");

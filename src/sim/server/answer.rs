@@ -64,6 +64,7 @@ impl Server {
         }
         match route(asked.path) {
             Route::Token if asked.method == "PUT" => self.rotate(asked.body, files, store, now),
+            Route::Token if self.version.answers_empty_400() => Answer::said(400, ""),
             Route::Token => supervisor(
                 405,
                 "the server does not allow this method on the requested resource",

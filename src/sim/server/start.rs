@@ -258,10 +258,7 @@ impl Starting<'_> {
         } else {
             link(self.files, &token, &agent_token)?;
         }
-        let kubeconfig = "apiVersion: v1\nkind: Config\n";
-        if self.files.stat(ADMIN).is_none() {
-            self.files.write(ADMIN, kubeconfig.as_bytes(), 0o600)?;
-        }
+        super::kubeconfig::write(self.files, &self.settings)?;
         Ok(())
     }
 
@@ -283,9 +280,6 @@ impl Starting<'_> {
         }
     }
 }
-
-/// The admin kubeconfig.
-const ADMIN: &str = "/etc/rancher/k3s/k3s.yaml";
 
 fn is_link(files: &dyn Files, path: &str) -> bool {
     let kind = files.stat(path).map(|stat| stat.kind);

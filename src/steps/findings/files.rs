@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::Finding;
 use crate::facts::Paths;
 use crate::k3s::install::Kind;
-use crate::k3s::surface::envfile;
+use crate::k3s::surface::{Place, envfile};
 use crate::secret::Secret;
 use crate::steps::look::Seen;
 use crate::wire::{FileKind, FileStat};
@@ -78,11 +78,27 @@ fn too_wide(seen: &Seen, path: &Utf8Path, mode: u32) -> Option<Finding> {
         let what = format!("{path} holds the token and has mode {mode:04o}");
         return Some(Finding::of("token-in-unit-file", what));
     }
+    if !is_unit && mode & 0o077 != 0 && is_config(seen, path) {
+        // Every `k3s` command reads it, and before v1.32 ends where it may not (k3s: #11237).
+        let what = format!(
+            "{path} has mode {mode:04o}, and a rotation makes it 0600: `kubectl` of users other than root, where it is \
+             k3s itself, reads this file too; on K3s before v1.32.0 it then fails, on newer ones it warns"
+        );
+        let next = "--keep-modes leaves it readable, or take the token out of it into a file of its own (`token-file`); \
+                    take the token for leaked and rotate it";
+        return Some(Finding::of("token-file-mode", what).next(next));
+    }
     (!is_unit && mode & 0o077 != 0).then(|| {
         Finding::of("token-file-mode", format!("{path} has mode {mode:04o}")).next(format!(
             "chmod 600 {path}; then take the token for leaked and rotate it"
         ))
     })
+}
+
+/// Whether K3s reads it as its configuration.
+fn is_config(seen: &Seen, path: &Utf8Path) -> bool {
+    let mut surfaces = seen.install.surfaces.iter();
+    surfaces.any(|surface| surface.file == path && surface.place == Place::Config)
 }
 
 /// `server/token` and passwd, unless a rotation that goes on explains both.

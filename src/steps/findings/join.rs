@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::facts::Probe;
 use crate::k3s::install::Kind;
-use crate::k3s::knock::{Door, Heard, Knock, Role};
+use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::order;
 use crate::secret::Secret;
 use crate::steps::look::Seen;
@@ -11,14 +11,14 @@ use crate::steps::look::Seen;
 /// A name or address that no server of the inventory has is asked: a load balancer answers with this cluster's CA.
 /// Nobody else gets to hear the secret, since the certificate is checked first.
 pub(super) fn knock(probe: &Probe<'_>, seen: &Seen) -> Option<Knock> {
-    let url = seen.install.url.clone();
-    let url = url.filter(|url| !is_known(probe, url))?;
+    let door = seen.far_door();
+    let door = door.filter(|door| !is_known(probe, &door.url))?;
     let role = match seen.install.kind {
         Kind::Server => Role::Server,
         Kind::Agent => Role::Node,
     };
     Some(Knock {
-        door: Door { url, ..seen.door() },
+        door,
         role,
         secret: seen.surface().cloned().unwrap_or_else(|| Secret::new("")),
     })
@@ -37,14 +37,18 @@ fn is_known(probe: &Probe<'_>, url: &str) -> bool {
     servers.any(|member| member.address == host || member.name.as_str() == host)
 }
 
+/// What Go says of a certificate of another CA; of a wrong name it complains first, and in other words.
+const FOREIGN: &str = "certificate signed by unknown authority";
+
 fn meaning(url: &str, heard: &Heard) -> Option<Finding> {
     match heard {
         // Something with this cluster's CA answered.
         Heard::Accepted | Heard::Rejected | Heard::WrongRole => None,
-        Heard::Odd(said) if said.contains("x509") => Some(Finding::of(
+        Heard::Odd(said) if said.contains(FOREIGN) => Some(Finding::of(
             "join-address-foreign",
             format!("what answers at {url} has a certificate of another CA"),
         )),
+        // A certificate that has run out, or does not have the address, says nothing of its CA.
         Heard::Odd(said) | Heard::NotYet(said) => {
             let said = said.lines().next().unwrap_or_default();
             Some(Finding::of(
@@ -68,6 +72,14 @@ mod tests {
         let x509 = "Unable to connect to the server: tls: failed to verify certificate: x509: certificate signed by unknown authority";
         let foreign = name(&Heard::Odd(x509.to_owned()));
         assert_eq!(foreign, Some("join-address-foreign"));
+        for san in [
+            "tls: failed to verify certificate: x509: certificate is valid for 10.43.0.1, 127.0.0.1, not 10.0.2.8",
+            "x509: cannot validate certificate for 10.0.2.8 because it doesn't contain any IP SANs",
+            "x509: certificate has expired or is not yet valid",
+        ] {
+            let said = Heard::Odd(format!("Unable to connect to the server: {san}"));
+            assert_eq!(name(&said), Some("join-address-elsewhere"), "{san}");
+        }
         let lost = "Unable to connect to the server: dial tcp: lookup vip: no such host";
         let lost = name(&Heard::Odd(lost.to_owned()));
         assert_eq!(lost, Some("join-address-elsewhere"));

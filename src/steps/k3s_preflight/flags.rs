@@ -1,22 +1,39 @@
-//! Flags that must be the same on all servers: a difference is found by K3s at its next start, which a rotation brings.
+//! Flags that must be the same on all servers. K3s compares them when a server takes the cluster's data from another one:
+//! one without a datastore of its own does so at each start, the others when they first join (k3s: `pkg/cluster`).
 
 use std::collections::BTreeSet;
 
-use crate::steps::Unmet;
+use crate::k3s::install::Datastore;
 use crate::steps::look::{Cluster, Seen};
+use crate::steps::{Proposal, Unmet};
 
-/// Says which flag differs, and where.
-pub(super) fn judge(cluster: &Cluster) -> Vec<Unmet> {
-    let servers = cluster.servers.iter().map(|server| &server.seen);
-    let servers: Vec<&Seen> = servers.filter(|seen| seen.install.has_api).collect();
+/// Says which flag differs, and where: it stands in the way where a server would find it at its restart.
+pub(super) fn judge(cluster: &Cluster, proposal: &mut Proposal) {
+    let all = || cluster.servers.iter().map(|server| &server.seen);
+    let servers: Vec<&Seen> = all().filter(|seen| seen.install.has_api).collect();
     let Some(first) = servers.first() else {
-        return Vec::new();
+        return;
     };
-    let flags = first.install.critical.keys();
-    flags.filter_map(|flag| differs(flag, &servers)).collect()
+    let is_compared = all().any(|seen| seen.install.datastore == Datastore::Elsewhere);
+    for flag in first.install.critical.keys() {
+        let Some(what) = differs(flag, &servers) else {
+            continue;
+        };
+        if is_compared {
+            proposal.unmet.push(Unmet::new(
+                "critical-flag-differs",
+                format!("{what}: one of them would not start again"),
+                format!("set {flag} to what the cluster runs with on every server"),
+            ));
+        } else {
+            proposal.notes.push(format!(
+                "{what}: a restart does not mind, a server that joins anew would be refused"
+            ));
+        }
+    }
 }
 
-fn differs(flag: &str, servers: &[&Seen]) -> Option<Unmet> {
+fn differs(flag: &str, servers: &[&Seen]) -> Option<String> {
     let values = servers
         .iter()
         .filter_map(|seen| Some((&seen.host, seen.install.critical.get(flag)?)));
@@ -25,14 +42,5 @@ fn differs(flag: &str, servers: &[&Seen]) -> Option<Unmet> {
         .take(5)
         .map(|(host, value)| format!("{host}: {value}"))
         .collect();
-    (different.len() > 1).then(|| {
-        Unmet::new(
-            "critical-flag-differs",
-            format!(
-                "the servers differ in {flag} ({}): one of them would not start again",
-                each.join(", ")
-            ),
-            format!("set {flag} to what the cluster runs with on every server"),
-        )
-    })
+    (different.len() > 1).then(|| format!("the servers differ in {flag} ({})", each.join(", ")))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures::future::{join, try_join_all};
 
 use super::{clocks, flags, measured};
-use crate::facts::{EtcdMember, K3sVersion, Probe};
+use crate::facts::{K3sVersion, Probe};
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Memory, Phase};
 use crate::k3s::version::Version;
@@ -51,9 +51,9 @@ pub(super) async fn judge(
     let version = versions.iter().next().copied();
     proposal.notes.push(topology(cluster, version));
     proposal.notes.extend(remarks(cluster));
-    unmet.extend(flags::judge(cluster));
     unmet.extend(clocks::judge(probe, cluster).await?);
     proposal.unmet.extend(unmet);
+    flags::judge(cluster, proposal);
     measured::judge(&probe.options().words, cluster, proposal);
     Ok(())
 }
@@ -129,7 +129,7 @@ async fn check(
     let seen = &server.seen;
     let k3s = seen.k3s.clone();
     let is_member = seen.install.datastore == Datastore::Etcd && seen.unit.is_active();
-    let member = is_member.then(|| EtcdMember { k3s: k3s.clone() });
+    let member = is_member.then(|| seen.member());
     let asked = (K3sVersion { k3s }, Vec::from_iter(member));
     let (version, member) = probe.get_on(&seen.host, asked).await?;
     let sick = member.first().filter(|member| !member.is_well());

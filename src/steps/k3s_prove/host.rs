@@ -2,7 +2,7 @@
 
 use crate::facts::{FactError, JournalSince, Probe};
 use crate::k3s::install::Kind;
-use crate::k3s::journal;
+use crate::k3s::journal::{self, Sign};
 use crate::k3s::phase::{Phase, Standing};
 use crate::secret::Secret;
 use crate::steps::k3s_token::olds;
@@ -187,8 +187,15 @@ async fn of_journal(
         }
         Err(error) => return Err(error.into()),
     };
-    let mut lasting = lines.iter().rev().filter(|line| !journal::is_passing(line));
-    if let Some(sign) = lasting.find_map(|line| journal::sign(line)) {
+    let latest =
+        |of: fn(&str) -> Option<&'static Sign>| lines.iter().rev().find_map(|line| of(line));
+    if let Some(sign) = latest(journal::overcome) {
+        let meaning = sign.meaning;
+        proposal.notes.push(format!(
+            "the journal of {unit} on {host} said since its start: {meaning}; it has gone on since"
+        ));
+    }
+    if let Some(sign) = latest(journal::lasting) {
         let meaning = sign.meaning;
         proposal.unmet.push(red(
             "journal-speaks-against-it",

@@ -41,18 +41,17 @@ pub(super) async fn examine(
     let Some(own) = seen.surface() else {
         return Ok(Err(vec![no_token(seen)]));
     };
-    let Some(hash) = cluster
-        .servers
-        .iter()
-        .find_map(|server| server.seen.ca_hash())
-    else {
-        return Ok(Err(vec![no_server(seen)]));
+    let hash = cluster.servers.iter().find_map(|server| server.seen.pin());
+    let surfaces = seen.install.surfaces.iter();
+    let mut pins = surfaces.filter_map(|surface| surface.token.hash());
+    // Where nothing is pinned no hash is needed.
+    let is_pin_right = match &hash {
+        Some(hash) => pins.all(|pin| pin == hash),
+        None => match pins.next() {
+            Some(_) => return Ok(Err(vec![bundle(seen)])),
+            None => true,
+        },
     };
-    let is_pin_right = seen
-        .install
-        .surfaces
-        .iter()
-        .all(|surface| surface.token.hash().is_none_or(|pin| pin == hash));
     let is_right = accepted.contains(own) && is_pin_right;
     if is_right && seen.unit.is_active() && seen.started_after_change() {
         return Ok(Ok(None));
@@ -65,7 +64,7 @@ pub(super) async fn examine(
         .or_else(|| accepted.first().cloned())
         .filter(|_| !is_right);
     Ok(Ok(Some(Cure {
-        patched: patched(seen, &hash),
+        patched: patched(seen, hash.as_deref()),
         secret,
     })))
 }
@@ -117,11 +116,11 @@ async fn accepted(
 }
 
 /// With the right hash where one is pinned, and no secret that could be mistaken for the one that is wanted.
-fn patched(seen: &Seen, right: &str) -> Seen {
+fn patched(seen: &Seen, right: Option<&str>) -> Seen {
     let mut patched = seen.clone();
     for surface in &mut patched.install.surfaces {
         surface.token.secret = Secret::new("");
-        if let Form::Full { hash, .. } = &mut surface.token.form {
+        if let (Form::Full { hash, .. }, Some(right)) = (&mut surface.token.form, right) {
             right.clone_into(hash);
         }
     }
@@ -168,6 +167,19 @@ fn no_server(seen: &Seen) -> Unmet {
             seen.host
         ),
         "first a server: `keyroll rescue` with its name",
+    )
+}
+
+fn bundle(seen: &Seen) -> Unmet {
+    let host = &seen.host;
+    Unmet::new(
+        "ca-is-a-bundle",
+        format!(
+            "the token of {host} pins a CA in K10 form, and no server tells how its CA is pinned: it is a bundle"
+        ),
+        format!(
+            "write the token without its `K10…::` part on {host}, then run the same command again"
+        ),
     )
 }
 

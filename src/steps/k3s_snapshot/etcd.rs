@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use crate::facts::{K3sVersion, Probe};
 use crate::k3s::install::DATA_DIR;
 use crate::k3s::phase::{Phase, Standing};
+use crate::k3s::version::Version;
 use crate::op::{Act, Op};
 use crate::steps::look::{Cluster, ServerSeen};
-use crate::steps::{Proposal, Unmet};
+use crate::steps::{Proposal, StepError, Unmet};
 use crate::wire::Command;
 
 /// The member that has this snapshot.
@@ -23,7 +25,15 @@ pub(super) fn holder<'a>(cluster: &'a Cluster, name: &str) -> Option<&'a ServerS
 }
 
 /// Takes the snapshot. On a rotator that was not restarted it fails (measured: ha-mid-rotation); any other server can.
-pub(super) fn take(cluster: &Cluster, standing: &Standing, name: &str) -> Proposal {
+///
+/// # Errors
+/// When the version of K3s there cannot be asked for.
+pub(super) async fn take(
+    probe: &Probe<'_>,
+    cluster: &Cluster,
+    standing: &Standing,
+    name: &str,
+) -> Result<Proposal, StepError> {
     let can = |server: &&ServerSeen| {
         let phase = standing.phase(&server.seen.host);
         !matches!(phase, Some(Phase::Silent))
@@ -38,23 +48,26 @@ pub(super) fn take(cluster: &Cluster, standing: &Standing, name: &str) -> Propos
         )
     });
     let server = server.or_else(|| cluster.members().next());
-    Proposal {
-        ops: server
-            .map(|server| save(server, name))
-            .into_iter()
-            .collect(),
-        unmet: unmet.into_iter().collect(),
-        ..Proposal::default()
+    let mut proposal = Proposal::refuse(unmet.into_iter().collect());
+    if let Some(server) = server {
+        let k3s = server.seen.k3s.clone();
+        let version = probe.get_on(&server.seen.host, K3sVersion { k3s }).await?;
+        proposal.ops.push(save(server, version, name));
     }
+    Ok(proposal)
 }
 
-fn save(server: &ServerSeen, name: &str) -> Op {
+fn save(server: &ServerSeen, version: Version, name: &str) -> Op {
     let seen = &server.seen;
     let data = (seen.install.data_dir != DATA_DIR)
         .then(|| format!("--data-dir={}", seen.install.data_dir));
-    // The command is a client and does not know the server's port.
-    let port = (seen.install.port != 6443)
-        .then(|| format!("--etcd-server=https://127.0.0.1:{}", seen.install.port));
+    // The command is a client that does not know where its server listens; for a while it took the `server:` of the
+    // config file for it, and had the snapshot taken there.
+    let url = seen.door().url;
+    let flag = version.snapshot_flag();
+    let port = flag
+        .filter(|flag| *flag == "--server" || url != "https://127.0.0.1:6443")
+        .map(|flag| format!("{flag}={url}"));
     let words = [seen.k3s.as_str(), "etcd-snapshot", "save", "--name", name]
         .into_iter()
         .map(str::to_owned);

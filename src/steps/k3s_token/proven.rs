@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::facts::{Knocked, Probe, Unit};
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::{Phase, Standing};
-use crate::k3s::token::{self, TokenKind};
+use crate::k3s::token::{self, Form, TokenKind};
 use crate::model::HostName;
 use crate::op::{Op, Until};
 use crate::secret::Secret;
@@ -198,9 +198,30 @@ pub async fn proof_of_agent(
         ));
         return Ok(proposal);
     }
-    if seen.install.surfaces.is_empty() {
+    let Some(winner) = seen.install.winner() else {
         return Ok(proposal);
+    };
+    // A bootstrap token is no password to knock with, and has mostly run out since its agent joined.
+    if !matches!(winner.token.form, Form::Bootstrap { .. }) {
+        of_its_secret(probe, seen, &mut proposal).await?;
     }
+    if !seen.unit.is_active() {
+        let what = format!("{} on {host} is {}", seen.unit.text.id, seen.unit.words());
+        proposal.unmet.push(red("agent-not-active", what, host));
+    } else if !seen.started_after_change() {
+        let what = format!("{host} was not restarted since its token was changed");
+        proposal.unmet.push(red("changed-since-start", what, host));
+    }
+    Ok(proposal)
+}
+
+/// Whether the agent's configured secret is accepted.
+async fn of_its_secret(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    proposal: &mut Proposal,
+) -> Result<(), StepError> {
+    let host = &seen.host;
     match AgentStanding::knock(probe, seen).await? {
         (_, Heard::Accepted) => {}
         (knock, Heard::NotYet(_)) if seen.unit.is_active() => proposal.ops.push(wait(host, knock)),
@@ -212,14 +233,7 @@ pub async fn proof_of_agent(
             proposal.unmet.push(red("agent-token-refused", what, host));
         }
     }
-    if !seen.unit.is_active() {
-        let what = format!("{} on {host} is {}", seen.unit.text.id, seen.unit.words());
-        proposal.unmet.push(red("agent-not-active", what, host));
-    } else if !seen.started_after_change() {
-        let what = format!("{host} was not restarted since its token was changed");
-        proposal.unmet.push(red("changed-since-start", what, host));
-    }
-    Ok(proposal)
+    Ok(())
 }
 
 /// Whether an agent has the agent token that this very run has rotated to and proven: nothing of it is in doubt then.

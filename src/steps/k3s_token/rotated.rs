@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::active::flip;
 use super::{Mode, not_answering, rotate};
-use crate::facts::{EtcdMember, Probe};
+use crate::facts::Probe;
 use crate::k3s::phase::{Phase, Standing};
 use crate::k3s::token::{self, TokenKind};
 use crate::model::HostName;
@@ -172,12 +172,7 @@ async fn sick_members(probe: &Probe<'_>, cluster: &Cluster) -> Result<Vec<Unmet>
     let mut unmet = Vec::new();
     for server in cluster.members() {
         let member = probe
-            .get_now(
-                &server.seen.host,
-                EtcdMember {
-                    k3s: server.seen.k3s.clone(),
-                },
-            )
+            .get_now(&server.seen.host, server.seen.member())
             .await?;
         if !member.is_well() {
             unmet.push(Unmet::new(

@@ -26,7 +26,7 @@ impl Seen {
 /// Looks for everything that tells how old the server token is.
 pub async fn aged(probe: &Probe<'_>, cluster: &Cluster) -> Aged {
     let annotation = |seen: &Seen| Annotation {
-        k3s: seen.k3s.clone(),
+        admin: seen.admin(),
         key: ANNOTATION,
     };
     let what = "the namespace kube-system";

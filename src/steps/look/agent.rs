@@ -2,7 +2,7 @@
 
 use super::{Freshness, Seen};
 use crate::facts::{Knocked, Probe};
-use crate::k3s::knock::{Door, Heard, Knock, Role};
+use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::Standing;
 use crate::k3s::token::{Form, TokenKind};
 use crate::model::HostName;
@@ -73,12 +73,7 @@ impl AgentStanding {
             secret: secret.clone(),
         };
         let mut knocks = vec![knock(seen.door())];
-        knocks.extend(
-            seen.install
-                .url
-                .clone()
-                .map(|url| knock(Door { url, ..seen.door() })),
-        );
+        knocks.extend(seen.far_door().map(knock));
         let near = Self::try_one(probe, seen, knocks.first()).await?;
         match (near, knocks.pop()) {
             (Heard::NotYet(said), Some(far)) if said.contains("refused") => {

@@ -2,7 +2,7 @@
 
 use super::memory::wish;
 use super::{Blind, Cluster, ServerSeen};
-use crate::facts::{EtcdMember, Probe};
+use crate::facts::Probe;
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Memory, ServerView, Standing, Torn, judge};
 use crate::k3s::token::TokenKind;
@@ -117,8 +117,7 @@ async fn ill(probe: &Probe<'_>, server: &ServerSeen) -> Result<Option<Unmet>, St
     if server.seen.install.datastore != Datastore::Etcd {
         return Ok(None);
     }
-    let k3s = server.seen.k3s.clone();
-    let member = probe.get_now(host, EtcdMember { k3s }).await?;
+    let member = probe.get_now(host, server.seen.member()).await?;
     if member.is_well() {
         return Ok(None);
     }

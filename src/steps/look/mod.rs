@@ -5,6 +5,7 @@ mod agent;
 mod api;
 mod beside;
 mod cluster;
+mod doors;
 mod hand;
 mod marks;
 mod memory;
@@ -35,7 +36,6 @@ pub use stated::stated;
 
 use crate::facts::{Environment, FactError, Probe, UnitState};
 use crate::k3s::install::{Fault, Install, Kind, Known, owned};
-use crate::k3s::knock::Door;
 use crate::k3s::phase::Standing;
 use crate::k3s::surface::{Place, Surface};
 use crate::k3s::token::{Token, TokenKind};
@@ -364,17 +364,6 @@ impl Seen {
     fn started_after(&self, moment: HostTime) -> bool {
         let started = self.unit.started;
         started.is_some_and(|started| started.0 + HostTime::GRAIN > moment.0)
-    }
-
-    /// How this host reaches a supervisor: its own on a server, through its load balancer on an agent.
-    #[must_use]
-    pub fn door(&self) -> Door {
-        let url = format!("https://{}:{}", self.install.loopback, self.install.port);
-        Door {
-            k3s: self.k3s.clone(),
-            url,
-            ca: self.install.ca(),
-        }
     }
 
     /// The CA that it trusts, as tokens pin it; `None` for a bundle or when there is none.

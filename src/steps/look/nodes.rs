@@ -14,9 +14,7 @@ pub(in crate::steps) async fn nodes(
     probe: &Probe<'_>,
     servers: &[ServerSeen],
 ) -> Result<Vec<Node>, FactError> {
-    let nodes = |seen: &Seen| Nodes {
-        k3s: seen.k3s.clone(),
-    };
+    let nodes = |seen: &Seen| Nodes(seen.admin());
     ask_api(probe, servers, "the list of nodes", nodes).await
 }
 

@@ -98,6 +98,16 @@ fn odd(host: &HostName, unit: &UnitState) -> Option<Fault> {
             next: "install K3s there, or take the host out of the inventory".to_owned(),
         });
     }
+    if unit.is_active() && unit.invocation.is_empty() {
+        return Some(Fault {
+            name: "systemd-too-old",
+            what: format!(
+                "systemd on {host} gives {id} no InvocationID, as it does before version 232: whether a restart took place \
+                 could not be told"
+            ),
+            next: format!("upgrade the system of {host}, or take it out of the inventory"),
+        });
+    }
     let is_k3s = Utf8Path::new(program).file_name() == Some("k3s");
     (!is_k3s || !unit.names_a_kind()).then(|| Fault {
         name: "not-k3s-itself",
@@ -139,4 +149,30 @@ pub(super) fn no_binary(host: &HostName, unit: &UnitState) -> Blind {
         ),
         next: "put k3s on the PATH of the unit".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::k3s::install::UnitText;
+
+    #[test]
+    fn a_systemd_that_tells_no_start_from_the_next_is_refused() {
+        let unit = |invocation: &str, active: &str| UnitState {
+            active_state: active.to_owned(),
+            invocation: invocation.to_owned(),
+            text: UnitText {
+                id: "k3s.service".to_owned(),
+                argv: vec!["/usr/local/bin/k3s".to_owned(), "server".to_owned()],
+                ..UnitText::default()
+            },
+            ..UnitState::default()
+        };
+        let host = HostName::new("h1").unwrap();
+        let name = |unit| odd(&host, &unit).map(|fault| fault.name);
+        assert_eq!(name(unit("", "active")), Some("systemd-too-old"));
+        assert_eq!(name(unit("45d4", "active")), None);
+        // One that does not run has none on any systemd.
+        assert_eq!(name(unit("", "failed")), None);
+    }
 }

@@ -185,6 +185,13 @@ fn knock(backend: &dyn Backend, host: &str, secret: &str) -> u16 {
     match () {
         () if said.status == 0 => 200,
         () if said.err.contains("(MethodNotAllowed)") => 405,
+        // What older K3s says in its place.
+        () if said
+            .err
+            .contains("(BadRequest): the server rejected our request") =>
+        {
+            405
+        }
         () if said.err.contains("must be logged in") => 401,
         () if said.err.contains("(Forbidden)") => 403,
         () => 0,

@@ -111,7 +111,7 @@ impl Rig {
         words.max_age = case.max_age.map(Duration::from_secs);
         let accepts = |word: &str| case.accepts.iter().any(|said| said == word);
         (words.unmeasured, words.quorum_loss) = (accepts("unmeasured"), accepts("quorum-loss"));
-        words.own_backup = accepts("own-backup");
+        words.keep_modes = accepts("keep-modes");
         self.scope
             .options
             .expect_unmanaged

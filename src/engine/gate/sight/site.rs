@@ -1,8 +1,6 @@
 //! How K3s is set up on a host, as far as a gate needs it.
 
-use camino::Utf8PathBuf;
-
-use crate::facts::{NodeName, Overlay, Probe, Scope};
+use crate::facts::{Admin, EtcdMember, NodeName, Overlay, Probe, Scope};
 use crate::k3s::install::Datastore;
 use crate::model::HostName;
 use crate::steps::look::{Freshness, Seen};
@@ -12,7 +10,10 @@ use crate::wire::Become;
 /// A host's set-up.
 pub(super) struct Site {
     pub(super) unit: String,
-    pub(super) k3s: Utf8PathBuf,
+    /// How its API is asked, on a server.
+    pub(super) admin: Admin,
+    /// How its etcd is asked, where it has one.
+    pub(super) member: EtcdMember,
     pub(super) datastore: Datastore,
     pub(super) has_api: bool,
     pub(super) has_node: bool,
@@ -32,13 +33,15 @@ pub(super) async fn look(scope: &Scope, host: &HostName) -> Result<Site, String>
         .look(host, NodeName { certificate })
         .await
         .map_err(|error| error.to_string())?;
+    let (admin, member) = (seen.admin(), seen.member());
     let install = seen.install;
     if install.has_node && node.is_none() {
         return Err("it has no kubelet certificate that names its node yet".to_owned());
     }
     Ok(Site {
         unit: install.unit,
-        k3s: seen.k3s,
+        admin,
+        member,
         datastore: install.datastore,
         has_api: install.has_api,
         has_node: install.has_node,

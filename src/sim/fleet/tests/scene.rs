@@ -75,6 +75,7 @@ impl Scene {
             k3s: "/usr/local/bin/k3s".into(),
             url: format!("https://127.0.0.1:{port}"),
             ca: ca.into(),
+            name: None,
         }
     }
 
