@@ -205,7 +205,7 @@ mod owner;
 mod settings;
 mod surfaces;
 
-pub use owner::{owned, owner};
+pub use owner::{NIX_STORE, owned, owner};
 
 #[cfg(test)]
 mod precedence;

@@ -3,7 +3,7 @@
 //! A folder `src/sim/dress/<installer>/` has one text each for the first server, for servers that join and for agents.
 //! `=== MODE PATH [KIND]` begins a file. `@TOKEN@`, `@FULL@`, `@SERVER@` and `@NAME@` are put in. Kinds: `unit`, a
 //! service as get.k3s.io writes it, of which the text has only the command; `bare`, the same without environment files;
-//! `binary`, the program k3s. `where.yml` says what `where` must find.
+//! `link`, a symbolic link to the path in the text; `binary`, the program k3s. `where.yml` says what `where` must find.
 
 /// Texts of one installer.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,15 +62,27 @@ pub struct Item {
     pub path: String,
     /// Permission bits.
     pub mode: u32,
-    /// Its text; `None` for the program k3s.
-    pub text: Option<String>,
+    /// What it is.
+    pub body: Body,
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// A text.
+    Text(String),
+    /// A symbolic link to this path.
+    Link(String),
+    /// The program k3s.
+    Program,
 }
 
 impl Item {
     /// Whether it is the unit of K3s itself.
     #[must_use]
     pub fn is_unit(&self) -> bool {
-        self.path.strip_suffix(".service").is_some()
+        self.path.starts_with("/etc/systemd/system/")
+            && self.path.strip_suffix(".service").is_some()
     }
 }
 
@@ -90,7 +102,7 @@ macro_rules! dress {
 }
 
 /// Every installer.
-pub static ALL: [Dress; 14] = [
+pub static ALL: [Dress; 17] = [
     dress!("get-env", true),
     dress!("get-argument", true),
     dress!("get-config", true),
@@ -103,8 +115,11 @@ pub static ALL: [Dress; 14] = [
     dress!("hetzner-k3s", true),
     dress!("autok3s", true),
     dress!("hand-made", true),
+    dress!("ssherpa", true),
+    dress!("nixos-file", true),
     dress!("rancher", false),
     dress!("nixos", false),
+    dress!("nixos-store", false),
 ];
 
 /// A service as get.k3s.io writes it.
@@ -145,22 +160,24 @@ fn item(section: &str, fill: &Fill) -> Option<Item> {
     let mut head = head.split(' ');
     let mode = u32::from_str_radix(head.next()?, 8).ok()?;
     let path = head.next()?.to_owned();
-    let text = match head.next() {
-        Some("unit") => Some(UNIT.replace("@FILES@\n", FILES).replace("@EXEC@\n", body)),
-        Some("bare") => Some(UNIT.replace("@FILES@\n", "").replace("@EXEC@\n", body)),
-        Some(_) => None,
-        None => Some(body.to_owned()),
-    };
     let unit = path.rsplit('/').next().unwrap_or_default();
-    let unit = unit.strip_suffix(".service").unwrap_or(unit).to_owned();
-    let text = text.map(|text| {
-        text.replace("@UNIT@", &unit)
+    let unit = unit.strip_suffix(".service").unwrap_or(unit);
+    let filled = |text: &str| {
+        text.replace("@UNIT@", unit)
             .replace("@TOKEN@", &fill.token)
             .replace("@FULL@", &fill.full)
             .replace("@SERVER@", &fill.server)
             .replace("@NAME@", &fill.name)
-    });
-    Some(Item { path, mode, text })
+    };
+    let service = |files: &str| UNIT.replace("@FILES@\n", files).replace("@EXEC@\n", body);
+    let body = match head.next() {
+        Some("unit") => Body::Text(filled(&service(FILES))),
+        Some("bare") => Body::Text(filled(&service(""))),
+        Some("link") => Body::Link(filled(body.trim_end())),
+        Some(_) => Body::Program,
+        None => Body::Text(filled(body)),
+    };
+    Some(Item { path, mode, body })
 }
 
 #[cfg(test)]
@@ -180,7 +197,10 @@ mod tests {
                 let items = dress.items(role, &fill);
                 let units = items.iter().filter(|item| item.is_unit()).count();
                 assert_eq!(units, 1, "{} {role:?}", dress.name);
-                let open = |item: &&Item| item.text.as_ref().is_some_and(|text| text.contains('@'));
+                let open = |item: &&Item| match &item.body {
+                    Body::Text(text) | Body::Link(text) => text.contains('@'),
+                    Body::Program => false,
+                };
                 assert_eq!(items.iter().find(open), None, "{} {role:?}", dress.name);
             }
         }

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::sim::dress::{Dress, Fill, Item, Role};
+use crate::sim::dress::{Body, Dress, Fill, Item, Role};
 use crate::sim::kubectl::Ended;
 
 pub(super) fn dress(args: &[String]) -> Ended {
@@ -42,9 +42,11 @@ fn write(root: &Path, item: &Item) -> std::io::Result<()> {
     if let Some(above) = path.parent() {
         std::fs::create_dir_all(above)?;
     }
-    match &item.text {
-        Some(text) => std::fs::write(&path, text)?,
-        None => std::fs::copy(std::env::current_exe()?, &path).map(|_| ())?,
+    match &item.body {
+        Body::Text(text) => std::fs::write(&path, text)?,
+        Body::Program => std::fs::copy(std::env::current_exe()?, &path).map(|_| ())?,
+        // A link has no mode of its own.
+        Body::Link(target) => return std::os::unix::fs::symlink(target, &path),
     }
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(item.mode))
 }

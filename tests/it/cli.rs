@@ -289,6 +289,7 @@ fn where_refuses_what_others_own_and_says_what_to_do_there() {
     for (installer, name) in [
         ("rancher", "owned-by-rancher"),
         ("nixos", "surface-not-durable"),
+        ("nixos-store", "in-nix-store"),
     ] {
         let fleet = format!("sim:1+1?installer={installer}");
         let output = run(&state, &["where", "-i", &fleet]);

@@ -76,6 +76,14 @@ impl Disk {
         path
     }
 
+    /// Follows links of every component but the last.
+    fn above_resolved(&self, path: &str) -> String {
+        match path.rsplit_once('/') {
+            Some((above, name)) if !above.is_empty() => format!("{}/{name}", self.resolve(above)),
+            _ => path.to_owned(),
+        }
+    }
+
     fn hop(&self, path: &str) -> Option<String> {
         let ends = path.match_indices('/').map(|(at, _)| at).skip(1);
         for end in ends.chain([path.len()]) {
@@ -234,7 +242,7 @@ impl Files for Disk {
     }
 
     fn stat(&self, path: &str) -> Option<FileStat> {
-        let inode = self.nodes.get(path)?;
+        let inode = self.nodes.get(&self.above_resolved(path))?;
         let (kind, size) = match &inode.body {
             Body::File(bytes) => (FileKind::File, bytes.len()),
             Body::Directory => (FileKind::Directory, 4096),
@@ -321,6 +329,16 @@ mod tests {
         assert_eq!(disk.text("/a/token").as_deref(), Some("new"));
         assert_eq!(disk.stat("/a/token").map(|stat| stat.mode), Some(0o644));
         assert_eq!(disk.list("/a").unwrap(), ["node-token", "token"]);
+    }
+
+    #[test]
+    fn what_is_below_a_linked_directory_is_found_there() {
+        let mut disk = disk();
+        disk.symlink("/a", "/run/secrets").unwrap();
+        let stat = |path| disk.stat(path).map(|stat| stat.kind);
+        assert_eq!(stat("/run/secrets/token"), Some(FileKind::File));
+        let link = FileKind::Symlink("/a/token".into());
+        assert_eq!(stat("/run/secrets/node-token"), Some(link));
     }
 
     #[test]

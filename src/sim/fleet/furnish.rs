@@ -2,7 +2,7 @@
 
 use super::{Fleet, Host, Loaded};
 use crate::sim::bootstrap;
-use crate::sim::dress::{Dress, Fill, Role};
+use crate::sim::dress::{Body, Dress, Fill, Role};
 use crate::sim::spec::{Datastore, Joins, Spec, Surface};
 use crate::sim::token;
 use crate::sim::world::Files as _;
@@ -181,8 +181,13 @@ pub(super) fn dress(fleet: &mut Fleet, spec: &Spec, at: usize, (dress, secret): 
             name.clone_into(&mut host.unit.name);
             item.path.clone_into(&mut host.unit.fragment);
         }
-        let text = item.text.as_deref().unwrap_or("the k3s binary\n");
-        put(host, &item.path, text, item.mode);
+        match &item.body {
+            Body::Text(text) => put(host, &item.path, text, item.mode),
+            Body::Program => put(host, &item.path, "the k3s binary\n", item.mode),
+            Body::Link(target) => {
+                host.disk.symlink(target, &item.path).ok();
+            }
+        }
     }
     host.unit.loaded = Loaded::read(&host.disk, &host.unit.fragment).unwrap_or_default();
 }

@@ -85,7 +85,9 @@ impl Seen {
 
     fn exposed(&self, surface: &Surface) -> Option<Fault> {
         let stat = self.stats.get(&surface.file)?.as_ref()?;
-        (stat.mode & 0o077 != 0).then(|| Fault {
+        // What nobody can edit is refused, and that says who can read it.
+        let is_fixed = surface.file.starts_with(crate::k3s::install::NIX_STORE);
+        (stat.mode & 0o077 != 0 && !is_fixed).then(|| Fault {
             name: "others-can-read",
             what: format!(
                 "{} has mode {:04o}; a rotation narrows it",
