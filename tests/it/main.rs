@@ -25,6 +25,8 @@ mod healthy;
 #[cfg(test)]
 mod lab_canary;
 #[cfg(test)]
+mod lab_dress;
+#[cfg(test)]
 mod looks;
 #[cfg(test)]
 mod measured;
