@@ -248,9 +248,10 @@ impl Settings {
 
     fn read_config(&mut self, main: Utf8PathBuf, reader: &mut Reader<'_>) {
         let folder = Utf8PathBuf::from(format!("{main}.d"));
+        // In whatever case, and with nothing before it (k3s: configfilearg).
         let is_yaml = |name: &String| {
-            let end = Utf8Path::new(name).extension().map(str::to_lowercase);
-            end.is_some_and(|end| end == "yaml" || end == "yml")
+            let name = name.to_lowercase();
+            [".yaml", ".yml"].iter().any(|end| name.ends_with(end))
         };
         reader.read.folders.insert(folder.clone());
         let drop_ins = reader

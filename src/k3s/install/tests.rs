@@ -127,6 +127,27 @@ fn later_files_win_over_earlier_ones() {
 }
 
 #[test]
+fn drop_ins_are_told_by_the_end_of_their_names_in_whatever_case() {
+    let names = [
+        ".yaml",
+        "10-a.YAML",
+        "20-b.Yml",
+        "30-c.yaml.bak",
+        "40-d.yaml~",
+        "50-yaml",
+    ];
+    let mut host =
+        host("/usr/local/bin/k3s server").folder("/etc/rancher/k3s/config.yaml.d", &names);
+    for name in names {
+        let path = format!("/etc/rancher/k3s/config.yaml.d/{name}");
+        host = host.file(&path, &format!("token: \"of {name}\"\n"));
+    }
+    let install = host.install();
+    let read: Vec<&str> = places(&install).iter().map(|(_, token)| *token).collect();
+    assert_eq!(read, ["of 20-b.Yml", "of 10-a.YAML", "of .yaml"]);
+}
+
+#[test]
 fn without_a_configured_token_a_server_has_its_own_file() {
     let install = host("/usr/local/bin/k3s server --data-dir=/data/k3s")
         .file(
