@@ -21,29 +21,37 @@ pub const PLACES: [&str; 9] = [
 /// Files that are looked at, at most.
 const MOST_FILES: usize = 20_000;
 
-/// Larger files hold no settings.
-const LARGEST_KIB: usize = 1024;
+/// Larger files are searched when they are text and not programs, up to 256 times as much in all.
+const LARGE_KIB: usize = 1024;
 
 /// Shorter values are not searched for: half of all files would hold them.
 pub const SHORTEST: usize = 8;
 
-/// `sh -c SCRIPT sh SKIP MOST KIB PLACE…`: prints `LINE<tab>PATH` for each copy, `more` when there were too many files,
-/// and `done` at its end. A line is 0 in a file that is no text.
+/// `sh -c SCRIPT sh SKIP MOST KIB PLACE…`: prints `LINE<tab>PATH` for each copy, `left<tab>PATH` for a text that is too
+/// large, `more` when there were too many files or one has a line break in its name, and `done` at its end. A line is 0
+/// in a file that is no text.
 pub const SCRIPT: &str = r#"
 skip=$1 most=$2 kib=$3
 shift 3
 values=$(cat)
+nl='
+'
 set -f
-look() {
-    printf '%s\n' "$values" | grep -lsFf - -- "$@" | while IFS= read -r file; do
-        lines=$(printf '%s\n' "$values" | grep -nFf - -- "$file" 2>/dev/null | head -n 9 | cut -d: -f1)
-        for line in ${lines:-0}; do
-            case $line in *[!0-9]*) line=0 ;; esac
-            printf '%s\t%s\n' "$line" "$file"
-        done
+lines() {
+    lines=$(printf '%s\n' "$values" | grep -nFf - -- "$1" 2>/dev/null | head -n 9 | cut -d: -f1)
+    for line in ${lines:-0}; do
+        case $line in *[!0-9]*) line=0 ;; esac
+        printf '%s\t%s\n' "$line" "$1"
     done
 }
-find -H "$@" -xdev -path "$skip" -prune -o -type f -size "-${kib}k" -print 2>/dev/null | {
+look() {
+    printf '%s\n' "$values" | grep -lsFf - -- "$@" | while IFS= read -r file; do lines "$file"; done
+}
+is_text() {
+    [ "$(head -c 4096 -- "$1" | tr -d '\000' | wc -c)" -eq "$(head -c 4096 -- "$1" | wc -c)" ]
+}
+files() { find -H "$@" -print 2>/dev/null; }
+files "$@" -xdev -path "$skip" -prune -o -type f -size "-${kib}k" ! -path "*$nl*" | {
     count=0
     set --
     while IFS= read -r file; do
@@ -60,13 +68,35 @@ find -H "$@" -xdev -path "$skip" -prune -o -type f -size "-${kib}k" -print 2>/de
     done
     if [ $# -gt 0 ]; then look "$@"; fi
 }
+files "$@" -xdev -path "$skip" -prune -o -type f ! -size "-${kib}k" ! -perm -100 ! -path "*$nl*" | {
+    budget=$((kib * 256))
+    count=0
+    while IFS= read -r file; do
+        count=$((count + 1))
+        if [ "$count" -gt 200 ]; then
+            echo more
+            break
+        fi
+        is_text "$file" || continue
+        size=$(($(wc -c <"$file") / 1024))
+        if [ "$size" -gt "$budget" ]; then
+            printf 'left\t%s\n' "$file"
+        else
+            budget=$((budget - size))
+            look "$file"
+        fi
+    done
+}
+files "$@" -xdev -path "$skip" -prune -o -type f -path "*$nl*" | {
+    read -r file && echo more
+}
 echo done
 "#;
 
 /// The command that searches a host; K3s's own data is left out.
 #[must_use]
 pub fn argv(data_dir: &Utf8Path) -> Vec<String> {
-    let limits = [MOST_FILES, LARGEST_KIB].map(|limit| limit.to_string());
+    let limits = [MOST_FILES, LARGE_KIB].map(|limit| limit.to_string());
     ["sh", "-c", SCRIPT, "sh", data_dir.as_str()]
         .map(str::to_owned)
         .into_iter()
@@ -89,7 +119,9 @@ pub struct Copy {
 pub struct Found {
     /// By path and line.
     pub copies: Vec<Copy>,
-    /// Whether every file was looked at.
+    /// Texts that were too large to be searched.
+    pub left: Vec<Utf8PathBuf>,
+    /// Whether all others were looked at.
     pub complete: bool,
 }
 
@@ -107,9 +139,11 @@ impl Found {
         let mut copies: Vec<Copy> = text.lines().filter_map(copy).collect();
         copies.sort();
         copies.dedup();
+        let left = text.lines().filter_map(|line| line.strip_prefix("left\t"));
         let says = |word: &str| text.lines().any(|line| line == word);
         Self {
             copies,
+            left: left.map(Utf8PathBuf::from).collect(),
             complete: says("done") && !says("more"),
         }
     }
@@ -130,6 +164,9 @@ mod tests {
         assert_eq!(paths, [("/etc/a:3:b", 12), ("/root/x", 0)]);
         assert!(found.complete);
         assert!(!Found::parse("12\t/etc/a\n").complete);
+        let large = Found::parse("left\t/opt/a log\ndone\n");
+        assert_eq!((large.copies.len(), large.complete), (0, true));
+        assert_eq!(large.left, ["/opt/a log"]);
         assert!(!Found::parse("more\ndone\n").complete);
     }
 }

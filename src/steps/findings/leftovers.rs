@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 
 use super::Finding;
 use crate::facts::{Leftovers, Probe};
-use crate::k3s::leftovers::{Copy, SHORTEST};
+use crate::k3s::leftovers::{Copy, Found, SHORTEST};
 use crate::secret::Secret;
 use crate::steps::look::Seen;
 
@@ -35,14 +35,29 @@ pub async fn leftovers(probe: &Probe<'_>, seen: &Seen, secrets: &[Secret]) -> Ve
     match probe.get_now(&seen.host, fact).await {
         Ok(search) => {
             found.extend(named(&search.copies, &own(seen)));
-            if !search.complete {
-                let what = "there were too many files, or it took too long";
-                found.push(Finding::of("leftovers-not-searched", what));
-            }
+            found.extend(unsearched(&search));
         }
         Err(error) => found.push(Finding::of("leftovers-not-searched", error.to_string())),
     }
     found
+}
+
+/// What was not looked at, if anything.
+fn unsearched(search: &Found) -> Vec<Finding> {
+    let large = search
+        .left
+        .split_first()
+        .map(|(first, others)| match others.len() {
+            0 => format!("{first} is too large"),
+            more => format!("{first} and {more} more files are too large"),
+        });
+    let rest = (!search.complete).then(|| {
+        "there were too many files, one has a line break in its name, or it took too long"
+            .to_owned()
+    });
+    let all = large.into_iter().chain(rest);
+    all.map(|what| Finding::of("leftovers-not-searched", what))
+        .collect()
 }
 
 /// Files that hold the token because K3s reads it there, or keyroll is about to put it there.
