@@ -7,6 +7,7 @@ mod around;
 mod clocks;
 mod flags;
 mod fleet;
+mod joins;
 mod measured;
 mod process;
 mod sight;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::future::{join, try_join_all};
 
-use super::{clocks, flags, measured};
+use super::{clocks, flags, joins, measured};
 use crate::facts::{K3sVersion, Probe};
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Memory, Phase};
@@ -55,6 +55,7 @@ pub(super) async fn judge(
     proposal.unmet.extend(unmet);
     flags::judge(cluster, proposal);
     measured::judge(&probe.options().words, cluster, proposal);
+    joins::judge(probe, cluster, proposal).await;
     Ok(())
 }
 
