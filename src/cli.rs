@@ -16,7 +16,7 @@ use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use age::MaxAge;
-pub use aim::Aim;
+pub use aim::{Aim, Glance, View};
 pub use doctor::Doctor;
 pub use extra::ExtraVar;
 pub use keep::{Escrow, EscrowList, EscrowPlace, EscrowShow, Keep};
@@ -312,26 +312,6 @@ pub struct Perform {
     /// How fast a simulated fleet's clock runs; as fast as the machine can when not given.
     #[arg(long, value_enum, value_name = "PACE")]
     pub pace: Option<Pace>,
-}
-
-/// Looking at hosts, without any playbook.
-#[derive(Debug, Clone, Args)]
-pub struct Glance {
-    /// Which hosts.
-    #[command(flatten)]
-    pub hosts: Hosts,
-    /// How hosts are reached.
-    #[command(flatten)]
-    pub reach: Reach,
-    /// Hosts at once.
-    #[arg(short, long, value_name = "NUMBER", default_value = "50")]
-    pub forks: NonZeroUsize,
-    /// The result as JSON on stdout.
-    #[arg(long)]
-    pub json: bool,
-    /// Where keyroll keeps its own files.
-    #[arg(long, value_name = "FOLDER", env = "KEYROLL_STATE_DIR")]
-    pub state_dir: Option<Utf8PathBuf>,
 }
 
 /// What is asked instead of performing.

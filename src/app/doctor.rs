@@ -50,7 +50,7 @@ pub(super) fn doctor(desk: &Desk, asked: &cli::Doctor) -> Result<Exit, Trouble> 
     if let Some(glance) = glance.filter(|_| asked.on_hosts) {
         redactor = Some(hosts::look(desk, &glance, &mut found)?);
     }
-    let mut text = if asked.aim.json {
+    let mut text = if asked.aim.view.json {
         screen::json(&found)
     } else {
         screen::text(&found)

@@ -73,8 +73,23 @@ pub(super) fn lay_over(inventory: &mut Inventory, reach: &Reach) -> Result<(), T
 }
 
 impl Way {
-    /// A way to real hosts.
-    pub(super) fn ssh(
+    /// A way to a simulated fleet, or to real hosts.
+    pub(super) fn open(
+        desk: &Desk,
+        simulated: Option<(&Spec, Clock)>,
+        reach: &Reach,
+        inventory: &Inventory,
+        state: &Utf8PathBuf,
+    ) -> Result<Self, Trouble> {
+        match simulated {
+            Some((spec, clock)) => SimTransport::open(spec, clock)
+                .map(Self::Sim)
+                .map_err(|error| unkept(&error)),
+            None => Self::ssh(desk, reach, inventory, state),
+        }
+    }
+
+    fn ssh(
         desk: &Desk,
         reach: &Reach,
         inventory: &Inventory,
@@ -104,13 +119,6 @@ impl Way {
             )
         })?;
         Ok(Self::Ssh(Arc::new(transport)))
-    }
-
-    /// A way to a simulated fleet.
-    pub(super) fn sim(spec: &Spec, clock: Clock) -> Result<Self, Trouble> {
-        SimTransport::open(spec, clock)
-            .map(Self::Sim)
-            .map_err(|error| unkept(&error))
     }
 
     pub(super) fn transport(&self) -> Arc<dyn Transport> {

@@ -6,8 +6,7 @@ use futures::{StreamExt as _, stream};
 use tokio::sync::watch;
 
 use super::fleet::{self, Way};
-
-use super::session::{REHEARSAL, left};
+use super::session::{begin, left};
 use super::trouble::Trouble;
 use super::{Desk, books, new_token, places};
 use crate::cli;
@@ -55,8 +54,8 @@ pub(super) fn glance<T>(
     look: impl AsyncFnOnce(&Sight) -> T,
 ) -> Result<(T, Redactor), Trouble> {
     let (mut inventory, sim) = books::hosts(&asked.hosts)?;
-    fleet::lay_over(&mut inventory, &asked.reach)?;
-    let state = places::state(desk, asked.state_dir.as_ref())?;
+    fleet::lay_over(&mut inventory, &asked.view.reach)?;
+    let state = places::state(desk, asked.view.state_dir.as_ref())?;
     let pattern = asked.hosts.limit.as_deref().unwrap_or("all");
     let hosts = inventory::select(&inventory, pattern)
         .map_err(|error| Trouble::usage(format!("--limit: {}", error.what), error.help))?;
@@ -68,16 +67,9 @@ pub(super) fn glance<T>(
     let options = options()?;
     let runtime = super::run::runtime(sim.is_some())?;
     runtime.block_on(async {
-        let origin = if sim.is_some() {
-            REHEARSAL
-        } else {
-            jiff::Timestamp::now()
-        };
-        let clock = Clock::starting_at(origin, 1);
-        let way = match &sim {
-            Some(spec) => Way::sim(spec, clock)?,
-            None => Way::ssh(desk, &asked.reach, &inventory, &state)?,
-        };
+        let clock = Clock::starting_at(begin(sim.is_some()), 1);
+        let simulated = sim.as_ref().map(|spec| (spec, clock));
+        let way = Way::open(desk, simulated, &asked.view.reach, &inventory, &state)?;
         let (learn, learned) = mpsc::channel();
         let sight = Sight {
             scope: Scope::new(
@@ -88,7 +80,7 @@ pub(super) fn glance<T>(
                 learn,
             ),
             hosts,
-            forks: asked.forks.get(),
+            forks: asked.view.forks.get(),
             overlay: Overlay::default(),
         };
         let (raise, mut stop) = watch::channel(StopLevel::Run);

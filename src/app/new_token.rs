@@ -114,7 +114,9 @@ fn bounded(from: impl std::io::Read) -> Result<String, String> {
     let read = from.take(LONGEST + 1).read_to_string(&mut text);
     read.map_err(|error| error.to_string())?;
     if text.len() as u64 > LONGEST {
-        Err("it is too long".to_owned())
+        Err(format!(
+            "it is longer than {LONGEST} bytes: give the token alone, on one line"
+        ))
     } else {
         Ok(text)
     }

@@ -23,7 +23,7 @@ struct Sighting {
 
 pub(super) fn place(desk: &Desk, asked: &cli::Glance) -> Result<Exit, Trouble> {
     let (places, redactor) = glance(desk, asked, async |sight: &Sight| look(sight).await)?;
-    let mut text = if asked.json {
+    let mut text = if asked.view.json {
         places
             .json()
             .map_err(|error| Trouble::said(Exit::Internal, error.to_string(), "report this"))?

@@ -27,7 +27,7 @@ use crate::secret::Secret;
 use crate::steps::look::restart_order;
 
 /// When virtual time begins: 2026-01-01 00:00 UTC.
-pub(super) const REHEARSAL: Timestamp = Timestamp::constant(1_767_225_600, 0);
+const REHEARSAL: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
 /// What a performance is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,24 +75,14 @@ impl Session<'_> {
 
     /// Virtual time always begins at the same moment, so that a rehearsal is the same each time.
     fn clock(&self) -> Clock {
-        let origin = if self.is_virtual() {
-            REHEARSAL
-        } else {
-            Timestamp::now()
-        };
-        Clock::starting_at(origin, pace(self.asked.perform.pace))
+        Clock::starting_at(begin(self.is_virtual()), pace(self.asked.perform.pace))
     }
 
     fn way(&self, clock: Clock) -> Result<Way, Trouble> {
-        match &self.books.sim {
-            Some(spec) => Way::sim(spec, clock),
-            None => Way::ssh(
-                self.desk,
-                &self.asked.perform.reach,
-                &self.books.inventory,
-                &self.state,
-            ),
-        }
+        let books = &self.books;
+        let simulated = books.sim.as_ref().map(|spec| (spec, clock));
+        let reach = &self.asked.perform.reach;
+        Way::open(self.desk, simulated, reach, &books.inventory, &self.state)
     }
 
     async fn work(
@@ -226,6 +216,15 @@ struct Nowhere;
 impl Sink for Nowhere {
     fn on_events(&mut self, _: &[Event]) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+/// When a clock begins.
+pub(super) fn begin(is_virtual: bool) -> Timestamp {
+    if is_virtual {
+        REHEARSAL
+    } else {
+        Timestamp::now()
     }
 }
 

@@ -77,7 +77,7 @@ fn judge(desk: &Desk, asked: &cli::Inspect) -> Result<Exit, Trouble> {
     if judged.iter().any(|it| it.flaws().iter().any(stops)) {
         exit = Exit::first_of([exit, Exit::TaskFailed]);
     }
-    print(&if asked.aim.json {
+    print(&if asked.aim.view.json {
         screen::json(&judged, asked.show)
     } else {
         screen::text(&judged, asked.show)

@@ -1,21 +1,26 @@
-//! A fleet that a command can do without.
+//! Fleets that are looked at without a playbook, and such that a command can do without.
 
 use std::num::NonZeroUsize;
 
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use super::{Glance, Hosts, Reach};
+use super::{Hosts, Reach};
 
-/// Which fleet is meant, if any, and how it is looked at.
+/// Looking at hosts, without any playbook.
 #[derive(Debug, Clone, Args)]
-pub struct Aim {
-    /// A file or folder, or sim:3+8 for a simulated fleet.
-    #[arg(short, long, value_name = "INVENTORY")]
-    pub inventory: Option<String>,
-    /// Only these hosts are looked at.
-    #[arg(short, long, value_name = "PATTERN", requires = "inventory")]
-    pub limit: Option<String>,
+pub struct Glance {
+    /// Which hosts.
+    #[command(flatten)]
+    pub hosts: Hosts,
+    /// How they are looked at.
+    #[command(flatten)]
+    pub view: View,
+}
+
+/// How hosts are looked at.
+#[derive(Debug, Clone, Args)]
+pub struct View {
     /// How hosts are reached.
     #[command(flatten)]
     pub reach: Reach,
@@ -30,6 +35,20 @@ pub struct Aim {
     pub state_dir: Option<Utf8PathBuf>,
 }
 
+/// Which fleet is meant, if any, and how it is looked at.
+#[derive(Debug, Clone, Args)]
+pub struct Aim {
+    /// A file or folder, or sim:3+8 for a simulated fleet.
+    #[arg(short, long, value_name = "INVENTORY")]
+    pub inventory: Option<String>,
+    /// Only these hosts are looked at.
+    #[arg(short, long, value_name = "PATTERN", requires = "inventory")]
+    pub limit: Option<String>,
+    /// How it is looked at.
+    #[command(flatten)]
+    pub view: View,
+}
+
 impl Aim {
     /// Which hosts to look at, and how; `None` when no fleet is named.
     #[must_use]
@@ -40,10 +59,7 @@ impl Aim {
                 limit: self.limit.clone(),
                 extra_vars: Vec::new(),
             },
-            reach: self.reach.clone(),
-            forks: self.forks,
-            json: self.json,
-            state_dir: self.state_dir.clone(),
+            view: self.view.clone(),
         })
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn look(desk: &Desk, aim: &Aim, found: &mut Found) -> Result<(), Trou
     found.looked_at.push(HERE.to_owned());
     let mut findings = Vec::new();
     findings.extend(ssh(aim)?);
-    let state = places::state(desk, aim.state_dir.as_ref())?;
+    let state = places::state(desk, aim.view.state_dir.as_ref())?;
     findings.extend(folder(&state));
     findings.extend(locks(&state));
     let here = findings.into_iter().map(|it| (HERE.to_owned(), it));
@@ -39,7 +39,7 @@ fn ssh(aim: &Aim) -> Result<Option<Finding>, Trouble> {
         let what = "no `ssh` can be run: it is not on the PATH";
         return Ok(Some(Finding::of("ssh-missing", what)));
     };
-    let config = aim.reach.ssh_config.as_ref();
+    let config = aim.view.reach.ssh_config.as_ref();
     let mut words = vec!["-G"];
     words.extend(config.into_iter().flat_map(|file| ["-F", file.as_str()]));
     words.push("localhost");

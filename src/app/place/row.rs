@@ -97,10 +97,12 @@ fn unresolved(host: &str, blind: &Blind) -> PlaceRow {
             )
         }
         Blind::Unasked(error) => {
-            let next = "look at it on the host, then run the same command again";
+            let next = format!(
+                "on {host}, see what became of it (ls -l, head -c 200), repair it, then run the same command again"
+            );
             (
                 Outcome::Refused,
-                said("unreadable", &error.to_string(), next),
+                said("unreadable", &error.to_string(), &next),
             )
         }
     };
