@@ -39,6 +39,6 @@ deny:
 docs:
     cargo doc --no-deps --open
 
-# Figures: planning and a simulated rotation.
+# Figures: planning, `where` and a simulated rotation.
 bench:
     cargo bench

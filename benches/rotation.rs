@@ -1,5 +1,5 @@
-//! How long whole rotations of simulated fleets take, and how much memory: 3+97 and 5+995, or the sizes that are named
-//! (`cargo bench --bench rotation -- 5+9995`).
+//! How long `where` and whole rotations of simulated fleets take, and how much memory: 3+97 and 5+995, or the sizes that
+//! are named (`cargo bench --bench rotation -- 5+9995`).
 
 #![expect(clippy::print_stdout, reason = "a benchmark's result is its output")]
 #![expect(
@@ -24,16 +24,21 @@ fn main() {
         .collect();
     if named.is_empty() {
         for size in ["3+97", "5+995"] {
-            measure(size);
+            both(size);
         }
     }
     for size in &named {
-        measure(size);
+        both(size);
     }
 }
 
+fn both(size: &str) {
+    measure(&["where"], size);
+    measure(&["run", "@rotate-token"], size);
+}
+
 /// Runs the built binary, so that the journal and the screen count as well.
-fn measure(size: &str) {
+fn measure(command: &[&str], size: &str) {
     let hosts: usize = size
         .split('+')
         .map(|part| part.parse::<usize>().expect("SERVERS+AGENTS"))
@@ -41,14 +46,14 @@ fn measure(size: &str) {
     let state = tempfile::tempdir().expect("a temporary folder");
     let started = Instant::now();
     let mut run = Command::new(env!("CARGO_BIN_EXE_keyroll"))
-        .args(["run", "@rotate-token", "-i"])
-        .arg(format!("sim:{size}"))
+        .args(command)
+        .arg(format!("--inventory=sim:{size}"))
         .arg("--state-dir")
         .arg(state.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .expect("a rotation");
+        .expect("a run");
     let status = format!("/proc/{}/status", run.id());
     let mut peak = 0;
     let end = loop {
@@ -59,10 +64,11 @@ fn measure(size: &str) {
         std::thread::sleep(LOOK);
     };
     let took = started.elapsed();
-    assert!(end.success(), "the rotation of {size} ends with {end}");
+    let command = command.join(" ");
+    assert!(end.success(), "{command} of {size} ends with {end}");
     let each = took / u32::try_from(hosts).expect("fewer hosts");
     let peak = peak / 1024;
-    println!("{size}: {took:.2?} ({each:.2?} a host), at most {peak} MiB");
+    println!("{command} {size}: {took:.2?} ({each:.2?} a host), at most {peak} MiB");
 }
 
 /// `VmHWM` in KiB.
