@@ -29,7 +29,11 @@ pub(super) fn age(desk: &Desk, asked: &cli::Glance) -> Result<Exit, Trouble> {
             "its servers belong into the group `server`",
         ));
     };
-    let mut text = if asked.json { told.json() } else { told.text() };
+    let mut text = if asked.view.json {
+        told.json()
+    } else {
+        told.text()
+    };
     redactor.redact(&mut text);
     print(&text);
     Ok(told.exit())

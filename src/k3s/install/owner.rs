@@ -19,7 +19,11 @@ pub fn owned(mut install: Install, unit: &UnitText) -> Install {
     // By what NixOS calls each.
     let (token, agent) = ("token", "agentToken");
     add(&install.surfaces, &mut install.faults, (is_nixos, token));
-    add(&install.agent_surfaces, &mut install.agent_faults, (is_nixos, agent));
+    add(
+        &install.agent_surfaces,
+        &mut install.agent_faults,
+        (is_nixos, agent),
+    );
     install
 }
 

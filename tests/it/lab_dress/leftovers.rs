@@ -46,7 +46,7 @@ fn plant(disk: &Path) {
         .open(disk.join("opt/huge.log"));
     huge.unwrap().set_len(300 << 20).unwrap();
     put("root/locked", format!("{NEW}\n").as_bytes());
-    fs::set_permissions(disk.join("root/locked"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(disk.join("root/locked"), fs::Permissions::from_mode(0o000)).unwrap();
     put("root/two\nlines", NEW.as_bytes());
     std::os::unix::fs::symlink("/root/join.sh", disk.join("root/link.sh")).unwrap();
 }
