@@ -63,7 +63,7 @@ impl Op {
     #[must_use]
     pub fn sent(&self) -> Vec<Request> {
         let change = match &self.act {
-            Act::Run { command, .. } => Change::Run(command.clone()),
+            Act::Run { command, .. } | Act::Tell(command) => Change::Run(command.clone()),
             Act::WriteFile(file) => Change::WriteFile(file.clone()),
             Act::Rename { from, to } => Change::Rename {
                 from: from.clone(),
@@ -110,6 +110,8 @@ pub enum Act {
         /// Files that it is known to leave, so that a dry run can go on from them.
         leaves: Vec<(Utf8PathBuf, Content)>,
     },
+    /// Runs a command whose last line of output people should read.
+    Tell(Command),
     /// Writes a file.
     WriteFile(WriteFile),
     /// Renames a file over another.

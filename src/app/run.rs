@@ -104,6 +104,7 @@ pub(super) fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
             unmeasured: asked.unmeasured,
             quorum_loss: asked.accept_quorum_loss,
             keep_modes: asked.keep_modes,
+            own_backup: asked.keep.own_backup,
             ..Words::default()
         },
     })

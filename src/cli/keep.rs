@@ -16,6 +16,9 @@ pub struct Keep {
     /// Keeps the old token nowhere but on the hosts, and there only until the proof: you have it, or restore no older snapshot.
     #[arg(long, conflicts_with = "escrow_to")]
     pub no_escrow: bool,
+    /// Takes no snapshot and no copy of the datastore before and after the rotation: you have one.
+    #[arg(long, conflicts_with = "fetch_snapshot")]
+    pub own_backup: bool,
     /// Brings the snapshots that are taken to this folder, which nobody else can enter.
     #[arg(long, value_name = "FOLDER")]
     pub fetch_snapshot: Option<Utf8PathBuf>,

@@ -28,7 +28,7 @@ pub(super) enum Performed {
 /// After this time the operation has ended on the host, whatever became of the connection.
 pub(super) fn deadline(op: &Op) -> Duration {
     let work = match &op.act {
-        Act::Run { command, .. } => command.timeout + GRACE,
+        Act::Run { command, .. } | Act::Tell(command) => command.timeout + GRACE,
         Act::WriteFile(_) | Act::Rename { .. } | Act::Remove { .. } if op.reload => CHANGE * 2,
         Act::WriteFile(_) | Act::Rename { .. } | Act::Remove { .. } => CHANGE,
         Act::Wait(wait) => wait.timeout,
@@ -57,7 +57,7 @@ pub(super) async fn perform(shared: &Shared, op: &Op) -> (Performed, Option<Stri
     let answer = send(shared, op, &batch).await;
     shared.scope.changed(&op.on);
     let performed = match answer {
-        Ok(responses) => judge(op, responses.last()),
+        Ok(responses) => return (judge(op, responses.last()), told(op, responses.last())),
         Err(error @ TransportError::Unknown { .. }) => Performed::Unknown(error.to_string()),
         Err(error) => Performed::Failed(failure::of_transport(&error)),
     };
@@ -93,10 +93,22 @@ fn judge(op: &Op, response: Option<&Response>) -> Performed {
     }
 }
 
+/// What people should read of a command's output.
+fn told(op: &Op, response: Option<&Response>) -> Option<String> {
+    let (Act::Tell(_), Some(Response::Ran(ran))) = (&op.act, response) else {
+        return None;
+    };
+    if ran.status != 0 {
+        return None;
+    }
+    let text = ran.stdout.text();
+    text.trim().lines().next_back().map(str::to_owned)
+}
+
 /// What an operation does, for people.
 fn doing(op: &Op) -> String {
     match &op.act {
-        Act::Run { command, .. } => format!("`{}`", command.argv.join(" ")),
+        Act::Run { command, .. } | Act::Tell(command) => format!("`{}`", command.argv.join(" ")),
         Act::WriteFile(file) => format!("writing {}", file.path),
         Act::Rename { from, to } => format!("renaming {from} to {to}"),
         Act::Remove { path } => format!("removing {path}"),

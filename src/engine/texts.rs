@@ -232,15 +232,9 @@ fn redact_op(op: &mut Op, by: &Redactor) {
         Become::User(user) => by.redact(user),
     }
     match act {
+        Act::Tell(command) => redact_command(command, by),
         Act::Run { command, leaves } => {
-            // Standard input, descriptor 3 and contents print as their number of bytes.
-            let Command {
-                argv,
-                stdin: _,
-                fd3: _,
-                timeout: _,
-            } = command;
-            all(argv, by);
+            redact_command(command, by);
             for (path, _) in leaves {
                 redact_path(path, by);
             }
@@ -281,6 +275,17 @@ fn redact_guards(guards: &mut [Guard], by: &Redactor) {
             Holds::Names(names) => all(names, by),
         }
     }
+}
+
+/// Standard input and descriptor 3 print as their number of bytes.
+fn redact_command(command: &mut Command, by: &Redactor) {
+    let Command {
+        argv,
+        stdin: _,
+        fd3: _,
+        timeout: _,
+    } = command;
+    all(argv, by);
 }
 
 fn redact_deposit(deposit: &mut Deposit, by: &Redactor) {

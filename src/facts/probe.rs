@@ -103,6 +103,8 @@ pub struct Words {
     pub quorum_loss: bool,
     /// Files that get the token stay as readable as they are.
     pub keep_modes: bool,
+    /// There is a backup of the datastore: none is taken.
+    pub own_backup: bool,
 }
 
 /// A host, and what it was asked.

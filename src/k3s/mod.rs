@@ -12,6 +12,7 @@ pub mod order;
 pub mod phase;
 pub mod rescue;
 pub mod restore;
+pub mod sqlite;
 pub mod surface;
 pub mod token;
 pub mod unsaved;

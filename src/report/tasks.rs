@@ -156,7 +156,7 @@ fn line(host: &HostName, op: &Op) -> String {
 /// What an operation touches, for a dry run.
 fn how(act: &Act) -> String {
     match act {
-        Act::Run { command, .. } => format!(" [{}]", command.argv.join(" ")),
+        Act::Run { command, .. } | Act::Tell(command) => format!(" [{}]", command.argv.join(" ")),
         Act::WriteFile(file) => format!(" [writes {}, mode {:04o}]", file.path, file.mode),
         Act::Rename { from, to } => format!(" [renames {from} to {to}]"),
         Act::Remove { path } => format!(" [removes {path}]"),

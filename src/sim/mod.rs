@@ -37,6 +37,8 @@ pub mod dress;
 
 pub mod etcd;
 
+pub mod sqlite;
+
 pub mod fault;
 
 pub mod fleet;

@@ -22,7 +22,8 @@ use crate::sim::bootstrap::Replica;
 use crate::sim::kubectl::Ended;
 use crate::sim::server::{Backend, Failure, PeerReply, Server, Starting, join_of};
 use crate::sim::settings::Settings;
-use crate::sim::world::{Answer, Datastore as _, Level, Line};
+use crate::sim::sqlite;
+use crate::sim::world::{Answer, Datastore as _, Files as _, Level, Line};
 
 /// Runs until the process ends.
 pub(super) async fn serve(settings: Settings, place: Place) -> Ended {
@@ -112,6 +113,9 @@ async fn up(server: Server, place: Place, mut stop: Signal) -> io::Result<Ended>
         is_member: backend == Backend::Etcd,
     };
     let _alive = place.shared.enter(&peer)?;
+    let _datastore = (backend == Backend::Sqlite)
+        .then(|| datastore(&settings))
+        .transpose()?;
     let desk = Rc::new(Desk {
         server: RefCell::new(server),
         place,
@@ -146,6 +150,15 @@ async fn up(server: Server, place: Place, mut stop: Signal) -> io::Result<Ended>
         () = sleep(dies) => Ok(over()),
         _ = tasks.join_next() => Ok(over()),
     }
+}
+
+/// The file of an sqlite datastore, which a server has open as long as it runs.
+fn datastore(settings: &Settings) -> io::Result<std::fs::File> {
+    let path = settings.path(sqlite::PATH);
+    if !std::path::Path::new(&path).exists() {
+        Disk.write(&path, &sqlite::database(), 0o600)?;
+    }
+    std::fs::File::open(path)
 }
 
 /// Files that a server has once it is up.

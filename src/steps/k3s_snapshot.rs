@@ -2,6 +2,7 @@
 
 mod etcd;
 mod off_host;
+mod sqlite;
 
 use serde::Deserialize;
 
@@ -74,29 +75,37 @@ async fn taken(
     standing: &Standing,
     name: &str,
 ) -> Result<Proposal, StepError> {
-    if cluster.members().next().is_none() {
-        return Ok(Proposal::note(elsewhere(cluster)));
+    if probe.options().words.own_backup {
+        return Ok(Proposal::note(OWN));
     }
     let too_late = name.starts_with("before") && standing.is_rotated();
-    if too_late || etcd::holder(cluster, name).is_some() {
-        Ok(Proposal::default())
-    } else {
-        etcd::take(probe, cluster, standing, name).await
+    if cluster.members().next().is_some() {
+        let is_there = etcd::holder(cluster, name).is_some();
+        return if is_there || too_late {
+            Ok(Proposal::default())
+        } else {
+            etcd::take(probe, cluster, standing, name).await
+        };
+    }
+    let mut servers = cluster.servers.iter();
+    match servers.find(|server| server.seen.install.datastore == Datastore::Sqlite) {
+        _ if cluster.count(Datastore::External) > 0 => Ok(Proposal::note(EXTERNAL)),
+        Some(server) if sqlite::is_there(&server.seen, name) => {
+            sqlite::check(probe, &server.seen, name).await
+        }
+        Some(server) if !too_late => sqlite::take(probe, &server.seen, name).await,
+        _ => Ok(Proposal::default()),
     }
 }
+
+const OWN: &str = "no snapshot is taken: --own-backup says that you have one of the datastore";
+
+const EXTERNAL: &str =
+    "no snapshot is taken: the datastore is a database of yours; back it up with its own tools";
 
 /// Said where nobody could be asked.
 const UNSAID: &str = "the old token is kept nowhere off the hosts, and keyroll forgets it after the proof: a restore of a snapshot \
 from before the rotation needs it; --escrow-to keeps it, --no-escrow says that you have it";
-
-fn elsewhere(cluster: &Cluster) -> &'static str {
-    if cluster.count(Datastore::External) > 0 {
-        "no snapshot is taken: the datastore is a database of yours; back it up with its own tools"
-    } else {
-        "no snapshot is taken: a copy of a sqlite datastore comes with a later release; copy /var/lib/rancher/k3s/server \
-         (db and token) yourself while K3s is stopped"
-    }
-}
 
 fn nobody(folder: &str) -> Unmet {
     Unmet::new(

@@ -7,6 +7,8 @@ mod books;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod copy;
+#[cfg(test)]
 mod cuts;
 #[cfg(test)]
 mod dress;

@@ -76,7 +76,7 @@ impl Overlay {
             Act::Wait(wait) if matches!(wait.until, Until::Restarted { .. }) => {
                 host.restarted = true;
             }
-            Act::Keep(_) | Act::Fetch(_) | Act::Wait(_) => {}
+            Act::Tell(_) | Act::Keep(_) | Act::Fetch(_) | Act::Wait(_) => {}
         }
     }
 

@@ -28,6 +28,7 @@ impl Fleet {
         let argv = without_env(&words);
         let mut reply = match argv {
             ["systemctl", rest @ ..] => self.systemctl(at, rest),
+            ["sh", "-s", "--", "copy-sqlite", rest @ ..] => self.copy_database(at, rest),
             // systemd's words, and what the kernel says of the processes: its clocks agree here.
             ["sh", "-c", script, "sh", rest @ ..] if script.starts_with(SHOW) => {
                 self.systemctl(at, &[&["show"][..], rest].concat())

@@ -4,6 +4,7 @@ use super::{Fleet, Host, Loaded};
 use crate::sim::bootstrap;
 use crate::sim::dress::{Body, Dress, Fill, Role};
 use crate::sim::spec::{Datastore, Joins, Spec, Surface};
+use crate::sim::sqlite;
 use crate::sim::token;
 use crate::sim::world::Files as _;
 
@@ -124,8 +125,8 @@ pub(super) fn server(fleet: &mut Fleet, spec: &Spec, at: usize, secret: &str) {
     }
     unit(host, &command, &env);
     if spec.datastore == Datastore::Sqlite {
-        let path = format!("{}/server/db/state.db", spec.shape.data_dir);
-        put(host, &path, "sqlite\n", 0o600);
+        let path = format!("{}/{}", spec.shape.data_dir, sqlite::PATH);
+        host.disk.write(&path, &sqlite::database(), 0o600).ok();
     }
 }
 

@@ -2,8 +2,9 @@
 
 use camino::Utf8PathBuf;
 
-use super::etcd;
+use super::{etcd, sqlite};
 use crate::facts::Probe;
+use crate::k3s::install::Datastore;
 use crate::k3s::phase::Standing;
 use crate::k3s::restore::{Restore, note};
 use crate::k3s::token;
@@ -28,6 +29,12 @@ impl Desk<'_> {
             tag: token::tag(&self.standing.new),
             pairing: token::pairing(old, &self.standing.new),
         }
+    }
+
+    /// The server with the snapshot.
+    fn holder(&self) -> Option<&ServerSeen> {
+        let copied = |server: &&ServerSeen| sqlite::is_there(&server.seen, self.name);
+        etcd::holder(self.cluster, self.name).or_else(|| self.cluster.servers.iter().find(copied))
     }
 
     /// Keeps OLD, in this folder or the usual one.
@@ -106,7 +113,7 @@ impl Desk<'_> {
             .map(|op| op.on.clone());
         let at = at
             .and_then(|host| self.cluster.server(&host))
-            .or_else(|| etcd::holder(self.cluster, self.name));
+            .or_else(|| self.holder());
         let Some(server) = at else {
             return;
         };
@@ -115,20 +122,38 @@ impl Desk<'_> {
             return;
         };
         let seen = &server.seen;
-        let parcel = Parcel {
-            rotation: self.rotation(old),
-            begins: format!("{}-", self.name),
-            source: Source::In(seen.install.snapshots.clone()),
-        };
-        match self.probe.custody().has(&parcel) {
-            Ok(true) => {}
-            Ok(false) => {
-                let why = format!("bring {}… here", parcel.begins);
-                let fetch = Op::root(&seen.host, why, Act::Fetch(parcel));
-                taken.ops.push(fetch);
+        for parcel in self.parcels(server, &self.rotation(old)) {
+            match self.probe.custody().has(&parcel) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let why = format!("bring {}… here", parcel.begins);
+                    let fetch = Op::root(&seen.host, why, Act::Fetch(parcel));
+                    taken.ops.push(fetch);
+                }
+                Err(error) => taken.unmet.push(unmet(error)),
             }
-            Err(error) => taken.unmet.push(unmet(error)),
         }
+    }
+
+    /// A snapshot is one file, a copy of sqlite two.
+    fn parcels(&self, server: &ServerSeen, rotation: &Rotation) -> Vec<Parcel> {
+        let seen = &server.seen;
+        let parcel = |begins, source| Parcel {
+            rotation: rotation.clone(),
+            begins,
+            source,
+        };
+        if seen.install.datastore != Datastore::Sqlite {
+            let folder = seen.install.snapshots.clone();
+            return vec![parcel(format!("{}-", self.name), Source::In(folder))];
+        }
+        let folder = sqlite::folder(seen, self.name);
+        let files = sqlite::FILES.iter().zip(["db", "wal"]);
+        let files = files.map(|(file, ends)| {
+            let begins = format!("{}-sqlite.{ends}", self.name);
+            parcel(begins, Source::File(folder.join(file)))
+        });
+        files.collect()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::lab_canary::Canary;
 
 #[test]
 fn a_snapshot_that_is_fetched_is_whole_and_paired_without_a_secret() {
-    for (fleet, files) in [("sim:3+1", 2)] {
+    for (fleet, files) in [("sim:3+1", 2), ("sim:1+1", 4)] {
         let desk = Desk::new();
         let done = desk.rotate(fleet, &["--fetch-snapshot", &desk.text("backups")]);
         assert_eq!(done.status.code(), Some(0), "{}", said(&done));

@@ -36,7 +36,7 @@ pub(super) struct Case {
     /// Seconds that the operator gives the server token (`--max-age`).
     #[serde(default)]
     pub(super) max_age: Option<u64>,
-    /// `unmeasured`, `quorum-loss` and `keep-modes`, where the operator says so.
+    /// `unmeasured`, `quorum-loss`, `keep-modes` and `own-backup`, where the operator says so.
     #[serde(default)]
     pub(super) accepts: Vec<String>,
     /// Agents that the inventory calls servers.

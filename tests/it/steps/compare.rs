@@ -17,7 +17,7 @@ fn timeless(line: &str) -> String {
 
 pub(super) fn spell(op: &Op) -> String {
     let act = match &op.act {
-        Act::Run { command, .. } => format!(
+        Act::Run { command, .. } | Act::Tell(command) => format!(
             "run {}",
             timeless(&command.argv.join(" ").replace("/usr/local/bin/", ""))
         ),

@@ -112,6 +112,7 @@ impl Rig {
         let accepts = |word: &str| case.accepts.iter().any(|said| said == word);
         (words.unmeasured, words.quorum_loss) = (accepts("unmeasured"), accepts("quorum-loss"));
         words.keep_modes = accepts("keep-modes");
+        words.own_backup = accepts("own-backup");
         self.scope
             .options
             .expect_unmanaged
