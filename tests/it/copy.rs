@@ -36,6 +36,10 @@ for folder, said in zip(sys.argv[1::2], sys.argv[2::2]):
         print(folder, whole, said, count, first, last)
 ";
 
+/// Has the database open beside K3s, and says when.
+const READER: &str = "import sqlite3, sys, time
+c = sqlite3.connect(sys.argv[1]); c.execute('select max(n) from t').fetchone(); open(sys.argv[2] + '-too', 'w'); time.sleep(600)";
+
 /// The longest that anything here may take.
 const PATIENCE: Duration = Duration::from_mins(5);
 
@@ -368,8 +372,6 @@ async fn what_cannot_be_copied_is_named_and_k3s_goes_on() {
     desk.stands_in_for_systemd(std::process::id());
     desk.refuses("has not opened").await;
     desk.stands_in_for_systemd(desk.pid());
-    const READER: &str = "import sqlite3, sys, time
-c = sqlite3.connect(sys.argv[1]); c.execute('select max(n) from t').fetchone(); open(sys.argv[2] + '-too', 'w'); time.sleep(600)";
     let mut reader = desk.python(READER).spawn().unwrap();
     desk.until(|desk| desk.path("said-too").exists()).await;
     desk.refuses("has ").await;
