@@ -45,22 +45,24 @@ pub(super) async fn until(shared: &Shared, op: &Op, wait: &Wait) -> Performed {
             let why = format!("{last} after {:?}", wait.timeout);
             return Performed::Failed(ran_out(shared, op, wait, why).await);
         }
-        if !pause(shared, wait.interval).await {
+        if !pause(shared, op, wait.interval).await {
             return Performed::Failed(cut(&last, begun.elapsed()));
         }
     }
 }
 
-/// Waits for the next look; false when the user wants operations to end.
-async fn pause(shared: &Shared, interval: Duration) -> bool {
+/// Waits for the next look; false when the user wants operations to end. What belongs to the operation before it is
+/// waited for all the same, since something must follow at once.
+async fn pause(shared: &Shared, op: &Op, interval: Duration) -> bool {
     let mut stop = shared.stop.clone();
+    let end = if op.at_once.is_some() {
+        StopLevel::Abandon
+    } else {
+        StopLevel::FinishOps
+    };
     let leaving = async {
         // An error means that nobody can ask to stop any more: then the sleep alone decides.
-        if stop
-            .wait_for(|level| *level >= StopLevel::FinishOps)
-            .await
-            .is_err()
-        {
+        if stop.wait_for(|level| *level >= end).await.is_err() {
             std::future::pending::<()>().await;
         }
     };

@@ -115,6 +115,11 @@ async fn on_server(
         TokenKind::Agent => &standing.new,
     };
     let runs_right = seen.surface() == Some(right) && memory == seen.surface();
+    // A change of the same file for the other token is taken with that one.
+    let is_done = seen.about == TokenKind::Agent && standing.old.is_none();
+    if !again && runs_right && is_done {
+        return Ok(Proposal::default());
+    }
     if !again && runs_right && seen.unit.is_active() && seen.started_after_change() {
         return Ok(Proposal::default());
     }

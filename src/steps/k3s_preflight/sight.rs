@@ -4,6 +4,7 @@ use super::{Aim, agent, agent_token, around, fleet, process, unit};
 use crate::facts::{Fact, FactError, FreeSpace, K3sVersion, Probe, Tried};
 use crate::k3s::install::Kind;
 use crate::k3s::phase::Standing;
+use crate::k3s::token::TokenKind;
 use crate::k3s::version::Version;
 use crate::steps::findings::{self, Finding};
 use crate::steps::k3s_restart::stale_pin;
@@ -102,15 +103,19 @@ impl<'a> Sight<'a> {
             fleet::judge(probe, cluster, &mut proposal).await?;
             agent_token::judge(probe, self.aim, cluster, &mut proposal).await?;
         }
-        let of_agents = Cluster::around(probe, self.aim.of_agents()).await;
+        let other = match self.aim {
+            Aim::Server => None,
+            Aim::Agent | Aim::Both => Some(Cluster::around(probe, TokenKind::Agent).await),
+        };
+        let of_agents = other.as_deref().unwrap_or(cluster);
         let is_agent = seen.install.kind == Kind::Agent;
         if is_agent && let Ok(standing) = of_agents.standing()? {
-            agent::judge(probe, &aimed, &of_agents, standing, &mut proposal).await?;
+            agent::judge(probe, &aimed, of_agents, standing, &mut proposal).await?;
         }
         around::judge(probe, seen, around, &mut proposal).await?;
         let process = process::judge(probe, seen, cluster, version, process).await?;
         proposal.unmet.extend(process);
-        unit::judge(probe, seen, &of_agents, &mut proposal).await;
+        unit::judge(probe, seen, of_agents, &mut proposal).await;
         Ok(proposal)
     }
 

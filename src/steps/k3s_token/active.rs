@@ -20,6 +20,10 @@ pub(super) async fn on_server(
         Ok(standing) => standing,
         Err(unmet) => return Ok(Proposal::refuse(unmet)),
     };
+    // What waits there may be the other token's.
+    if seen.about == TokenKind::Agent && standing.old.is_none() {
+        return Ok(Proposal::default());
+    }
     let mut proposal = Proposal::of(flip(seen, &standing.new, mode));
     proposal.unmet = seen.disagreements(Some(standing));
     let is_needed = seen.about == TokenKind::Server && !proposal.ops.is_empty();
