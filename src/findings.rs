@@ -5,6 +5,7 @@ mod before;
 mod fleet;
 mod host;
 mod log;
+mod others;
 mod place;
 mod playbook;
 mod token;
@@ -87,6 +88,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         place::ENTRIES,
         fleet::ENTRIES,
         before::ENTRIES,
+        others::ENTRIES,
         log::ENTRIES,
         playbook::ENTRIES,
     ]

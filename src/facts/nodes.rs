@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use serde::Deserialize;
 
 use super::{Fact, FactError, ran, said, unreadable};
+use crate::k3s::others::ENCRYPTION;
 use crate::model::HostTime;
 use crate::wire::{Command, Query, Response};
 
@@ -56,6 +57,8 @@ pub struct Node {
     pub addresses: Vec<String>,
     /// `nodeInfo.kubeletVersion`.
     pub version: String,
+    /// On a server that encrypts secrets: the stage of the rotation of their keys, and a hash of these.
+    pub encryption: Option<String>,
 }
 
 /// A kubelet's lease: `renewTime` on the node's own clock.
@@ -79,6 +82,8 @@ struct Metadata {
     uid: String,
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -159,6 +164,7 @@ impl From<RawNode> for Node {
                 .map(|address| address.address)
                 .collect(),
             version: raw.status.node_info.kubelet_version,
+            encryption: raw.metadata.annotations.get(ENCRYPTION).cloned(),
             name: raw.metadata.name,
             uid: raw.metadata.uid,
         }

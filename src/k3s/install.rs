@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::Utf8PathBuf;
 
 use super::surface::Surface;
-use crate::secret::Content;
+use crate::secret::{Content, Secret};
 use settings::{Reader, Settings};
 
+/// The external database on which a rotation was measured.
+pub const POSTGRES: &str = "PostgreSQL";
 /// Where K3s keeps things unless told otherwise.
 pub const DATA_DIR: &str = "/var/lib/rancher/k3s";
 /// Its config file unless told otherwise.
@@ -114,6 +116,8 @@ pub struct Install {
     pub url: Option<String>,
     /// A server's datastore.
     pub datastore: Datastore,
+    /// Where a database elsewhere is, which may hold its password.
+    pub endpoint: Option<Secret>,
     /// Whether an API server runs here.
     pub has_api: bool,
     /// Whether a node object stands for this host.
@@ -180,6 +184,19 @@ impl Install {
     #[must_use]
     pub fn winner(&self) -> Option<&Surface> {
         self.surfaces.first()
+    }
+
+    /// Which database an external datastore is, by its endpoint's scheme.
+    #[must_use]
+    pub fn database(&self) -> Option<&'static str> {
+        let scheme = self.endpoint.as_ref()?.expose().split_once("://");
+        Some(match scheme.map(|(scheme, _)| scheme) {
+            Some("postgres" | "postgresql") => POSTGRES,
+            Some("mysql") => "MySQL or MariaDB",
+            Some("nats" | "jetstream") => "NATS",
+            Some("http" | "https") => "an etcd of its own",
+            _ => "a database that keyroll does not know",
+        })
     }
 
     /// A file below the data directory.

@@ -63,6 +63,13 @@ fn is_of_others(line: &str) -> bool {
     is_klog || line.contains("Failed to authenticate request from")
 }
 
+/// Whether a line says that a server has put another CA into the datastore, which counts from the next start on
+/// (k3s: `certificate rotate-ca`).
+#[must_use]
+pub fn awaits_restart(line: &str) -> bool {
+    line.contains("Cluster Certificate Authority data has been updated")
+}
+
 /// What a line of the journal gives away; `None` for ordinary lines.
 #[must_use]
 pub fn sign(line: &str) -> Option<&'static Sign> {

@@ -9,6 +9,7 @@ pub mod knock;
 pub mod leftovers;
 pub mod openrc;
 pub mod order;
+pub mod others;
 pub mod phase;
 pub mod rescue;
 pub mod restore;

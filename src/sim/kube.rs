@@ -34,6 +34,9 @@ pub struct Node {
     pub args: String,
     /// `k3s.io/node-env`
     pub env: String,
+    /// `k3s.io/encryption-config-hash`, on a server that encrypts secrets.
+    #[serde(default)]
+    pub encryption: Option<String>,
     /// Which K3s its kubelet is.
     #[serde(default)]
     pub version: Version,

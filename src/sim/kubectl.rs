@@ -2,6 +2,7 @@
 
 use super::parse::{self, Kubeconfig};
 use super::world::Answer;
+use crate::k3s::others;
 
 /// What `k3s kubectl` reads when nobody names another file.
 pub const OPERATORS: &str = "/etc/rancher/k3s/k3s.yaml";
@@ -40,6 +41,8 @@ pub enum Verb {
     Nodes,
     /// `get leases -n kube-node-lease -o json`
     Leases,
+    /// Workloads, plans of upgrades or join tokens, a line each.
+    Lines(Lines),
     /// `get namespace kube-system -o json`
     Namespace,
     /// `annotate --overwrite namespace kube-system KEY=VALUE`
@@ -49,6 +52,17 @@ pub enum Verb {
         /// Its value.
         value: String,
     },
+}
+
+/// What is listed a line each, as [`others`] has the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lines {
+    /// `DaemonSets` and `Deployments`.
+    Workloads,
+    /// Plans of system-upgrade-controller.
+    Plans,
+    /// Join tokens.
+    JoinTokens,
 }
 
 /// Where a kubectl command goes.
@@ -131,6 +145,9 @@ impl Kubectl {
                 }
             }
             ["get", "leases", "-n", "kube-node-lease", "-o", "json"] => Verb::Leases,
+            words if *words == others::WORKLOADS => Verb::Lines(Lines::Workloads),
+            words if *words == others::PLANS => Verb::Lines(Lines::Plans),
+            words if *words == others::JOIN_TOKENS => Verb::Lines(Lines::JoinTokens),
             _ => return None,
         };
         Some(call)

@@ -31,6 +31,8 @@ pub mod kube;
 
 pub mod kubectl;
 
+pub mod objects;
+
 pub mod call;
 
 pub mod dress;

@@ -255,6 +255,13 @@ impl Settings {
         if is_v6 { "[::1]" } else { "127.0.0.1" }.to_owned()
     }
 
+    /// The annotation `k3s.io/encryption-config-hash`, as the last stage left it on disk.
+    #[must_use]
+    pub fn encryption(&self, files: &dyn Files) -> Option<String> {
+        let path = self.path("server/cred/encryption-state.json");
+        files.text(&path).map(|text| text.trim().to_owned())
+    }
+
     /// The annotation `k3s.io/node-args`: effective arguments with secrets masked.
     #[must_use]
     pub fn node_args(&self) -> String {

@@ -8,6 +8,8 @@ use super::{admin, now, snapshot};
 use crate::sim::bootstrap::Replica;
 use crate::sim::etcd;
 use crate::sim::kube::{self, Node, namespace};
+use crate::sim::kubectl::Lines;
+use crate::sim::objects;
 use crate::sim::server::{Backend, Server};
 use crate::sim::tokens::Bootstrap;
 use crate::sim::world::{Answer, Asked};
@@ -32,6 +34,19 @@ const MEMBERS: &str = "/db/info";
 const BOOTSTRAP: &str = "/v1-k3s/server-bootstrap";
 /// The namespace `kube-system`.
 pub(super) const NAMESPACE: &str = "/api/v1/namespaces/kube-system";
+const WORKLOADS: &str = "/apis/apps/v1/daemonsets,deployments";
+const PLANS: &str = "/apis/upgrade.cattle.io/v1/plans";
+const JOIN_TOKENS: &str = "/api/v1/namespaces/kube-system/secrets?join";
+
+/// Where lines are asked for.
+pub(super) fn path_of(lines: Lines) -> &'static str {
+    match lines {
+        Lines::Workloads => WORKLOADS,
+        Lines::Plans => PLANS,
+        Lines::JoinTokens => JOIN_TOKENS,
+    }
+}
+
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
 impl Desk {
@@ -41,9 +56,8 @@ impl Desk {
             return status(503, "runtime core not ready", "ServiceUnavailable");
         }
         match asked.path {
-            "/api/v1/nodes" | LEASES | SECRETS | NAMESPACE | "/readyz" | "/livez" | "/healthz" => {
-                self.api(asked)
-            }
+            "/api/v1/nodes" | LEASES | SECRETS | NAMESPACE | WORKLOADS | PLANS | JOIN_TOKENS
+            | "/readyz" | "/livez" | "/healthz" => self.api(asked),
             path if path.starts_with(snapshot::PATH) => self.snapshot(asked),
             MEMBERS => self.members(asked),
             _ => self.supervisor(asked),
@@ -88,8 +102,12 @@ impl Desk {
         if asked.path == SECRETS {
             return self.tokens(asked);
         }
-        if asked.path == NAMESPACE {
-            return self.namespace(asked);
+        match asked.path {
+            NAMESPACE => return self.namespace(asked),
+            WORKLOADS => return self.lines(Lines::Workloads),
+            PLANS => return self.lines(Lines::Plans),
+            JOIN_TOKENS => return self.lines(Lines::JoinTokens),
+            _ => {}
         }
         let nodes = shared.nodes();
         let nodes: Vec<&Node> = nodes.iter().collect();
@@ -116,6 +134,20 @@ impl Desk {
         });
         match told {
             Ok(body) => Answer::said(200, body),
+            Err(error) => status(500, &error.to_string(), "InternalError"),
+        }
+    }
+
+    /// What kubectl makes lines of, as lines already.
+    fn lines(&self, of: Lines) -> Answer {
+        let server = self.server.borrow();
+        let told = self
+            .place
+            .shared
+            .with(|store| objects::lines(of, &server.settings, &Disk, store, now()));
+        match told {
+            Ok(ended) if ended.status == 0 => Answer::said(200, ended.stdout),
+            Ok(ended) => status(404, ended.stderr.trim_end(), "NotFound"),
             Err(error) => status(500, &error.to_string(), "InternalError"),
         }
     }

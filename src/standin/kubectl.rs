@@ -4,7 +4,7 @@ use std::io;
 
 use hyper::Method;
 
-use super::answer::NAMESPACE;
+use super::answer::{NAMESPACE, path_of};
 use super::client::{self, Door, address};
 use super::disk::Disk;
 use crate::sim::kube::namespace;
@@ -28,11 +28,15 @@ pub(super) async fn run(call: &Kubectl) -> Ended {
         Err(ended) => return ended,
     };
     let ended = knock(&door, method, path, body).await;
-    match call.verb {
-        Verb::Annotate { .. } if ended.status == 0 => Ended::fine(namespace::ANNOTATED),
+    match (&call.verb, ended.stderr.strip_prefix(NOT_FOUND)) {
+        (Verb::Annotate { .. }, _) if ended.status == 0 => Ended::fine(namespace::ANNOTATED),
+        // That a kind is missing kubectl says by itself.
+        (Verb::Lines(_), Some(words)) => Ended::bad(1, words.trim_end()),
         _ => ended,
     }
 }
+
+const NOT_FOUND: &str = "Error from server (NotFound): ";
 
 /// What a server's admin kubeconfig says; elsewhere kubectl has no server to ask.
 ///
@@ -54,6 +58,7 @@ fn request(verb: &Verb) -> Result<(Method, &str, Vec<u8>), Ended> {
         }
         Verb::Nodes => Ok((Method::GET, "/api/v1/nodes", Vec::new())),
         Verb::Leases => Ok((Method::GET, leases, Vec::new())),
+        Verb::Lines(lines) => Ok((Method::GET, path_of(*lines), Vec::new())),
         Verb::GetRaw(path) => Ok((Method::GET, path, Vec::new())),
         Verb::ReplaceRaw { path, file } => Ok((Method::PUT, path, body(file)?)),
         Verb::CreateRaw { path, file } => Ok((Method::POST, path, body(file)?)),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::disk::Disk;
 use super::launch::Place;
 use super::now;
 use crate::model::HostTime;
@@ -36,6 +37,7 @@ fn renewed(settings: &Settings, place: &Place) -> Node {
         roles: Vec::new(),
         args: String::new(),
         env: String::new(),
+        encryption: None,
         version: place.version,
         ready_since: now,
         last: now,
@@ -49,6 +51,7 @@ fn renewed(settings: &Settings, place: &Place) -> Node {
     node.roles = roles(settings).iter().map(|r| (*r).to_owned()).collect();
     node.args = settings.node_args();
     node.env = settings.node_env();
+    node.encryption = settings.encryption(&Disk);
     node.version = place.version;
     node
 }

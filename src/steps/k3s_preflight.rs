@@ -3,12 +3,15 @@
 
 mod agent;
 mod agent_token;
+mod ahead;
 mod around;
 mod clocks;
+mod encryption;
 mod flags;
 mod fleet;
 mod joins;
 mod measured;
+mod others;
 mod process;
 mod sight;
 mod unit;
@@ -67,8 +70,8 @@ impl K3sPreflight {
             }
         };
         let sight = Sight::take(probe, &seen, &cluster, self.kind).await?;
-        let mut proposal = sight.judge(probe).await?;
-        for finding in sight.findings() {
+        let (mut proposal, found) = sight.judge(probe).await?;
+        for finding in sight.findings().into_iter().chain(found) {
             finding.into_proposal(&mut proposal);
         }
         Ok(proposal)

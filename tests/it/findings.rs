@@ -69,7 +69,8 @@ async fn on_host(rig: &Rig, host: &HostName) -> Vec<String> {
     let sight = Sight::take(&probe, &seen, &cluster, Aim::Server)
         .await
         .unwrap();
-    let (proposal, mut all) = (sight.judge(&probe).await.unwrap(), sight.findings());
+    let (proposal, mut all) = sight.judge(&probe).await.unwrap();
+    all.extend(sight.findings());
     all.extend(why_down(&probe, &seen).await);
     all.extend(leftovers(&probe, &seen, std::slice::from_ref(&standing.datastore)).await);
     let refused = proposal

@@ -45,7 +45,7 @@ async fn one(probe: &Probe<'_>) -> Result<Vec<Finding>, FactError> {
     let mut found: Vec<Finding> = why_down(probe, &seen).await.into_iter().collect();
     let sight = Sight::take(probe, &seen, &cluster, Aim::Server).await?;
     found.extend(sight.findings());
-    found.extend(refused(probe, &sight).await?);
+    found.extend(judged(probe, &sight).await?);
     let standing = cluster.standing.as_ref().ok();
     let known = standing.map(|it| it.old.iter().chain([&it.datastore]));
     let mut secrets: Vec<Secret> = known.into_iter().flatten().cloned().collect();
@@ -55,10 +55,13 @@ async fn one(probe: &Probe<'_>) -> Result<Vec<Finding>, FactError> {
     Ok(found)
 }
 
-/// What would keep a rotation from beginning here. Another host that cannot be asked is that host's own finding.
-async fn refused(probe: &Probe<'_>, sight: &Sight<'_>) -> Result<Vec<Finding>, FactError> {
+/// What would keep a rotation from beginning here, and what was found of the cluster. Another host that cannot be asked is that host's own finding.
+async fn judged(probe: &Probe<'_>, sight: &Sight<'_>) -> Result<Vec<Finding>, FactError> {
     match sight.judge(probe).await {
-        Ok(proposal) => Ok(proposal.unmet.into_iter().map(Finding::of_unmet).collect()),
+        Ok((proposal, found)) => {
+            let refused = proposal.unmet.into_iter().map(Finding::of_unmet);
+            Ok(refused.chain(found).collect())
+        }
         Err(StepError::Fact(error)) if is_own(probe, &error) => Err(error),
         Err(_) => Ok(Vec::new()),
     }

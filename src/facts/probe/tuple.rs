@@ -38,6 +38,7 @@ macro_rules! tuple_fact {
 
 tuple_fact!(A 0, B 1);
 tuple_fact!(A 0, B 1, C 2);
+tuple_fact!(A 0, B 1, C 2, D 3);
 tuple_fact!(A 0, B 1, C 2, D 3, E 4);
 
 impl<F: Fact> Fact for Vec<F> {

@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::arguments::{self, Argument};
 use super::{CONFIG, DATA_DIR, Datastore, Fault, Install, Kind, Known, UnitText, Wanted};
 use crate::k3s::surface::{Place, Position, Slot, envfile, whole, yaml};
+use crate::secret::Secret;
 
 /// Hands out what is known, and notes what is not.
 pub(super) struct Reader<'a> {
@@ -378,12 +379,15 @@ impl Settings {
             .value("etcd-snapshot-dir", "")
             .unwrap_or_else(|| format!("{data_dir}/server/db/snapshots"));
         let (agent_surfaces, agent_faults) = self.agent_surfaces(kind, reader);
+        let datastore = self.datastore(kind, &data_dir, reader);
+        let endpoint = self.endpoint().map(Secret::new);
         Install {
             kind,
             unit: unit.id.clone(),
             port: port.and_then(|text| text.parse().ok()).unwrap_or(default),
             url: self.value("server", "K3S_URL"),
-            datastore: self.datastore(kind, &data_dir, reader),
+            datastore,
+            endpoint: endpoint.filter(|_| datastore == Datastore::External),
             has_api: kind == Kind::Server && !self.flag("disable-apiserver"),
             has_node: !self.flag("disable-agent"),
             agent_token: self.value("agent-token", "K3S_AGENT_TOKEN").is_some()
@@ -403,11 +407,15 @@ impl Settings {
         }
     }
 
+    fn endpoint(&self) -> Option<String> {
+        self.value("datastore-endpoint", "K3S_DATASTORE_ENDPOINT")
+    }
+
     fn datastore(&self, kind: Kind, data_dir: &Utf8Path, reader: &mut Reader<'_>) -> Datastore {
         if kind == Kind::Agent || self.flag("disable-etcd") {
             return Datastore::Elsewhere;
         }
-        let endpoint = self.value("datastore-endpoint", "K3S_DATASTORE_ENDPOINT");
+        let endpoint = self.endpoint();
         if endpoint
             .as_deref()
             .is_some_and(|text| !text.starts_with("sqlite"))

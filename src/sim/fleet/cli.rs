@@ -9,7 +9,8 @@ use crate::sim::bootstrap::Replica;
 use crate::sim::call::Rotate;
 use crate::sim::etcd;
 use crate::sim::fault::Fault;
-use crate::sim::kubectl::Ended;
+use crate::sim::kubectl::{self, Ended, Lines, Target};
+use crate::sim::objects;
 use crate::sim::pki::PaperPki;
 use crate::sim::server::{Backend, PeerReply, Server, Starting};
 use crate::sim::settings::{Launch, Settings};
@@ -156,6 +157,22 @@ impl Fleet {
             )),
             Err(ended) => ended,
         }
+    }
+
+    /// What kubectl lists a line each, with the admin's kubeconfig.
+    pub(super) fn lines(&self, at: usize, lines: Lines, target: &Target) -> Ended {
+        if *target != Target::Admin {
+            let why = "error: You must be logged in to the server (Unauthorized)";
+            return Ended::bad(1, why);
+        }
+        if let Err(ended) = self.apiserver(at) {
+            return ended;
+        }
+        let host = self.hosts.get(at);
+        let Some((host, server)) = host.and_then(|host| Some((host, host.serving()?))) else {
+            return kubectl::refused("127.0.0.1:6443");
+        };
+        objects::lines(lines, &server.settings, &host.disk, &self.store, self.now)
     }
 
     /// `server --cluster-reset`, as a process of its own; `None` when this is not one that has a model.

@@ -67,6 +67,7 @@ impl Fleet {
             Verb::Nodes | Verb::Leases | Verb::Namespace => {
                 return Ok(self.listed(at, &call.verb, &target));
             }
+            Verb::Lines(lines) => return Ok(self.lines(at, *lines, &target)),
             Verb::Annotate { key, value } => return Ok(self.annotate(at, key, value, &target)),
             Verb::CreateRaw { path, .. } => return Ok(self.posted(at, path, &target)),
             Verb::GetRaw(path) => (path, None),

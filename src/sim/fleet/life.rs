@@ -350,6 +350,7 @@ fn register(host: &mut Host, settings: &Settings, version: Version, now: HostTim
         roles: Vec::new(),
         args: String::new(),
         env: String::new(),
+        encryption: None,
         version,
         ready_since: now,
         last: now,
@@ -359,6 +360,7 @@ fn register(host: &mut Host, settings: &Settings, version: Version, now: HostTim
     node.roles = roles.iter().map(|role| (*role).to_owned()).collect();
     node.args = settings.node_args();
     node.env = settings.node_env();
+    node.encryption = settings.encryption(&host.disk);
     node.version = version;
     node.begin(after(now, FIRST_RENEWAL));
 }

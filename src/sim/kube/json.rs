@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use super::{GRACE, Node, uid};
+use crate::k3s::others::ENCRYPTION;
 use crate::model::HostTime;
 use crate::sim::world::{after, micros, seconds};
 
@@ -115,6 +116,14 @@ fn write_annotations(text: &mut String, node: &Node) -> std::fmt::Result {
                 node.name,
                 hash.get(..8).unwrap_or_default()
             )),
+        )?;
+    }
+    if let Some(stage) = &node.encryption {
+        write!(
+            text,
+            r#"
+          "{ENCRYPTION}": {stage},"#,
+            stage = quoted(stage)
         )?;
     }
     write!(

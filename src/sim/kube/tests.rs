@@ -14,6 +14,7 @@ fn node(start: i64) -> Node {
         roles: vec!["control-plane".to_owned(), "etcd".to_owned()],
         args: "[\"server\"]".to_owned(),
         env: "{}".to_owned(),
+        encryption: None,
         version: Version::default(),
         ready_since: HostTime(start),
         last: HostTime(start),

@@ -7,7 +7,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::Finding;
 use crate::facts::Paths;
 use crate::k3s::install::Kind;
-use crate::k3s::surface::{Place, envfile};
+use crate::k3s::phase::Standing;
+use crate::k3s::surface::{Place, Surface, envfile};
 use crate::secret::Secret;
 use crate::steps::look::Seen;
 use crate::wire::{FileKind, FileStat};
@@ -115,6 +116,27 @@ pub(super) fn disagree(seen: &Seen, in_flight: &[Secret]) -> Option<Finding> {
             format!("{one} and {other} hold different secrets"),
         )
     })
+}
+
+/// Files that an earlier run let wait beside a surface, with a token that is neither OLD nor this run's NEW.
+pub(super) fn stale(seen: &Seen, standing: &Standing) -> Vec<Finding> {
+    let known = standing
+        .old
+        .iter()
+        .chain([&standing.new, &standing.datastore]);
+    let known: Vec<&Secret> = known.collect();
+    let is_stale = |surface: &&Surface| {
+        let waits = seen.waiting(surface);
+        waits.is_some_and(|secret| !known.contains(&&secret))
+    };
+    let files = seen.install.surfaces.iter().filter(is_stale);
+    let files: BTreeSet<Utf8PathBuf> = files.map(Surface::staged).collect();
+    let finding = |file: Utf8PathBuf| {
+        let what = format!("{file} holds a token that is neither the old nor the new one");
+        let next = format!("nothing, if a rotation follows: it writes over it; else: rm {file}");
+        Finding::of("staged-file-stale", what).next(next)
+    };
+    files.into_iter().map(finding).collect()
 }
 
 /// Variables that two environment files set differently; the token itself is judged with the surfaces.

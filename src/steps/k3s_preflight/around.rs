@@ -6,8 +6,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::facts::{Contents, Fact, Paths, Probe};
 use crate::k3s::install::{Known, Wanted, owner};
+use crate::steps::findings::Finding;
 use crate::steps::look::Seen;
-use crate::steps::{Proposal, StepError, Unmet};
+use crate::steps::{StepError, Unmet};
 
 const MOUNTS: &str = "/proc/self/mounts";
 const LOGIN: &str = "/proc/self/loginuid";
@@ -35,46 +36,38 @@ pub(super) fn asked() -> Asked {
     (Contents(wanted()), Paths(stats()))
 }
 
-/// Adds what stands in the way on the task's own host, and what people should know of it.
+/// What stands in the way on the task's own host.
 pub(super) async fn judge(
     probe: &Probe<'_>,
     seen: &Seen,
-    (known, paths): &<Asked as Fact>::Value,
-    proposal: &mut Proposal,
-) -> Result<(), StepError> {
-    let there = |path: &str| matches!(paths.get(Utf8Path::new(path)), Some(Some(_)));
-    proposal.unmet.extend(undurable(seen, &text(known, MOUNTS)));
-    proposal
-        .unmet
-        .extend(eavesdropper(probe, seen, known).await?);
+    (known, _): &<Asked as Fact>::Value,
+) -> Result<Vec<Unmet>, StepError> {
+    let mut unmet = undurable(seen, &text(known, MOUNTS));
+    unmet.extend(eavesdropper(probe, seen, known).await?);
+    Ok(unmet)
+}
+
+/// What may come in between, and who may write the old token back.
+pub(super) fn findings(seen: &Seen, (known, paths): &<Asked as Fact>::Value) -> Vec<Finding> {
     let host = &seen.host;
-    if REBOOTS.iter().any(|path| there(path)) {
-        let note =
-            format!("{host} waits for a reboot: do not let it come in the middle of the rotation");
-        proposal.notes.push(note);
-    }
+    let there = |path: &str| matches!(paths.get(Utf8Path::new(path)), Some(Some(_)));
+    let waits = REBOOTS.iter().any(|path| there(path));
     let upgrades = text(known, UPGRADES);
-    let upgrades = upgrades.lines().map(str::trim);
-    if upgrades
-        .into_iter()
-        .any(|line| line.contains("Unattended-Upgrade") && line.contains("\"1\""))
-    {
-        let note = format!(
-            "{host} upgrades itself (unattended-upgrades), which may restart it: stop that for the rotation"
-        );
-        proposal.notes.push(note);
-    }
-    let managers: BTreeSet<&str> = MANAGERS
-        .iter()
-        .filter(|(path, _)| there(path))
-        .map(|(_, name)| *name)
-        .collect();
-    for name in managers {
-        proposal.notes.push(format!(
-            "{name} runs on {host}: change the token there too, or it may write the old one back"
-        ));
-    }
-    Ok(())
+    let mut upgrades = upgrades.lines();
+    let upgrades =
+        upgrades.any(|line| line.contains("Unattended-Upgrade") && line.contains("\"1\""));
+    let managers = MANAGERS.iter().filter(|(path, _)| there(path));
+    let managers: BTreeSet<&str> = managers.map(|(_, name)| *name).collect();
+    let waits = waits.then(|| Finding::of("reboot-pending", format!("{host} waits for a reboot")));
+    let upgrades = upgrades.then(|| {
+        let what = format!("{host} upgrades itself (unattended-upgrades), which may restart it");
+        Finding::of("upgrades-itself", what)
+    });
+    let managers = managers.into_iter().map(|name| {
+        let what = format!("{name} runs on {host}");
+        Finding::of("configuration-manager", what)
+    });
+    waits.into_iter().chain(upgrades).chain(managers).collect()
 }
 
 fn wanted() -> Wanted {

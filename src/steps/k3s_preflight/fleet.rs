@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use futures::future::{join, try_join_all};
 
-use super::{clocks, flags, joins, measured};
+use super::{clocks, encryption, flags, joins, measured, others};
 use crate::facts::{K3sVersion, Probe};
 use crate::k3s::install::Datastore;
-use crate::k3s::phase::{Memory, Phase};
+use crate::k3s::phase::{Memory, Phase, Standing};
 use crate::k3s::version::Version;
+use crate::steps::findings::Finding;
 use crate::steps::look::{Cluster, ServerSeen, words};
 use crate::steps::unmanaged::{Roll, call_roll, call_roll_of_etcd};
 use crate::steps::{Proposal, StepError, Unmet};
@@ -17,7 +18,7 @@ pub(super) async fn judge(
     probe: &Probe<'_>,
     cluster: &Cluster,
     proposal: &mut Proposal,
-) -> Result<(), StepError> {
+) -> Result<Vec<Finding>, StepError> {
     let mut unmet = Vec::new();
     match cluster.standing()? {
         Ok(standing) => {
@@ -38,7 +39,7 @@ pub(super) async fn judge(
         Err(reasons) => unmet.extend(reasons),
     }
     unmet.extend(silent(cluster));
-    unmet.extend(hashes(cluster));
+    unmet.extend(authorities(cluster));
     let checks = cluster.servers.iter().map(|server| check(probe, server));
     let (rolls, checks) = join(roll(probe, cluster), try_join_all(checks)).await;
     for roll in rolls {
@@ -56,7 +57,7 @@ pub(super) async fn judge(
     flags::judge(cluster, proposal);
     measured::judge(&probe.options().words, cluster, proposal);
     joins::judge(probe, cluster, proposal).await;
-    Ok(())
+    Ok(found(probe, cluster, &mut proposal.notes).await)
 }
 
 fn mixed(versions: &BTreeSet<Version>) -> Option<Unmet> {
@@ -71,6 +72,20 @@ fn mixed(versions: &BTreeSet<Version>) -> Option<Unmet> {
             "finish the upgrade first",
         )
     })
+}
+
+/// Who else works on the cluster. Once the rotation has begun forward is right, and all of it is only said.
+async fn found(probe: &Probe<'_>, cluster: &Cluster, notes: &mut Vec<String>) -> Vec<Finding> {
+    let looks = join(
+        others::judge(probe, cluster),
+        encryption::judge(probe, cluster),
+    );
+    let (mut found, keys) = looks.await;
+    found.extend(keys);
+    if cluster.standing.as_ref().is_ok_and(Standing::is_rotated) {
+        notes.extend(found.drain(..).map(|finding| finding.note()));
+    }
+    found
 }
 
 /// Nodes and members of etcd against the inventory.
@@ -107,19 +122,20 @@ fn silent(cluster: &Cluster) -> Vec<Unmet> {
     reasons.map(unmet).collect()
 }
 
-fn hashes(cluster: &Cluster) -> Option<Unmet> {
-    let hashes: BTreeSet<String> = cluster
-        .servers
-        .iter()
-        .filter_map(|server| server.seen.ca_hash())
-        .collect();
-    (hashes.len() > 1).then(|| {
-        Unmet::new(
-            "ca-differs",
-            "the servers have different cluster CAs",
-            "see whether all of them belong to one cluster",
-        )
-    })
+fn authorities(cluster: &Cluster) -> Option<Unmet> {
+    let certificate = |server: &ServerSeen| {
+        let seen = &server.seen;
+        let file = seen.file(&seen.install.ca())?;
+        Some((seen.host.clone(), file.text().trim().to_owned()))
+    };
+    let known: Vec<_> = cluster.servers.iter().filter_map(certificate).collect();
+    let (first, text) = known.first()?;
+    let (other, _) = known.iter().find(|(_, other)| other != text)?;
+    Some(Unmet::new(
+        "ca-differs",
+        format!("{first} and {other} have different cluster CAs"),
+        "see whether both belong to one cluster; a change of the CA that was begun (k3s certificate rotate-ca) is finished by a restart of each server, then of each agent",
+    ))
 }
 
 /// The version of a server and, where it is a member of etcd that runs, what is wrong with it.

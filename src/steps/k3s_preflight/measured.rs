@@ -2,9 +2,9 @@
 //! another version is said.
 
 use crate::facts::Words;
-use crate::k3s::install::Datastore;
+use crate::k3s::install::{Datastore, POSTGRES};
 use crate::k3s::version::Version;
-use crate::steps::look::Cluster;
+use crate::steps::look::{Cluster, ServerSeen};
 use crate::steps::{Proposal, Unmet};
 
 /// Adds what nobody has measured, and two members of etcd.
@@ -53,6 +53,16 @@ fn shapes(cluster: &Cluster) -> Vec<String> {
     if cluster.count(Datastore::Elsewhere) > 0 && members != 1 {
         shapes.push(format!(
             "nobody has measured a rotation with {members} members of etcd and servers beside them that have none"
+        ));
+    }
+    let mut servers = cluster.servers.iter();
+    let other = |server: &ServerSeen| {
+        let database = server.seen.install.database();
+        database.filter(|name| *name != POSTGRES)
+    };
+    if let Some(database) = servers.find_map(other) {
+        shapes.push(format!(
+            "nobody has measured a rotation with {database} as the datastore"
         ));
     }
     let bundle = cluster.servers.iter().find(|server| {

@@ -1,6 +1,6 @@
 //! One host, with what it was asked in one round trip beside its set-up.
 
-use super::{Aim, agent, agent_token, around, fleet, process, unit};
+use super::{Aim, agent, agent_token, ahead, around, fleet, process, unit};
 use crate::facts::{Fact, FactError, FreeSpace, K3sVersion, Probe, Tried};
 use crate::k3s::install::Kind;
 use crate::k3s::phase::Standing;
@@ -20,6 +20,7 @@ type Asked = (
     (Tried<K3sVersion>, Tried<FreeSpace>, Room),
     findings::Asked,
     (around::Asked, process::Asked),
+    ahead::Asked,
 );
 
 /// A host, the servers, and what the host answered.
@@ -55,6 +56,7 @@ impl<'a> Sight<'a> {
             ),
             findings::asked(probe, seen),
             (around::asked(), process::asked(seen)),
+            ahead::asked(seen),
         );
         let answers = probe.get(asked).await?;
         Ok(Self {
@@ -73,20 +75,22 @@ impl<'a> Sight<'a> {
     /// What can be seen on the host itself, without searching its files.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        let (_, found, _) = &self.answers;
+        let (_, found, (around, _), _) = &self.answers;
         let mut findings = findings::judge(self.seen, self.standing(), found);
         findings.extend(self.seen.hidden().map(Finding::of_fault));
         findings.extend(self.seen.same_token().map(Finding::of_fault));
+        findings.extend(around::findings(self.seen, around));
         findings
     }
 
-    /// What stands in the way of a rotation, here or, on the first server, anywhere.
+    /// What stands in the way of a rotation, here or, on the first server, anywhere, with what was found of the cluster.
     ///
     /// # Errors
     /// When a host that counts cannot be asked.
-    pub async fn judge(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
+    pub async fn judge(&self, probe: &Probe<'_>) -> Result<(Proposal, Vec<Finding>), StepError> {
         let (seen, cluster) = (self.seen, self.cluster);
-        let ((version, _, _), _, (around, process)) = &self.answers;
+        let ((version, _, _), _, (around, process), ahead) = &self.answers;
+        let mut found = Vec::new();
         let mut proposal = Proposal::refuse(of_host(probe, seen));
         let aimed = seen.clone().of(self.aim.of_agents());
         for unmet in of_token(&aimed) {
@@ -100,7 +104,7 @@ impl<'a> Sight<'a> {
         proposal.unmet.extend(self.obstacles());
         proposal.unmet.extend(seen.disagreements(self.standing()));
         if probe.speaks_for_fleet() {
-            fleet::judge(probe, cluster, &mut proposal).await?;
+            found = fleet::judge(probe, cluster, &mut proposal).await?;
             agent_token::judge(probe, self.aim, cluster, &mut proposal).await?;
         }
         let other = match self.aim {
@@ -112,15 +116,24 @@ impl<'a> Sight<'a> {
         if is_agent && let Ok(standing) = of_agents.standing()? {
             agent::judge(probe, &aimed, of_agents, standing, &mut proposal).await?;
         }
-        around::judge(probe, seen, around, &mut proposal).await?;
+        proposal
+            .unmet
+            .extend(around::judge(probe, seen, around).await?);
+        let mut members = cluster.members();
+        let takes = members.next().is_some_and(|it| it.seen.host == seen.host);
+        let has_begun = self.standing().is_some_and(Standing::is_rotated);
+        let ahead = ahead::judge(seen, takes, ahead);
+        proposal
+            .unmet
+            .extend(ahead.into_iter().filter(|_| !has_begun));
         let process = process::judge(probe, seen, cluster, version, process).await?;
         proposal.unmet.extend(process);
         unit::judge(probe, seen, of_agents, &mut proposal).await;
-        Ok(proposal)
+        Ok((proposal, found))
     }
 
     fn obstacles(&self) -> Vec<Unmet> {
-        let ((_, free, replaceable), _, _) = &self.answers;
+        let ((_, free, replaceable), ..) = &self.answers;
         match free {
             Ok(free) if *free < FREE_KIB => vec![full(self.seen, *free)],
             // What a file system does not tell stands in nobody's way.

@@ -4,7 +4,8 @@ use camino::Utf8PathBuf;
 
 use super::Seen;
 use crate::k3s::phase::Proven;
-use crate::k3s::token::TokenKind;
+use crate::k3s::surface::Surface;
+use crate::k3s::token::{Token, TokenKind};
 use crate::secret::Secret;
 
 impl Seen {
@@ -19,6 +20,25 @@ impl Seen {
     pub fn kept_of(&self, kind: TokenKind) -> Option<Secret> {
         self.token_in(&self.install.data(kind.kept()))
             .map(|token| token.secret)
+    }
+
+    /// The secret in the file that waits beside the winning surface.
+    #[must_use]
+    pub fn staged(&self) -> Option<Secret> {
+        self.waiting(self.install.winner()?)
+    }
+
+    /// The secret in the file that waits beside a surface.
+    #[must_use]
+    pub fn waiting(&self, surface: &Surface) -> Option<Secret> {
+        let staged = self.file(&surface.staged())?;
+        let original = self.file(&surface.file)?.bytes();
+        let tail = original.len().checked_sub(surface.slot.range.end)?;
+        let inner = staged
+            .bytes()
+            .get(surface.slot.range.start..staged.bytes().len().checked_sub(tail)?)?;
+        let text = std::str::from_utf8(inner).ok()?.trim_matches(['"', '\'']);
+        Token::parse(text).ok().map(|token| token.secret)
     }
 
     /// The CA hash of the time when OLD was put by.

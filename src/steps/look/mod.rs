@@ -232,20 +232,6 @@ impl Seen {
             .unwrap_or_default()
     }
 
-    /// The secret in the file that waits beside the winning surface.
-    #[must_use]
-    pub fn staged(&self) -> Option<Secret> {
-        let surface = self.install.winner()?;
-        let staged = self.file(&surface.staged())?;
-        let original = self.file(&surface.file)?.bytes();
-        let tail = original.len().checked_sub(surface.slot.range.end)?;
-        let inner = staged
-            .bytes()
-            .get(surface.slot.range.start..staged.bytes().len().checked_sub(tail)?)?;
-        let text = std::str::from_utf8(inner).ok()?.trim_matches(['"', '\'']);
-        Token::parse(text).ok().map(|token| token.secret)
-    }
-
     /// Server tokens that a server is configured with or has taken, whichever token this look is about.
     #[must_use]
     pub fn server_tokens(&self) -> Vec<Secret> {
@@ -395,6 +381,7 @@ impl Seen {
             .chain(self.withdrawn())
             .chain(passwd.server)
             .chain(passwd.node)
+            .chain(self.install.endpoint.clone())
             .collect()
     }
 }

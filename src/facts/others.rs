@@ -1,0 +1,286 @@
+//! Who else works on the cluster: workloads that reboot or replace nodes, plans of upgrades, and join tokens.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use camino::Utf8PathBuf;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::{Fact, FactError, ran, said, unreadable};
+use crate::k3s::others::{JOIN_TOKENS, PLANS, TOKEN_PREFIX, WORKLOADS};
+use crate::wire::{Command, Query, Response};
+
+/// `DaemonSets` and `Deployments`.
+#[derive(Debug, Clone)]
+pub struct Workloads {
+    /// The k3s binary.
+    pub k3s: Utf8PathBuf,
+}
+
+/// A workload, as far as keyroll looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workload {
+    /// `DaemonSet` or `Deployment`.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Who holds kured's lock; nobody where there is none.
+    pub holds: Vec<Hold>,
+}
+
+/// One hold of kured's lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The node that reboots, or whatever a person wrote there; empty when it cannot be read.
+    pub node: String,
+    /// When it ends by itself.
+    pub until: Option<Timestamp>,
+}
+
+/// Plans of system-upgrade-controller; none where nobody installed it.
+#[derive(Debug, Clone)]
+pub struct Plans {
+    /// The k3s binary.
+    pub k3s: Utf8PathBuf,
+}
+
+/// A plan of upgrades.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// `namespace/name`.
+    pub name: String,
+    /// Nodes that it is applied to now.
+    pub applying: Vec<String>,
+}
+
+/// Join tokens: ids and times, never secrets.
+#[derive(Debug, Clone)]
+pub struct JoinTokens {
+    /// The k3s binary.
+    pub k3s: Utf8PathBuf,
+}
+
+/// A join token with which nodes can join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinToken {
+    /// Six characters, no secret.
+    pub id: String,
+    /// When it ends; `None` never.
+    pub expires: Option<Timestamp>,
+}
+
+fn kubectl(k3s: &Utf8PathBuf, words: &[&str]) -> Vec<Query> {
+    let argv = [k3s.as_str(), "kubectl", "--request-timeout=10s"];
+    let argv = argv.into_iter().chain(words.iter().copied());
+    vec![Query::Run(
+        Command::new(argv).within(std::time::Duration::from_secs(20)),
+    )]
+}
+
+/// Lines of fields between tabs.
+fn table<'a, const N: usize>(text: &'a str, what: &str) -> Result<Vec<[&'a str; N]>, FactError> {
+    let row = |line: &'a str| {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let odd = || unreadable(what, "a line has other fields than were asked for");
+        <[&str; N]>::try_from(fields).map_err(|_| odd())
+    };
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines.map(row).collect()
+}
+
+impl Fact for Workloads {
+    type Value = Vec<Workload>;
+
+    fn queries(&self) -> Vec<Query> {
+        kubectl(&self.k3s, &WORKLOADS)
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<Vec<Workload>, FactError> {
+        const WHAT: &str = "the list of workloads";
+        let ran = ran(responses, 0, WHAT)?;
+        if ran.status != 0 {
+            return Err(unreadable(WHAT, said(ran)));
+        }
+        let text = ran.stdout.text();
+        let rows = table(&text, WHAT)?.into_iter();
+        let read = |[kind, namespace, name, lock]: [&str; 4]| Workload {
+            kind: kind.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            holds: holds(lock),
+        };
+        Ok(rows.map(read).collect())
+    }
+}
+
+#[derive(Deserialize)]
+struct Lock {
+    #[serde(rename = "nodeID", default)]
+    node: String,
+    #[serde(default)]
+    created: Option<Timestamp>,
+    /// Nanoseconds; 0 for ever.
+    #[serde(rename = "TTL", default)]
+    ttl: i64,
+}
+
+#[derive(Deserialize)]
+struct Locks {
+    locks: Vec<Lock>,
+}
+
+/// kured keeps one lock, or several where it is told to let several nodes reboot at once.
+fn holds(text: &str) -> Vec<Hold> {
+    if text.is_empty() {
+        return Vec::new();
+    }
+    let locks = match serde_json::from_str::<Locks>(text) {
+        Ok(several) => several.locks,
+        Err(_) => serde_json::from_str::<Lock>(text).into_iter().collect(),
+    };
+    if locks.is_empty() && !text.contains("\"locks\"") {
+        let node = String::new();
+        return vec![Hold { node, until: None }];
+    }
+    let hold = |lock: Lock| {
+        let lasts = (lock.ttl > 0).then(|| jiff::SignedDuration::from_nanos(lock.ttl));
+        let until = lasts.zip(lock.created);
+        Hold {
+            node: lock.node,
+            until: until.and_then(|(lasts, created)| created.checked_add(lasts).ok()),
+        }
+    };
+    locks.into_iter().map(hold).collect()
+}
+
+impl Fact for Plans {
+    type Value = Vec<Plan>;
+
+    fn queries(&self) -> Vec<Query> {
+        kubectl(&self.k3s, &PLANS)
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<Vec<Plan>, FactError> {
+        const WHAT: &str = "the list of upgrade plans";
+        let ran = ran(responses, 0, WHAT)?;
+        if ran.status != 0 && ran.stderr.text().contains("doesn't have a resource type") {
+            return Ok(Vec::new());
+        }
+        if ran.status != 0 {
+            return Err(unreadable(WHAT, said(ran)));
+        }
+        let text = ran.stdout.text();
+        let read = |[namespace, name, applying]: [&str; 3]| {
+            let nodes = match applying {
+                "" => Vec::new(),
+                list => serde_json::from_str(list)
+                    .map_err(|error| unreadable(WHAT, error.to_string()))?,
+            };
+            Ok(Plan {
+                name: format!("{namespace}/{name}"),
+                applying: nodes,
+            })
+        };
+        table(&text, WHAT)?.into_iter().map(read).collect()
+    }
+}
+
+impl Fact for JoinTokens {
+    type Value = Vec<JoinToken>;
+
+    fn queries(&self) -> Vec<Query> {
+        kubectl(&self.k3s, &JOIN_TOKENS)
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<Vec<JoinToken>, FactError> {
+        const WHAT: &str = "the list of join tokens";
+        let ran = ran(responses, 0, WHAT)?;
+        if ran.status != 0 {
+            return Err(unreadable(WHAT, said(ran)));
+        }
+        let text = ran.stdout.text();
+        let read = |[name, expires, joins]: [&str; 3]| {
+            let id = name.strip_prefix(TOKEN_PREFIX).unwrap_or(name).to_owned();
+            let expires = match decoded(expires).as_deref() {
+                None | Some("") => None,
+                Some(end) => Some(
+                    end.parse()
+                        .map_err(|_| unreadable(WHAT, format!("{id} ends at no known time")))?,
+                ),
+            };
+            let joins = decoded(joins).as_deref() == Some("true");
+            Ok(joins.then_some(JoinToken { id, expires }))
+        };
+        let tokens = table(&text, WHAT)?.into_iter();
+        let tokens: Result<Vec<_>, FactError> = tokens.map(read).collect();
+        Ok(tokens?.into_iter().flatten().collect())
+    }
+}
+
+fn decoded(text: &str) -> Option<String> {
+    String::from_utf8(STANDARD.decode(text).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Ran;
+
+    fn answer(status: i32, stdout: &str, stderr: &str) -> Vec<Response> {
+        vec![Response::Ran(Ran {
+            status,
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+            timed_out: false,
+        })]
+    }
+
+    #[test]
+    fn a_lock_is_read_whatever_kured_or_a_person_wrote() {
+        let node = |text: &str| {
+            let nodes = holds(text).into_iter().map(|hold| hold.node);
+            nodes.collect::<Vec<_>>()
+        };
+        assert_eq!(node(""), [""; 0]);
+        assert_eq!(node(r#"{"nodeID":"manual"}"#), ["manual"]);
+        assert_eq!(node("whatever"), [""]);
+        assert_eq!(node(r#"{"maxOwners":2,"locks":[]}"#), [""; 0]);
+        let two = r#"{"maxOwners":2,"locks":[{"nodeID":"a"},{"nodeID":"b"}]}"#;
+        assert_eq!(node(two), ["a", "b"]);
+        let ends = r#"{"nodeID":"a","created":"2026-11-22T04:00:00Z","TTL":1800000000000}"#;
+        let until = holds(ends)[0].until.unwrap();
+        assert_eq!(until.to_string(), "2026-11-22T04:30:00Z");
+    }
+
+    #[test]
+    fn a_cluster_without_plans_has_none_and_a_refusal_is_no_answer() {
+        let plans = Plans { k3s: "k3s".into() };
+        let none = "error: the server doesn't have a resource type \"plans\"";
+        assert_eq!(plans.parse(&answer(1, "", none)).unwrap(), []);
+        let two = "system-upgrade\tserver\t[\"s1\",\"s2\"]\nsystem-upgrade\tagent\t\n";
+        let found = plans.parse(&answer(0, two, "")).unwrap();
+        assert_eq!(found[0].name, "system-upgrade/server");
+        assert_eq!((found[0].applying.len(), found[1].applying.len()), (2, 0));
+        let refused = "Error from server (Forbidden): plans is forbidden";
+        assert!(plans.parse(&answer(1, "", refused)).is_err());
+        assert!(plans.parse(&answer(0, "something else\n", "")).is_err());
+    }
+
+    #[test]
+    fn tokens_that_nodes_join_with_are_told_by_id() {
+        let tokens = JoinTokens { k3s: "k3s".into() };
+        let text = "bootstrap-token-abc123\tMjAyNi0xMS0yMlQwNDowMDowMFo=\tdHJ1ZQ==\nbootstrap-token-def456\t\tdHJ1ZQ==\nbootstrap-token-nojoin\t\t\n";
+        let found = tokens.parse(&answer(0, text, "")).unwrap();
+        let ids: Vec<_> = found.iter().map(|token| token.id.as_str()).collect();
+        assert_eq!(ids, ["abc123", "def456"]);
+        assert_eq!(
+            found[0].expires,
+            Some("2026-11-22T04:00:00Z".parse().unwrap())
+        );
+        assert_eq!(found[1].expires, None);
+        let asked = format!("{:?}", tokens.queries());
+        assert!(!asked.contains("token-secret"), "{asked}");
+    }
+}

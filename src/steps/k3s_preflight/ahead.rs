@@ -1,0 +1,96 @@
+//! What a server needs for what comes: room for its snapshots, and no change of the CA that waits for its restart.
+
+use crate::facts::{Fact, FreeSpace, JournalSince, Paths, Tried};
+use crate::k3s::install::Datastore;
+use crate::k3s::journal;
+use crate::steps::Unmet;
+use crate::steps::look::Seen;
+
+/// Snapshots that a rotation takes: before and after it.
+const SNAPSHOTS: u64 = 2;
+
+/// What is asked of a server; nothing of an agent.
+pub(super) type Asked = (Vec<Tried<FreeSpace>>, Paths, Vec<Tried<JournalSince>>);
+
+/// What to ask: the room where snapshots go, or where they would go, the data that they hold, and the journal.
+pub(super) fn asked(seen: &Seen) -> Asked {
+    let install = &seen.install;
+    let is_member = install.datastore == Datastore::Etcd;
+    let folders = [&install.snapshots, &install.data_dir];
+    let free = folders.map(|folder| Tried(FreeSpace(folder.clone())));
+    let data = is_member.then(|| data(seen));
+    let runs = install.has_api && seen.unit.is_active();
+    let invocation = seen.unit.invocation.clone();
+    let journal = runs.then_some(Tried(JournalSince { invocation }));
+    (
+        free.into_iter().filter(|_| is_member).collect(),
+        Paths(data.into_iter().collect()),
+        journal.into_iter().collect(),
+    )
+}
+
+fn data(seen: &Seen) -> camino::Utf8PathBuf {
+    seen.install.data("server/db/etcd/member/snap/db")
+}
+
+/// Says that there is no room where `takes` is the server that takes the snapshots, and that a new CA waits.
+pub(super) fn judge(
+    seen: &Seen,
+    takes: bool,
+    (free, stats, lines): &<Asked as Fact>::Value,
+) -> Vec<Unmet> {
+    let size = stats.get(&data(seen)).and_then(Option::as_ref);
+    let size = size.map(|stat| stat.size / 1024).filter(|_| takes);
+    let free = free.iter().find_map(|free| free.as_ref().ok());
+    let room = size
+        .zip(free)
+        .and_then(|(size, free)| room(seen, size, *free));
+    let lines = lines
+        .iter()
+        .filter_map(|lines| lines.as_ref().ok()?.as_ref());
+    let mut lines = lines.flatten();
+    let waits = lines.any(|line| journal::awaits_restart(line));
+    room.into_iter()
+        .chain(waits.then(|| authority(seen)))
+        .collect()
+}
+
+/// KiB.
+fn room(seen: &Seen, size: u64, free: u64) -> Option<Unmet> {
+    lacking(size, free).map(|wanted| {
+        let (host, folder) = (&seen.host, &seen.install.snapshots);
+        Unmet::new(
+            "no-room-for-snapshot",
+            format!("{host} has {free} KiB free for snapshots in {folder}, and two would take {wanted} KiB"),
+            format!("free room on {host}, or remove old snapshots: k3s etcd-snapshot ls"),
+        )
+    })
+}
+
+/// What two snapshots take, where there is not that much.
+fn lacking(size: u64, free: u64) -> Option<u64> {
+    Some(size * SNAPSHOTS).filter(|wanted| free < *wanted)
+}
+
+fn authority(seen: &Seen) -> Unmet {
+    let (host, unit) = (&seen.host, &seen.unit.text.id);
+    Unmet::new(
+        "ca-unfinished",
+        format!(
+            "a change of the cluster's CA was begun on {host}: {unit} there has not been restarted since"
+        ),
+        "finish it first: restart each server, one at a time, then each agent",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lacking;
+
+    #[test]
+    fn there_must_be_room_for_both_snapshots() {
+        assert_eq!(lacking(1000, 1999), Some(2000));
+        assert_eq!(lacking(1000, 2000), None);
+        assert_eq!(lacking(0, 0), None);
+    }
+}
