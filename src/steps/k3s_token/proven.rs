@@ -96,6 +96,8 @@ fn not_yet_new(seen: &Seen, standing: &Standing) -> Option<Unmet> {
     let host = &seen.host;
     match standing.phase(host) {
         Some(Phase::New) if seen.started_after_change() => None,
+        // The same file was changed for the server token, whose own proof wants a start after it.
+        Some(Phase::New) if seen.about == TokenKind::Agent && standing.old.is_none() => None,
         Some(Phase::New) => Some(red(
             "changed-since-start",
             format!("the configuration of {host} was changed after its process started"),
