@@ -5,7 +5,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use serde::Deserialize;
 
-use super::{Fact, FactError, ran, said, unreadable};
+use super::{Fact, FactError, ran, succeeded, unreadable};
 use crate::k3s::knock::{Door, Role};
 use crate::secret::Secret;
 use crate::wire::{Command, Query, Ran, Response};
@@ -195,10 +195,7 @@ impl Fact for EtcdMembers {
 
     fn parse(&self, responses: &[Response]) -> Result<Vec<String>, FactError> {
         const WHAT: &str = "the list of etcd's members";
-        let ran = ran(responses, 0, WHAT)?;
-        if ran.status != 0 {
-            return Err(unreadable(WHAT, said(ran)));
-        }
+        let ran = succeeded(responses, 0, WHAT)?;
         let read: Members = serde_json::from_str(&ran.stdout.text())
             .map_err(|error| unreadable(WHAT, error.to_string()))?;
         let names: Vec<String> = read.members.into_iter().map(|member| member.name).collect();
@@ -213,6 +210,7 @@ impl Fact for EtcdMembers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::answer;
 
     const WELL: &str = "{\"health\":\"true\",\"reason\":\"\"}";
     const REFUSED: &str = "The connection to the server 127.0.0.1:2381 was refused - did you specify the right host or port?";
@@ -224,18 +222,9 @@ mod tests {
         }
     }
 
-    fn ran(status: i32, stdout: &str, stderr: &str) -> Response {
-        Response::Ran(Ran {
-            status,
-            stdout: stdout.into(),
-            stderr: stderr.into(),
-            timed_out: status == 124,
-        })
-    }
-
     fn member(status: i32, health: &str, metrics: &str) -> Member {
         fact(&["http://127.0.0.1:2381"])
-            .parse(&[ran(status, health, ""), ran(status, metrics, "")])
+            .parse(&[answer(status, health, ""), answer(status, metrics, "")])
             .unwrap()
     }
 
@@ -268,14 +257,17 @@ mod tests {
 
     #[test]
     fn a_leader_that_was_not_told_of_in_time_is_not_known() {
-        let cut = [ran(0, WELL, ""), ran(124, "etcd_server_has_leader 0\n", "")];
+        let cut = [
+            answer(0, WELL, ""),
+            answer(124, "etcd_server_has_leader 0\n", ""),
+        ];
         let seen = fact(&["http://127.0.0.1:2381"]).parse(&cut).unwrap();
         assert_eq!((seen.is_well(), seen.has_leader), (false, None));
         assert_eq!(
             seen.words(),
             "whether it sees a leader is not known: it did not answer within 30 s"
         );
-        let silent = [ran(124, "", ""), ran(124, "", "")];
+        let silent = [answer(124, "", ""), answer(124, "", "")];
         let seen = fact(&["http://127.0.0.1:2381"]).parse(&silent).unwrap();
         assert_eq!(
             seen.words(),
@@ -301,8 +293,8 @@ mod tests {
     fn the_address_that_listens_counts() {
         let gauges = "etcd_server_has_leader 1\n";
         let both = fact(&["http://[::1]:2381", "http://127.0.0.1:2381"]);
-        let refused = || [ran(1, "", REFUSED), ran(1, "", REFUSED)];
-        let well = || [ran(0, WELL, ""), ran(0, gauges, "")];
+        let refused = || [answer(1, "", REFUSED), answer(1, "", REFUSED)];
+        let well = || [answer(0, WELL, ""), answer(0, gauges, "")];
         let seen = |answers: [[Response; 2]; 2]| both.parse(&answers.concat()).unwrap();
         assert!(seen([refused(), well()]).is_well());
         assert!(seen([well(), refused()]).is_well());

@@ -6,6 +6,7 @@ mod etcd;
 mod files;
 mod journal;
 mod knocked;
+mod kubectl;
 mod leftovers;
 mod nodes;
 mod others;
@@ -20,8 +21,9 @@ pub use etcd::{EtcdMember, EtcdMembers, Member as EtcdState};
 pub use files::{CertificateEnd, Contents, NodeName, Paths};
 pub use journal::{Journal, JournalSince};
 pub use knocked::Knocked;
+pub use kubectl::Admin;
 pub use leftovers::Leftovers;
-pub use nodes::{Admin, Annotation, Lease, Leases, Node, Nodes};
+pub use nodes::{Annotation, Lease, Leases, Node, Nodes};
 pub use others::{Hold, JoinToken, JoinTokens, Plan, Plans, Workload, Workloads};
 pub use piece::{Digest, Piece};
 pub use probe::{Fleet, Member, NewAgentToken, Overlay, Probe, RunOptions, Scope, Tried, Words};
@@ -77,6 +79,16 @@ fn ran<'a>(responses: &'a [Response], at: usize, what: &str) -> Result<&'a Ran, 
     }
 }
 
+/// The same, of a program that ended well.
+fn succeeded<'a>(responses: &'a [Response], at: usize, what: &str) -> Result<&'a Ran, FactError> {
+    let ran = ran(responses, at, what)?;
+    if ran.status == 0 {
+        Ok(ran)
+    } else {
+        Err(unreadable(what, said(ran)))
+    }
+}
+
 fn unreadable(what: impl Into<String>, why: impl Into<String>) -> FactError {
     FactError::Unreadable {
         what: what.into(),
@@ -97,4 +109,15 @@ fn said(ran: &Ran) -> String {
     } else {
         format!("status {}: {}", ran.status, text.trim())
     }
+}
+
+/// How a program ended, for tests.
+#[cfg(test)]
+fn answer(status: i32, stdout: &str, stderr: &str) -> Response {
+    Response::Ran(Ran {
+        status,
+        stdout: stdout.into(),
+        stderr: stderr.into(),
+        timed_out: status == 124,
+    })
 }

@@ -2,23 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8PathBuf;
 use serde::Deserialize;
 
-use super::{Fact, FactError, ran, said, unreadable};
+use super::{Admin, Fact, FactError, succeeded, unreadable};
 use crate::k3s::others::ENCRYPTION;
 use crate::model::HostTime;
-use crate::wire::{Command, Query, Response};
-
-/// How a server's own API is asked. Not through `/etc/rancher/k3s/k3s.yaml`: that file is the operator's, who may have
-/// moved it, pointed it elsewhere, or put another cluster's context into it.
-#[derive(Debug, Clone)]
-pub struct Admin {
-    /// The k3s binary.
-    pub k3s: Utf8PathBuf,
-    /// The one that K3s made for itself: its own API on the loopback address, with the admin's certificate.
-    pub kubeconfig: Utf8PathBuf,
-}
+use crate::wire::{Query, Response};
 
 /// `kubectl get nodes` on a server.
 #[derive(Debug, Clone)]
@@ -171,25 +160,8 @@ impl From<RawNode> for Node {
     }
 }
 
-impl Admin {
-    /// A kubectl command as the admin.
-    #[must_use]
-    pub fn kubectl(&self, rest: &[&str]) -> Command {
-        let kubeconfig = format!("--kubeconfig={}", self.kubeconfig);
-        let words = [
-            self.k3s.as_str(),
-            "kubectl",
-            &kubeconfig,
-            "--request-timeout=10s",
-        ];
-        let argv = words.into_iter().chain(rest.iter().copied());
-        Command::new(argv).within(std::time::Duration::from_secs(20))
-    }
-}
-
-fn kubectl(admin: &Admin, rest: &[&str]) -> Vec<Query> {
-    let words = [&["get"][..], rest, &["-o", "json"]].concat();
-    vec![Query::Run(admin.kubectl(&words))]
+fn listed(admin: &Admin, what: &[&str]) -> Vec<Query> {
+    admin.ask(&[&["get"], what, &["-o", "json"]].concat())
 }
 
 fn list<T: serde::de::DeserializeOwned>(
@@ -203,10 +175,7 @@ fn json<T: serde::de::DeserializeOwned>(
     responses: &[Response],
     what: &str,
 ) -> Result<T, FactError> {
-    let ran = ran(responses, 0, what)?;
-    if ran.status != 0 {
-        return Err(unreadable(what, said(ran)));
-    }
+    let ran = succeeded(responses, 0, what)?;
     serde_json::from_slice(ran.stdout.bytes()).map_err(|error| unreadable(what, error.to_string()))
 }
 
@@ -214,7 +183,7 @@ impl Fact for Nodes {
     type Value = Vec<Node>;
 
     fn queries(&self) -> Vec<Query> {
-        kubectl(&self.0, &["nodes"])
+        listed(&self.0, &["nodes"])
     }
 
     fn parse(&self, responses: &[Response]) -> Result<Vec<Node>, FactError> {
@@ -229,7 +198,7 @@ impl Fact for Annotation {
     type Value = Option<String>;
 
     fn queries(&self) -> Vec<Query> {
-        kubectl(&self.admin, &["namespace", "kube-system"])
+        listed(&self.admin, &["namespace", "kube-system"])
     }
 
     fn parse(&self, responses: &[Response]) -> Result<Option<String>, FactError> {
@@ -243,7 +212,7 @@ impl Fact for Leases {
     type Value = BTreeMap<String, Lease>;
 
     fn queries(&self) -> Vec<Query> {
-        kubectl(&self.0, &["leases", "-n", "kube-node-lease"])
+        listed(&self.0, &["leases", "-n", "kube-node-lease"])
     }
 
     fn parse(&self, responses: &[Response]) -> Result<BTreeMap<String, Lease>, FactError> {
@@ -261,27 +230,16 @@ impl Fact for Leases {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Ran;
-
-    fn answer(status: i32, stdout: &str, stderr: &str) -> Vec<Response> {
-        vec![Response::Ran(Ran {
-            status,
-            stdout: stdout.into(),
-            stderr: stderr.into(),
-            timed_out: false,
-        })]
-    }
-
-    fn admin() -> Admin {
-        Admin {
-            k3s: "k3s".into(),
-            kubeconfig: "/data/server/cred/admin.kubeconfig".into(),
-        }
-    }
+    use crate::facts::answer;
 
     #[test]
     fn nodes_and_leases_are_asked_for_through_the_servers_own_kubeconfig() {
-        for query in [Nodes(admin()).queries(), Leases(admin()).queries()].concat() {
+        for query in [
+            Nodes(Admin::of_a_server()).queries(),
+            Leases(Admin::of_a_server()).queries(),
+        ]
+        .concat()
+        {
             let Query::Run(command) = query else {
                 panic!("{query:?}")
             };
@@ -293,7 +251,9 @@ mod tests {
     #[test]
     fn recorded_nodes_are_read() {
         let json = include_str!("../../tests/facts/nodes-ha.json");
-        let nodes = Nodes(admin()).parse(&answer(0, json, "")).unwrap();
+        let nodes = Nodes(Admin::of_a_server())
+            .parse(&[answer(0, json, "")])
+            .unwrap();
         let names: Vec<_> = nodes
             .iter()
             .map(|n| (n.name.as_str(), n.ready, n.is_server, n.is_etcd))
@@ -310,7 +270,9 @@ mod tests {
     #[test]
     fn recorded_leases_are_read() {
         let json = include_str!("../../tests/facts/leases-ha.json");
-        let leases = Leases(admin()).parse(&answer(0, json, "")).unwrap();
+        let leases = Leases(Admin::of_a_server())
+            .parse(&[answer(0, json, "")])
+            .unwrap();
         assert_eq!(leases["h1"], HostTime(1_795_319_487_798_754));
         assert_eq!(leases.len(), 5);
     }
@@ -322,9 +284,9 @@ mod tests {
             let json = format!(
                 "{{\"kind\": \"Namespace\", \"metadata\": {{\"name\": \"kube-system\"{annotations}}}}}"
             );
-            let admin = admin();
+            let admin = Admin::of_a_server();
             Annotation { admin, key }
-                .parse(&answer(0, &json, ""))
+                .parse(&[answer(0, &json, "")])
                 .unwrap()
         };
         assert_eq!(read(""), None);
@@ -336,12 +298,12 @@ mod tests {
     #[test]
     fn a_cut_answer_and_a_failed_command_are_errors() {
         let json = include_str!("../../tests/facts/nodes-ha.json");
-        let nodes = Nodes(admin());
-        assert!(nodes.parse(&answer(0, &json[..4000], "")).is_err());
+        let nodes = Nodes(Admin::of_a_server());
+        assert!(nodes.parse(&[answer(0, &json[..4000], "")]).is_err());
         let refused = "The connection to the server 127.0.0.1:6443 was refused";
         assert!(
             nodes
-                .parse(&answer(1, "", refused))
+                .parse(&[answer(1, "", refused)])
                 .unwrap_err()
                 .to_string()
                 .contains(refused)

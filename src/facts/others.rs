@@ -2,20 +2,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Fact, FactError, ran, said, unreadable};
+use super::{Admin, Fact, FactError, ran, succeeded, unreadable};
 use crate::k3s::others::{JOIN_TOKENS, PLANS, TOKEN_PREFIX, WORKLOADS};
-use crate::wire::{Command, Query, Response};
+use crate::wire::{Query, Response};
 
 /// `DaemonSets` and `Deployments`.
 #[derive(Debug, Clone)]
-pub struct Workloads {
-    /// The k3s binary.
-    pub k3s: Utf8PathBuf,
-}
+pub struct Workloads(pub Admin);
 
 /// A workload, as far as keyroll looks at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,10 +37,7 @@ pub struct Hold {
 
 /// Plans of system-upgrade-controller; none where nobody installed it.
 #[derive(Debug, Clone)]
-pub struct Plans {
-    /// The k3s binary.
-    pub k3s: Utf8PathBuf,
-}
+pub struct Plans(pub Admin);
 
 /// A plan of upgrades.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,10 +50,7 @@ pub struct Plan {
 
 /// Join tokens: ids and times, never secrets.
 #[derive(Debug, Clone)]
-pub struct JoinTokens {
-    /// The k3s binary.
-    pub k3s: Utf8PathBuf,
-}
+pub struct JoinTokens(pub Admin);
 
 /// A join token with which nodes can join.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,14 +59,6 @@ pub struct JoinToken {
     pub id: String,
     /// When it ends; `None` never.
     pub expires: Option<Timestamp>,
-}
-
-fn kubectl(k3s: &Utf8PathBuf, words: &[&str]) -> Vec<Query> {
-    let argv = [k3s.as_str(), "kubectl", "--request-timeout=10s"];
-    let argv = argv.into_iter().chain(words.iter().copied());
-    vec![Query::Run(
-        Command::new(argv).within(std::time::Duration::from_secs(20)),
-    )]
 }
 
 /// Lines of fields between tabs.
@@ -94,16 +76,12 @@ impl Fact for Workloads {
     type Value = Vec<Workload>;
 
     fn queries(&self) -> Vec<Query> {
-        kubectl(&self.k3s, &WORKLOADS)
+        self.0.ask(&WORKLOADS)
     }
 
     fn parse(&self, responses: &[Response]) -> Result<Vec<Workload>, FactError> {
         const WHAT: &str = "the list of workloads";
-        let ran = ran(responses, 0, WHAT)?;
-        if ran.status != 0 {
-            return Err(unreadable(WHAT, said(ran)));
-        }
-        let text = ran.stdout.text();
+        let text = succeeded(responses, 0, WHAT)?.stdout.text();
         let rows = table(&text, WHAT)?.into_iter();
         let read = |[kind, namespace, name, lock]: [&str; 4]| Workload {
             kind: kind.to_owned(),
@@ -159,7 +137,7 @@ impl Fact for Plans {
     type Value = Vec<Plan>;
 
     fn queries(&self) -> Vec<Query> {
-        kubectl(&self.k3s, &PLANS)
+        self.0.ask(&PLANS)
     }
 
     fn parse(&self, responses: &[Response]) -> Result<Vec<Plan>, FactError> {
@@ -168,10 +146,7 @@ impl Fact for Plans {
         if ran.status != 0 && ran.stderr.text().contains("doesn't have a resource type") {
             return Ok(Vec::new());
         }
-        if ran.status != 0 {
-            return Err(unreadable(WHAT, said(ran)));
-        }
-        let text = ran.stdout.text();
+        let text = succeeded(responses, 0, WHAT)?.stdout.text();
         let read = |[namespace, name, applying]: [&str; 3]| {
             let nodes = match applying {
                 "" => Vec::new(),
@@ -191,16 +166,12 @@ impl Fact for JoinTokens {
     type Value = Vec<JoinToken>;
 
     fn queries(&self) -> Vec<Query> {
-        kubectl(&self.k3s, &JOIN_TOKENS)
+        self.0.ask(&JOIN_TOKENS)
     }
 
     fn parse(&self, responses: &[Response]) -> Result<Vec<JoinToken>, FactError> {
         const WHAT: &str = "the list of join tokens";
-        let ran = ran(responses, 0, WHAT)?;
-        if ran.status != 0 {
-            return Err(unreadable(WHAT, said(ran)));
-        }
-        let text = ran.stdout.text();
+        let text = succeeded(responses, 0, WHAT)?.stdout.text();
         let read = |[name, expires, joins]: [&str; 3]| {
             let id = name.strip_prefix(TOKEN_PREFIX).unwrap_or(name).to_owned();
             let expires = match decoded(expires).as_deref() {
@@ -226,16 +197,7 @@ fn decoded(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Ran;
-
-    fn answer(status: i32, stdout: &str, stderr: &str) -> Vec<Response> {
-        vec![Response::Ran(Ran {
-            status,
-            stdout: stdout.into(),
-            stderr: stderr.into(),
-            timed_out: false,
-        })]
-    }
+    use crate::facts::answer;
 
     #[test]
     fn a_lock_is_read_whatever_kured_or_a_person_wrote() {
@@ -256,23 +218,23 @@ mod tests {
 
     #[test]
     fn a_cluster_without_plans_has_none_and_a_refusal_is_no_answer() {
-        let plans = Plans { k3s: "k3s".into() };
+        let plans = Plans(Admin::of_a_server());
         let none = "error: the server doesn't have a resource type \"plans\"";
-        assert_eq!(plans.parse(&answer(1, "", none)).unwrap(), []);
+        assert_eq!(plans.parse(&[answer(1, "", none)]).unwrap(), []);
         let two = "system-upgrade\tserver\t[\"s1\",\"s2\"]\nsystem-upgrade\tagent\t\n";
-        let found = plans.parse(&answer(0, two, "")).unwrap();
+        let found = plans.parse(&[answer(0, two, "")]).unwrap();
         assert_eq!(found[0].name, "system-upgrade/server");
         assert_eq!((found[0].applying.len(), found[1].applying.len()), (2, 0));
         let refused = "Error from server (Forbidden): plans is forbidden";
-        assert!(plans.parse(&answer(1, "", refused)).is_err());
-        assert!(plans.parse(&answer(0, "something else\n", "")).is_err());
+        assert!(plans.parse(&[answer(1, "", refused)]).is_err());
+        assert!(plans.parse(&[answer(0, "something else\n", "")]).is_err());
     }
 
     #[test]
     fn tokens_that_nodes_join_with_are_told_by_id() {
-        let tokens = JoinTokens { k3s: "k3s".into() };
+        let tokens = JoinTokens(Admin::of_a_server());
         let text = "bootstrap-token-abc123\tMjAyNi0xMS0yMlQwNDowMDowMFo=\tdHJ1ZQ==\nbootstrap-token-def456\t\tdHJ1ZQ==\nbootstrap-token-nojoin\t\t\n";
-        let found = tokens.parse(&answer(0, text, "")).unwrap();
+        let found = tokens.parse(&[answer(0, text, "")]).unwrap();
         let ids: Vec<_> = found.iter().map(|token| token.id.as_str()).collect();
         assert_eq!(ids, ["abc123", "def456"]);
         assert_eq!(

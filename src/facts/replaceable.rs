@@ -93,14 +93,10 @@ fn obstacle(path: &Utf8Path, is_writable: bool, flags: &str) -> Option<Obstacle>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::answer;
 
     fn said(status: i32, stdout: &str) -> Response {
-        Response::Ran(Ran {
-            status,
-            stdout: stdout.into(),
-            stderr: "".into(),
-            timed_out: false,
-        })
+        answer(status, stdout, "")
     }
 
     #[test]

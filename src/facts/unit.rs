@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::started::{BootClock, Stamp};
-use super::{Fact, FactError, ran, said, unreadable};
+use super::{Fact, FactError, ran, said, succeeded, unreadable};
 use crate::k3s::install::{Manager, UnitText};
 use crate::model::HostTime;
 use crate::wire::{Command, Query, Ran, Response};
@@ -191,10 +191,7 @@ fn show(units: &[&str]) -> Vec<Query> {
 }
 
 fn blocks(responses: &[Response]) -> Result<Vec<UnitState>, FactError> {
-    let shown = ran(responses, 2, WHAT)?;
-    if shown.status != 0 {
-        return Err(unreadable(WHAT, said(shown)));
-    }
+    let shown = succeeded(responses, 2, WHAT)?;
     let HostTime(now) = clock(ran(responses, 1, "the host's clock")?)?;
     let Some(Response::Content(Some(uptime))) = responses.first() else {
         return Err(unreadable("/proc/uptime", "there is no such file"));
@@ -312,16 +309,10 @@ fn environment_files(block: &str) -> impl Iterator<Item = (Utf8PathBuf, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::answer;
 
     fn answers(show: &str) -> Vec<Response> {
-        let ran = |text: &str| {
-            Response::Ran(Ran {
-                status: 0,
-                stdout: text.into(),
-                stderr: "".into(),
-                timed_out: false,
-            })
-        };
+        let ran = |text: &str| answer(0, text, "");
         vec![
             Response::Content(Some("1000.25 1900.00\n".into())),
             ran("1795321234.500000000\n"),
@@ -441,12 +432,7 @@ mod tests {
     #[test]
     fn a_host_without_systemd_is_told_apart() {
         let mut without = answers("");
-        without[2] = Response::Ran(Ran {
-            status: 127,
-            stdout: "".into(),
-            stderr: "env: 'systemctl': No such file".into(),
-            timed_out: false,
-        });
+        without[2] = answer(127, "", "env: 'systemctl': No such file");
         let said = Units.parse(&without).unwrap().unwrap_err();
         assert!(said.0.contains("No such file"));
     }

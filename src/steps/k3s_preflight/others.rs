@@ -6,19 +6,18 @@ use jiff::Timestamp;
 use crate::facts::{Hold, JoinToken, JoinTokens, Plan, Plans, Probe, Tried, Workload, Workloads};
 use crate::model::HostTime;
 use crate::steps::findings::Finding;
-use crate::steps::look::{Cluster, nodes};
+use crate::steps::look::{Cluster, ServerSeen, nodes};
 
 /// What was found by asking the first API server that runs.
 pub(super) async fn judge(probe: &Probe<'_>, cluster: &Cluster) -> Vec<Finding> {
-    let mut all = cluster.servers.iter().map(|server| &server.seen);
-    let Some(seen) = all.find(|seen| seen.install.has_api && seen.unit.is_active()) else {
+    let mut all = cluster.servers.iter();
+    let Some(ServerSeen { seen, .. }) = all.find(|server| server.has_live_api()) else {
         return Vec::new();
     };
-    let k3s = || seen.k3s.clone();
     let asked = (
-        Tried(Workloads { k3s: k3s() }),
-        Tried(Plans { k3s: k3s() }),
-        Tried(JoinTokens { k3s: k3s() }),
+        Tried(Workloads(seen.admin())),
+        Tried(Plans(seen.admin())),
+        Tried(JoinTokens(seen.admin())),
     );
     let (workloads, plans, tokens) = match probe.get_on(&seen.host, asked).await {
         Ok(answers) => answers,
