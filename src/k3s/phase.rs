@@ -4,6 +4,7 @@
 //! the datastore that all share. Each is OLD or NEW; which of the eight cases holds says what is right.
 
 mod agents;
+mod held;
 mod judge;
 
 pub use agents::judge_agents;
@@ -93,6 +94,15 @@ impl Memory {
         match self {
             Self::Holds(secret) => Some(secret),
             Self::Silent(_) | Self::Foreign => None,
+        }
+    }
+
+    /// The secret, or the case of a server of which it is not known.
+    fn known(&self) -> Result<&Secret, Phase> {
+        match self {
+            Self::Holds(secret) => Ok(secret),
+            Self::Silent(_) => Err(Phase::Silent),
+            Self::Foreign => Err(Phase::Foreign),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Where a rotation of the agent token stands. Nothing is encrypted with it, so that a server starts with whichever one
 //! it is configured with: each server counts by itself, and what can be told is told from OLD as it was kept.
 
-use super::judge::{distinct, names};
+use super::held::{distinct, is_finished, kept, waiting};
+use super::judge::names;
 use super::{Memory, Phase, ServerView, Standing, Torn, Wish};
 use crate::secret::Secret;
 
@@ -16,7 +17,7 @@ pub fn judge_agents(
     wish: Wish<'_>,
 ) -> Result<Standing, Torn> {
     configured(servers)?;
-    let (old, new) = match kept(servers)? {
+    let (old, new) = match kept(servers, two_old_tokens)? {
         Some(old) => (Some(old.clone()), goes_on(servers, old, wish)?),
         None => begins(servers, wish)?,
     };
@@ -74,15 +75,11 @@ fn is_server_token() -> Torn {
     }
 }
 
-fn kept(servers: &[ServerView]) -> Result<Option<&Secret>, Torn> {
-    match distinct(servers.iter().filter_map(|s| s.kept.as_ref())).as_slice() {
-        [] => Ok(None),
-        [one] => Ok(Some(one)),
-        _ => Err(Torn {
-            name: "two-old-tokens",
-            what: "the servers keep different old agent tokens in server/.keyroll/old-agent: two rotations are mixed".to_owned(),
-            next: "find out which agent token each server accepts: `keyroll where` on this inventory".to_owned(),
-        }),
+fn two_old_tokens() -> Torn {
+    Torn {
+        name: "two-old-tokens",
+        what: "the servers keep different old agent tokens in server/.keyroll/old-agent: two rotations are mixed".to_owned(),
+        next: "find out which agent token each server accepts: `keyroll where` on this inventory".to_owned(),
     }
 }
 
@@ -97,14 +94,6 @@ fn goes_on(servers: &[ServerView], old: &Secret, wish: Wish<'_>) -> Result<Secre
         [] => Ok(waiting(servers, old, wish).clone()),
         _ => Err(disagree(servers)),
     }
-}
-
-/// NEW while no server has it yet: the given one, what waits on the servers, or the one made for this run.
-fn waiting<'a>(servers: &'a [ServerView], old: &Secret, wish: Wish<'a>) -> &'a Secret {
-    let staged = servers.iter().filter_map(|s| s.staged.as_ref());
-    let staged = distinct(staged.filter(|secret| *secret != old));
-    let found = staged.first().filter(|_| staged.len() == 1).copied();
-    wish.given.or(found).unwrap_or(wish.generated)
 }
 
 /// Nothing is under way as far as keyroll knows.
@@ -129,12 +118,7 @@ fn begins(servers: &[ServerView], wish: Wish<'_>) -> Result<(Option<Secret>, Sec
 }
 
 fn chosen(servers: &[ServerView], now: &Secret, wish: Wish<'_>) -> (Option<Secret>, Secret) {
-    let tag = crate::k3s::token::tag(now);
-    let proven = servers.iter().filter_map(|s| s.proven.as_ref());
-    let is_finished = proven
-        .into_iter()
-        .any(|proven| proven.run == *wish.run && proven.tag == tag);
-    if is_finished || wish.proof_only || wish.given == Some(now) {
+    if is_finished(servers, now, wish) || wish.proof_only || wish.given == Some(now) {
         return (None, now.clone());
     }
     (Some(now.clone()), waiting(servers, now, wish).clone())
@@ -196,12 +180,9 @@ fn foreign(servers: &[ServerView], old: Option<&Secret>, new: &Secret) -> Result
 }
 
 fn phase(server: &ServerView, new: &Secret) -> Phase {
-    let Some(memory) = server.memory.secret() else {
-        return if server.memory == Memory::Foreign {
-            Phase::Foreign
-        } else {
-            Phase::Silent
-        };
+    let memory = match server.memory.known() {
+        Ok(memory) => memory,
+        Err(phase) => return phase,
     };
     match (server.surface.as_ref() == Some(new), memory == new) {
         (true, true) => Phase::New,

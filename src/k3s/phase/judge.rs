@@ -1,7 +1,7 @@
 //! From what every server holds to OLD, NEW and each server's case.
 
+use super::held::{distinct, is_finished, kept, waiting};
 use super::{Memory, Phase, ServerView, Standing, Torn, Wish};
-use crate::k3s::token;
 use crate::model::HostName;
 use crate::secret::Secret;
 
@@ -13,7 +13,7 @@ const CLEARLY_LATER: std::time::Duration = std::time::Duration::from_secs(10);
 /// # Errors
 /// When the servers contradict each other in a way that has no one right continuation.
 pub fn judge(servers: &[ServerView], wish: Wish<'_>) -> Result<Standing, Torn> {
-    let kept = kept(servers)?;
+    let kept = kept(servers, two_old_tokens)?;
     let (datastore, rotator) = datastore(servers, kept)?;
     let (old, new) = old_and_new(servers, datastore, kept, wish)?;
     let phases = servers
@@ -31,25 +31,14 @@ pub fn judge(servers: &[ServerView], wish: Wish<'_>) -> Result<Standing, Torn> {
     })
 }
 
-pub(super) fn distinct<'a>(secrets: impl Iterator<Item = &'a Secret>) -> Vec<&'a Secret> {
-    let mut found: Vec<&Secret> = Vec::new();
-    for secret in secrets {
-        if !found.contains(&secret) {
-            found.push(secret);
-        }
-    }
-    found
-}
-
-fn kept(servers: &[ServerView]) -> Result<Option<&Secret>, Torn> {
-    match distinct(servers.iter().filter_map(|s| s.kept.as_ref())).as_slice() {
-        [] => Ok(None),
-        [one] => Ok(Some(one)),
-        _ => Err(Torn {
-            name: "two-old-tokens",
-            what: "the servers keep different old tokens in server/.keyroll/old: two rotations are mixed".to_owned(),
-            next: "restart no server; `keyroll where` on this inventory shows what each server has".to_owned(),
-        }),
+fn two_old_tokens() -> Torn {
+    Torn {
+        name: "two-old-tokens",
+        what:
+            "the servers keep different old tokens in server/.keyroll/old: two rotations are mixed"
+                .to_owned(),
+        next: "restart no server; `keyroll where` on this inventory shows what each server has"
+            .to_owned(),
     }
 }
 
@@ -182,20 +171,13 @@ fn old_and_new(
             .filter_map(|s| s.surface.as_ref())
             .filter(|s| *s != datastore),
     );
-    let staged = distinct(
-        servers
-            .iter()
-            .filter_map(|s| s.staged.as_ref())
-            .filter(|s| *s != datastore),
-    );
     match ahead.as_slice() {
         [] if wish.given == Some(datastore) || is_finished(servers, datastore, wish) => {
             Ok((None, datastore.clone()))
         }
         [] if wish.proof_only && kept != Some(datastore) => Ok((None, datastore.clone())),
         [] => {
-            let found = staged.first().filter(|_| staged.len() == 1).copied();
-            let new = wish.given.or(found).unwrap_or(wish.generated);
+            let new = waiting(servers, datastore, wish);
             Ok((Some(datastore.clone()), new.clone()))
         }
         [one] if kept == Some(datastore) || wish.given == Some(*one) => {
@@ -203,15 +185,6 @@ fn old_and_new(
         }
         _ => Err(surface_differs(servers, datastore)),
     }
-}
-
-/// Whether this very run has rotated to this token and proven it: then its generated token is not the next one.
-fn is_finished(servers: &[ServerView], datastore: &Secret, wish: Wish<'_>) -> bool {
-    let tag = token::tag(datastore);
-    servers
-        .iter()
-        .filter_map(|server| server.proven.as_ref())
-        .any(|proven| proven.run == *wish.run && proven.tag == tag)
 }
 
 fn surface_differs(servers: &[ServerView], datastore: &Secret) -> Torn {
@@ -257,12 +230,9 @@ fn foreign(servers: &[ServerView], old: Option<&Secret>, new: &Secret) -> Result
 }
 
 fn phase(server: &ServerView, datastore: &Secret, new: &Secret) -> Phase {
-    let Some(memory) = server.memory.secret() else {
-        return if server.memory == Memory::Foreign {
-            Phase::Foreign
-        } else {
-            Phase::Silent
-        };
+    let memory = match server.memory.known() {
+        Ok(memory) => memory,
+        Err(phase) => return phase,
     };
     let surface = server.surface.as_ref() == Some(new);
     match (surface, memory == new, datastore == new) {

@@ -1,14 +1,11 @@
 use super::*;
 use crate::k3s::phase::Proven;
+use crate::k3s::phase::held::tests::{phases, secret};
 use crate::model::{HostName, RunId};
 
 const S: &str = "server-secret";
 const O: &str = "old-agent-secret";
 const N: &str = "new-agent-secret";
-
-fn secret(text: &str) -> Option<Secret> {
-    (!text.is_empty()).then(|| Secret::new(text))
-}
 
 /// surface, memory, kept, staged
 fn view(name: &str, [surface, memory, kept, staged]: [&str; 4]) -> ServerView {
@@ -34,10 +31,6 @@ fn stand(servers: &[ServerView], given: &str) -> Result<Standing, Torn> {
         proof_only: false,
     };
     judge_agents(servers, &[Secret::new(S)], wish)
-}
-
-fn phases(standing: &Standing) -> Vec<Phase> {
-    standing.phases.iter().map(|(_, phase)| *phase).collect()
 }
 
 #[test]

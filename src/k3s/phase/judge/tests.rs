@@ -1,14 +1,12 @@
 use super::*;
 use crate::k3s::phase::Proven;
+use crate::k3s::phase::held::tests::{phases, secret};
+use crate::k3s::token;
 use crate::model::{HostTime, RunId};
 use proptest::prelude::*;
 
 const O: &str = "old-secret";
 const N: &str = "new-secret";
-
-fn secret(text: &str) -> Option<Secret> {
-    (!text.is_empty()).then(|| Secret::new(text))
-}
 
 /// surface, memory, disk (with passwd), kept, staged
 fn view(name: &str, [surface, memory, disk, kept, staged]: [&str; 5]) -> ServerView {
@@ -45,10 +43,6 @@ fn stand_to_prove(servers: &[ServerView]) -> Result<Standing, Torn> {
         proof_only: true,
     };
     judge(servers, wish)
-}
-
-fn phases(standing: &Standing) -> Vec<Phase> {
-    standing.phases.iter().map(|(_, phase)| *phase).collect()
 }
 
 #[test]
