@@ -16,13 +16,6 @@ pub struct Aged {
     pub unasked: Option<String>,
 }
 
-impl Seen {
-    fn written(&self, path: &str) -> Option<HostTime> {
-        let stat = self.stats.get(&self.install.data(path))?.as_ref()?;
-        Some(stat.mtime)
-    }
-}
-
 /// Looks for everything that tells how old the server token is.
 pub async fn aged(probe: &Probe<'_>, cluster: &Cluster) -> Aged {
     let annotation = |seen: &Seen| Annotation {
@@ -31,14 +24,14 @@ pub async fn aged(probe: &Probe<'_>, cluster: &Cluster) -> Aged {
     };
     let what = "the namespace kube-system";
     let noted = ask_api(probe, &cluster.servers, what, annotation).await;
-    let written = |path| {
-        let seen = |server: &ServerSeen| server.seen.written(path);
-        cluster.servers.iter().filter_map(seen).max()
+    let passwd = |server: &ServerSeen| {
+        let seen = &server.seen;
+        seen.written(&seen.install.data("server/cred/passwd"))
     };
     Aged {
         traces: Traces {
             proven: proven(cluster),
-            passwd: written("server/cred/passwd"),
+            passwd: cluster.servers.iter().filter_map(passwd).max(),
             noted: noted
                 .as_ref()
                 .ok()
@@ -54,7 +47,7 @@ fn proven(cluster: &Cluster) -> Option<HostTime> {
     let at = |server: &ServerSeen| {
         let seen = &server.seen;
         let is_of_it = seen.proven().is_some_and(|proven| proven.tag == tag);
-        seen.written("server/.keyroll/proven").filter(|_| is_of_it)
+        seen.written(&seen.proven_path()).filter(|_| is_of_it)
     };
     cluster.servers.iter().filter_map(at).max()
 }

@@ -166,6 +166,11 @@ impl Seen {
         self.known.files.get(path)?.as_ref()
     }
 
+    /// When a file was last written; `None` when it is not there.
+    fn written(&self, path: &Utf8Path) -> Option<HostTime> {
+        Some(self.stats.get(path)?.as_ref()?.mtime)
+    }
+
     /// What must stay for K3s to start as it was judged here.
     #[must_use]
     pub fn guards(&self) -> Vec<Guard> {

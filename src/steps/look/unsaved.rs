@@ -19,16 +19,15 @@ impl Seen {
     /// The times that tell whether this server would start again; `None` when it does not run, or they are not to be had.
     #[must_use]
     pub fn passwd_times(&self) -> Option<PasswdTimes> {
-        let written = |path| Some(self.stats.get(&path)?.as_ref()?.mtime);
         let is_up = self.install.kind == Kind::Server && self.unit.is_active();
-        let passwd = written(self.install.data("server/cred/passwd"))?;
+        let passwd = self.written(&self.install.data("server/cred/passwd"))?;
         let mark = self.file(&self.saved_path());
         let mark = mark.and_then(|file| Mark::parse(&file.text()));
-        let left = written(self.saved_path());
+        let left = self.written(&self.saved_path());
         Some(PasswdTimes {
             host: self.host.clone(),
             passwd,
-            ca: written(self.install.ca()),
+            ca: self.written(&self.install.ca()),
             started: self.unit.started.filter(|_| is_up)?,
             ready: self.unit.ready?,
             saved: mark
