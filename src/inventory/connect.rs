@@ -3,7 +3,7 @@
 use super::raw::{Var, VarMap};
 use super::{Connect, vault};
 use crate::source::{Problem, Problems};
-use crate::template::{Vars, is_template, render_text};
+use crate::template::{Vars, render_text};
 
 /// Reads a host's connection. `places` holds the same variables as `vars`, with their places. What cannot be used is a
 /// mistake on hosts of K3s, and a warning on others, which the built-in playbooks do not visit.
@@ -70,8 +70,8 @@ impl<'a> Reader<'a> {
         ];
         let (name, var) = self.find(&names)?;
         let hidden = match var.value.as_str() {
-            Some(text) if is_template(text) => render_text(text, self.vars).is_err(),
-            _ => vault::is_unread(&var.value),
+            Some(text) => render_text(text, self.vars).is_err(),
+            None => vault::is_unread(&var.value),
         };
         if !hidden {
             return self.text(&names);
@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
     fn text(&mut self, names: &[&str]) -> Option<String> {
         let (name, var) = self.find(names)?;
         let text = match var.value.as_str() {
-            Some(text) if is_template(text) => match render_text(text, self.vars) {
+            Some(text) => match render_text(text, self.vars) {
                 Ok(text) => text,
                 Err(error) => {
                     self.problem(
@@ -115,7 +115,6 @@ impl<'a> Reader<'a> {
                     return None;
                 }
             },
-            Some(text) => text.to_owned(),
             None if var.value.is_none() => return None,
             None if vault::is_unread(&var.value) => {
                 let what = format!("`{name}` is encrypted by Ansible vault");

@@ -8,7 +8,7 @@ use minijinja::value::ValueKind;
 use super::Inventory;
 use crate::secret::Secret;
 use crate::source::is_secret_name;
-use crate::template::{Vars, is_template, render_text};
+use crate::template::{Vars, render_text};
 
 impl Inventory {
     /// Values of variables called `token`, `…_token`, `…_password`, … on any host, so that they are redacted
@@ -38,12 +38,7 @@ fn collect(name: &str, value: &Value, vars: &Vars, levels: usize, texts: &mut BT
         }
     } else if is_secret_name(name) && matches!(value.kind(), ValueKind::String | ValueKind::Number)
     {
-        let text = value.to_string();
-        let text = if is_template(&text) {
-            render_text(&text, vars).unwrap_or_default()
-        } else {
-            text
-        };
+        let text = render_text(&value.to_string(), vars).unwrap_or_default();
         if text.starts_with("K10")
             && let Some((_, bare)) = text.rsplit_once(':')
         {

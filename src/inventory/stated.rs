@@ -10,7 +10,7 @@ use super::raw::VarMap;
 use super::vault;
 use crate::secret::{Secret, Stated};
 use crate::source::{Problem, SourceSpan, SourceText};
-use crate::template::{Vars, is_template, render_text};
+use crate::template::{Vars, render_text};
 
 /// Collects variables of hosts, each place once.
 #[derive(Default)]
@@ -56,17 +56,9 @@ fn place(text: &SourceText, at: SourceSpan) -> String {
 fn texts(value: &Value, vars: &Vars, levels: usize) -> Vec<Secret> {
     match value.kind() {
         ValueKind::String => {
-            let text = value.to_string();
-            let text = if is_template(&text) {
-                render_text(&text, vars).unwrap_or_default()
-            } else {
-                text
-            };
-            Some(text)
-                .filter(|text| !text.is_empty())
-                .map(Secret::new)
-                .into_iter()
-                .collect()
+            let text = render_text(&value.to_string(), vars).unwrap_or_default();
+            let text = Some(text).filter(|text| !text.is_empty());
+            text.map(Secret::new).into_iter().collect()
         }
         ValueKind::Map if levels > 0 => {
             let keys = value.try_iter().into_iter().flatten();

@@ -24,11 +24,14 @@ pub fn evaluate(expression: &str, vars: &Vars) -> Result<bool, TemplateError> {
     }
 }
 
-/// A text with its expressions replaced.
+/// A text with its expressions replaced, if it has any.
 ///
 /// # Errors
-/// When it is not a template or names an unknown variable.
+/// When its expressions are none or name an unknown variable.
 pub fn render_text(template: &str, vars: &Vars) -> Result<String, TemplateError> {
+    if !is_template(template) {
+        return Ok(template.to_owned());
+    }
     render(template, vars).map(|value| value.to_string())
 }
 
