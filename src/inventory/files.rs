@@ -26,22 +26,29 @@ pub(super) fn read(beside: &Path, raw: &mut Raw<'_>) {
     }
 }
 
+/// What there is first of this name counts, as in Ansible; the others are named.
 fn all_of(directory: &Path, name: &str, problems: &mut Problems) -> VarMap {
-    let mut vars = VarMap::new();
-    for ending in ENDINGS {
-        let path = directory.join(format!("{name}{ending}"));
-        if path.is_dir() && ending.is_empty() {
-            for file in listed(&path, problems) {
-                vars.extend(one(&file, problems));
-            }
-        } else if path.is_file() {
-            vars.extend(one(&path, problems));
-        }
+    let paths = ENDINGS.map(|ending| directory.join(format!("{name}{ending}")));
+    let mut there = paths.into_iter().filter(|path| path.exists());
+    let Some(first) = there.next() else {
+        return VarMap::new();
+    };
+    for other in there {
+        let (other, first) = (other.display(), first.display());
+        let what = format!("`{other}` is not read, since there is `{first}`");
+        let problem = Problem::new("inventory::unread", what);
+        let help = "Ansible does not read it either: move what it has into the other one";
+        problems.push(problem.help(help).warning());
     }
-    vars
+    let files = if first.is_dir() {
+        listed(&first, problems)
+    } else {
+        vec![first]
+    };
+    files.iter().flat_map(|file| one(file, problems)).collect()
 }
 
-/// The files of a directory by name; hidden ones and backups are left out, as in Ansible.
+/// The files of a directory and of those in it, by name; hidden ones and backups are left out, as in Ansible.
 fn listed(directory: &Path, problems: &mut Problems) -> Vec<PathBuf> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -54,23 +61,30 @@ fn listed(directory: &Path, problems: &mut Problems) -> Vec<PathBuf> {
             return Vec::new();
         }
     };
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| path.is_file() && wanted(path))
-        .collect();
-    files.sort();
-    files
+    let entries = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let mut paths: Vec<PathBuf> = entries.filter(|path| wanted(path)).collect();
+    paths.sort();
+    let each = |path: PathBuf| {
+        if path.is_dir() {
+            listed(&path, problems)
+        } else {
+            vec![path]
+        }
+    };
+    paths.into_iter().flat_map(each).collect()
 }
 
+/// Whether Ansible reads it: a file with one of the endings or with none, a directory with none.
 fn wanted(path: &Path) -> bool {
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or(".");
-    !name.starts_with('.')
-        && !name.ends_with('~')
-        && ENDINGS.iter().skip(1).any(|ending| name.ends_with(ending))
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_plain = !name.starts_with('.') && !name.ends_with('~');
+    let ending = path
+        .extension()
+        .map(|ending| format!(".{}", ending.to_string_lossy()));
+    let is_known = ending
+        .as_deref()
+        .is_none_or(|ending| ENDINGS.contains(&ending));
+    is_plain && (path.is_file() && is_known || path.is_dir() && ending.is_none())
 }
 
 fn one(path: &Path, problems: &mut Problems) -> VarMap {

@@ -36,6 +36,10 @@ fn collect(name: &str, value: &Value, vars: &Vars, levels: usize, texts: &mut BT
             let item = value.get_item(&key).unwrap_or_default();
             collect(&key.to_string(), &item, vars, levels - 1, texts);
         }
+    } else if value.kind() == ValueKind::Seq && levels > 0 {
+        for item in value.try_iter().into_iter().flatten() {
+            collect(name, &item, vars, levels - 1, texts);
+        }
     } else if is_secret_name(name) && matches!(value.kind(), ValueKind::String | ValueKind::Number)
     {
         let text = render_text(&value.to_string(), vars).unwrap_or_default();

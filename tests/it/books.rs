@@ -216,13 +216,23 @@ fn variables_beside_the_inventory_are_stronger_than_those_in_it() {
     assert_eq!(told("s3", "from").as_deref(), Some("group_vars of server"));
     assert_eq!(told("a1", "from").as_deref(), Some("group_vars of all"));
     assert_eq!(told("a1", "second").as_deref(), Some("b"));
+    assert_eq!(told("a1", "third").as_deref(), Some("without an ending"));
+    assert_eq!(told("a1", "fourth").as_deref(), Some("further down"));
     assert_eq!(told("a1", "hidden"), None);
+    let warned: Vec<String> = inventory.warnings.iter().map(ToString::to_string).collect();
+    let beside = "tests/books/inventories/beside/group_vars/agent";
+    assert_eq!(
+        warned,
+        [format!(
+            "`{beside}.yml` is not read, since there is `{beside}`"
+        )]
+    );
     let secrets: Vec<String> = inventory
         .secrets()
         .iter()
         .map(|s| s.expose().to_owned())
         .collect();
-    assert_eq!(secrets, ["K10abc::server:swordfish", "swordfish"]);
+    assert_eq!(secrets, ["K10abc::server:swordfish", "marlin", "swordfish"]);
 }
 
 #[test]
