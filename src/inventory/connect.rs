@@ -61,7 +61,8 @@ impl<'a> Reader<'a> {
         self.problems.push(problem.help(help).warning());
     }
 
-    /// Of sudo. One that is encrypted, or stands in a file that is, is asked for.
+    /// Of sudo. One that cannot be read, as it stands in a file that is encrypted, is asked for. What is itself
+    /// encrypted was warned of when it was read.
     fn password(&mut self) -> Option<String> {
         let names = [
             "ansible_become_password",
@@ -69,16 +70,17 @@ impl<'a> Reader<'a> {
             "ansible_sudo_pass",
         ];
         let (name, var) = self.find(&names)?;
-        let hidden = match var.value.as_str() {
-            Some(text) => render_text(text, self.vars).is_err(),
-            None => vault::is_unread(&var.value),
-        };
-        if !hidden {
-            return self.text(&names);
+        if vault::is_unread(&var.value) {
+            return None;
         }
-        let what = format!("`{name}` cannot be read without Ansible vault");
-        self.warn(var, what, "let keyroll ask for it: -K");
-        None
+        // The text itself is not shown: it may hold a part of the password.
+        let text = var.value.as_str();
+        if text.is_some_and(|text| render_text(text, self.vars).is_err()) {
+            let what = format!("`{name}` names what is not known, or encrypted by Ansible vault");
+            self.warn(var, what, "let keyroll ask for it: -K");
+            return None;
+        }
+        self.text(&names)
     }
 
     /// What Ansible would heed, and keyroll does not.
