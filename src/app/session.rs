@@ -98,10 +98,7 @@ impl Session<'_> {
         self.teach(&learn);
         let who = fleet::who(&self.books.inventory);
         let mut options = self.options.clone();
-        options
-            .words
-            .stated
-            .clone_from(&self.books.inventory.stated);
+        options.words.stated = self.books.inventory.stated();
         let scope = Scope::new(way.transport(), who, options, clock, learn)
             .with_custody(Arc::clone(&self.custody));
         let plan = self.plan(&scope).await?;

@@ -7,7 +7,7 @@ use indexmap::{IndexMap, IndexSet};
 use minijinja::Value;
 
 use super::raw::{Raw, RawGroup, RawHost, VarMap};
-use super::stated::Collector;
+use super::stated::Places;
 use super::{Host, Inventory, connect};
 use crate::model::{GroupName, HostName};
 use crate::source::{Problem, Problems};
@@ -22,8 +22,8 @@ pub(super) fn build(mut raw: Raw<'_>) -> Result<Inventory, Problems> {
     adopt(&mut raw);
     let depths = depths(&mut raw)?;
     let members = members(&raw, &depths);
-    let mut stated = Collector::default();
-    let hosts = hosts(&mut raw, &depths, &members, &mut stated);
+    let mut places = Places::default();
+    let hosts = hosts(&mut raw, &depths, &members, &mut places);
     if raw.hosts.is_empty() {
         let help = "add a host below `hosts:` of a group";
         raw.problem(
@@ -46,7 +46,7 @@ pub(super) fn build(mut raw: Raw<'_>) -> Result<Inventory, Problems> {
     Ok(Inventory {
         hosts,
         groups,
-        stated: stated.all(),
+        places,
         warnings: raw.problems,
     })
 }
@@ -194,7 +194,7 @@ fn hosts(
     raw: &mut Raw<'_>,
     depths: &Depths,
     members: &Members,
-    stated: &mut Collector,
+    stated: &mut Places,
 ) -> IndexMap<HostName, Host> {
     let groups = groups_of_hosts(raw, depths, members);
     let every_group: Value = members

@@ -20,7 +20,6 @@ pub use pattern::{PatternError, select};
 pub use read::{parse, read};
 
 use crate::model::{GroupName, HostName};
-use crate::secret::Stated;
 use crate::source::Problems;
 use crate::template::Vars;
 
@@ -31,8 +30,7 @@ pub struct Inventory {
     pub hosts: IndexMap<HostName, Host>,
     /// Each group with all hosts below it, its own and its children's, in the file's order.
     pub groups: IndexMap<GroupName, IndexSet<HostName>>,
-    /// Texts that stand in it, of hosts in the groups `server` and `agent`, with their places.
-    pub stated: Vec<Stated>,
+    places: stated::Places,
     /// What is odd and no mistake: groups without hosts, hosts without a group.
     pub warnings: Problems,
 }

@@ -6,50 +6,81 @@ use std::sync::Arc;
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
-use super::raw::VarMap;
-use super::vault;
+use super::raw::{Var, VarMap};
+use super::{Inventory, vault};
 use crate::secret::{Secret, Stated};
-use crate::source::{Problem, SourceSpan, SourceText};
+use crate::source::SourceText;
 use crate::template::{Vars, render_text};
 
-/// Collects variables of hosts, each place once.
-#[derive(Default)]
-pub(super) struct Collector(BTreeMap<(usize, usize, String), Stated>);
+/// Variables of hosts, each place once: by file, place in it and name. They are not looked into before somebody asks.
+#[derive(Clone, Default)]
+pub(super) struct Places(BTreeMap<(usize, usize, String), (Var, Vars)>);
 
-impl Collector {
+impl std::fmt::Debug for Places {
+    // Variables may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "<{} variables>", self.0.len())
+    }
+}
+
+impl Places {
     /// Takes the variables of a host; those that say how it is reached are no tokens of K3s.
     pub(super) fn take(&mut self, places: &VarMap, vars: &Vars) {
         for (name, var) in places {
-            let file = Arc::as_ptr(&var.text) as usize;
-            let key = (file, var.at.offset(), name.clone());
-            if name.starts_with("ansible_") || self.0.contains_key(&key) {
-                continue;
+            if !name.starts_with("ansible_") {
+                let file = Arc::as_ptr(&var.text) as usize;
+                let key = (file, var.at.offset(), name.clone());
+                let taken = || (var.clone(), Arc::clone(vars));
+                self.0.entry(key).or_insert_with(taken);
             }
+        }
+    }
+}
+
+impl Inventory {
+    /// Texts that stand in it, of hosts in the groups `server` and `agent`, with their places, file by file.
+    #[must_use]
+    pub fn stated(&self) -> Vec<Stated> {
+        let mut all = Vec::new();
+        let mut lines = Lines::default();
+        for ((file, offset, name), (var, vars)) in &self.places.0 {
+            let line = lines.count(*file, *offset, &var.text);
             let texts = (!vault::is_unread(&var.value)).then(|| texts(&var.value, vars, 8));
             if texts.as_ref().is_none_or(|texts| !texts.is_empty()) {
                 let stated = Stated {
                     name: name.clone(),
-                    place: place(&var.text, var.at),
+                    place: format!("{}:{line}", var.text.name()),
                     texts,
                 };
-                self.0.insert(key, stated);
+                all.push((var.text.name(), line, stated));
             }
         }
-    }
-
-    /// All of them, file by file.
-    pub(super) fn all(self) -> Vec<Stated> {
-        let mut all: Vec<Stated> = self.0.into_values().collect();
-        all.sort_by(|a, b| (&a.place, &a.name).cmp(&(&b.place, &b.name)));
-        all
+        all.sort_by(|a, b| (a.0, a.1, &a.2.name).cmp(&(b.0, b.1, &b.2.name)));
+        all.into_iter().map(|(_, _, stated)| stated).collect()
     }
 }
 
-fn place(text: &SourceText, at: SourceSpan) -> String {
-    let problem = Problem::new("", "").at(text, at);
-    match problem.position() {
-        Some((file, line, _)) => format!("{file}:{line}"),
-        None => text.name().to_owned(),
+/// Counts the lines of files whose places come in order, going over each file once.
+#[derive(Default)]
+struct Lines {
+    file: usize,
+    offset: usize,
+    line: usize,
+}
+
+impl Lines {
+    /// The line of this place, from 1.
+    fn count(&mut self, file: usize, offset: usize, text: &SourceText) -> usize {
+        if self.file != file {
+            *self = Self {
+                file,
+                ..Self::default()
+            };
+        }
+        let passed = text.inner().get(self.offset..offset).unwrap_or_default();
+        self.line += passed.matches('\n').count();
+        self.offset = offset;
+        self.line + 1
     }
 }
 

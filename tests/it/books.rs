@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use keyroll::inventory::{self, Inventory};
 use keyroll::plan::{Request, build, draw};
 use keyroll::playbook;
+use keyroll::secret::Secret;
 use keyroll::source::{Look, Problems, Source, tree};
 use keyroll::steps::Step;
 use proptest::prelude::*;
@@ -233,6 +234,45 @@ fn variables_beside_the_inventory_are_stronger_than_those_in_it() {
         .map(|s| s.expose().to_owned())
         .collect();
     assert_eq!(secrets, ["K10abc::server:swordfish", "marlin", "swordfish"]);
+}
+
+#[test]
+fn what_an_inventory_states_is_told_by_file_and_line() {
+    let told = |path: &str| {
+        let folder = "tests/books/inventories/";
+        let inventory = inventory::read(&format!("{folder}{path}")).expect("an inventory");
+        let stated = inventory.stated().into_iter();
+        let told = stated.map(|it| {
+            let place = it.place.strip_prefix(folder).unwrap_or(&it.place);
+            let texts = it.texts.map_or("encrypted".to_owned(), |texts| {
+                let texts: Vec<&str> = texts.iter().map(Secret::expose).collect();
+                texts.join(" ")
+            });
+            format!("{place} {}: {texts}", it.name)
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told("beside/hosts.yml"),
+        [
+            "beside/group_vars/agent/2.yml:1 second: b",
+            "beside/group_vars/agent/more/4.yaml:1 fourth: further down",
+            "beside/group_vars/agent/vars:1 third: without an ending",
+            "beside/group_vars/agent/vars:2 users: deploy marlin",
+            "beside/group_vars/all.yml:1 from: group_vars of all",
+            "beside/group_vars/server:1 from: group_vars of server",
+            "beside/group_vars/server:2 token: K10abc::server:swordfish",
+            "beside/host_vars/s1.yaml:1 from: host_vars",
+            "beside/hosts.yml:6 from: the host itself",
+        ]
+    );
+    assert_eq!(
+        told("good/vault.yml"),
+        [
+            "good/vault.yml:17 token: encrypted",
+            "good/vault.yml:23 k3s: encrypted"
+        ]
+    );
 }
 
 #[test]
