@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 mod builtin;
-mod duration;
 mod keywords;
 mod lint;
 mod parse;

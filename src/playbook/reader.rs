@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::duration;
 use super::keywords::Words;
-use crate::source::{Misfit, Node, Problem, Problems, Source, SourceSpan, nearest};
+use crate::source::{Misfit, Node, Problem, Problems, Source, SourceSpan, duration, nearest};
 use crate::template::{self, SyntaxError};
 
 /// One reading of one playbook: its text and the mistakes so far.
@@ -117,7 +116,7 @@ impl Reader<'_> {
 
     /// A duration.
     pub(super) fn duration(&mut self, node: &Node, keyword: &str) -> Option<Duration> {
-        let value = node.text().and_then(duration::parse);
+        let value = node.text().and_then(duration);
         if value.is_none() {
             let found = node
                 .text()

@@ -3,6 +3,7 @@
 //! YAML's syntax and positions come from `saphyr-parser`, the types of plain scalars and everything typed from
 //! serde: one tree serves both, so a mistake found by any `Deserialize` knows its exact place, also behind an alias.
 
+mod duration;
 mod fit;
 mod mask;
 mod near;
@@ -14,6 +15,7 @@ mod render;
 mod scalar;
 mod yaml;
 
+pub use duration::duration;
 pub use fit::Misfit;
 pub use mask::{cover, is_secret_name, mask};
 pub use miette::SourceSpan;

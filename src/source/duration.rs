@@ -1,4 +1,4 @@
-//! Durations as playbooks write them: `20s`, `5m`, `1h30m`, `250ms`; a bare number is seconds.
+//! Durations as playbooks and steps write them: `20s`, `5m`, `1h30m`, `250ms`; a bare number is seconds.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ const UNITS: [(&str, f64); 5] = [
 const LONGEST_DAYS: u64 = 365;
 
 /// Reads a duration; `None` when it is none, or longer than a year.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     if text.is_empty() {
         return None;
@@ -49,7 +50,7 @@ fn with_units(mut text: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::duration as parse;
     use std::time::Duration;
 
     #[test]
