@@ -16,7 +16,7 @@ pub fn is_secret_name(name: &str) -> bool {
     })
 }
 
-/// The text with every value of a secret key as stars, byte for byte as long as before. Names in `open` are no
+/// The text with every value of a secret key, and the secret part of every join token, as stars, byte for byte as long as before. Names in `open` are no
 /// secrets as long as they stand before a map or nothing: steps such as `k3s_token`.
 #[must_use]
 pub fn mask(text: &str, open: &[&str]) -> String {
@@ -40,7 +40,20 @@ pub fn mask(text: &str, open: &[&str]) -> String {
                 .flat_map(stars),
         );
     }
-    masked
+    without_join_tokens(masked)
+}
+
+/// A join token is told by its shape wherever it stands: six characters that all may know, a dot, and sixteen that are secret.
+fn without_join_tokens(text: String) -> String {
+    let is_part = |c: char| c.is_ascii_digit() || c.is_ascii_lowercase();
+    let words = text.split(|c| !is_part(c) && c != '.');
+    let secret = |word: &str| {
+        let (id, secret) = word.split_once('.')?;
+        ((id.len(), secret.len()) == (6, 16) && !secret.contains('.')).then(|| secret.to_owned())
+    };
+    let secrets: Vec<String> = words.filter_map(secret).collect();
+    let shown = |text: String, secret: &String| text.replace(secret, &"*".repeat(secret.len()));
+    secrets.iter().fold(text, shown)
 }
 
 /// The same text with these values as stars, byte for byte as long; short ones would cover half of it.
@@ -90,6 +103,18 @@ fn secret_at(line: &str, open: &[&str]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::{is_secret_name, mask};
+
+    #[test]
+    fn the_secret_of_a_join_token_is_covered_wherever_it_stands() {
+        let text = "id: abcdef.0123456789abcdef, \"K10ab::abcdef.fedcba9876543210\" but a file.0123456789abcdef";
+        let shown = mask(text, &[]);
+        let stars = "*".repeat(16);
+        assert_eq!(
+            shown,
+            format!("id: abcdef.{stars}, \"K10ab::abcdef.{stars}\" but a file.{stars}")
+        );
+        assert_eq!(mask("at: 10.0.0.1 abc.def", &[]), "at: 10.0.0.1 abc.def");
+    }
 
     #[test]
     fn a_secret_name_is_known_by_its_last_word() {
