@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::kubectl::Kubectl;
+use super::token::is_bootstrap;
 
 /// What a `k3s …` command asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,14 +22,16 @@ pub enum Call {
     /// `token rotate …`
     Rotate(Rotate),
     /// `token create …`
-    CreateToken {
-        /// How long it lives; `None` for ever.
-        ttl: Option<Duration>,
-        /// What it is for.
-        description: String,
-    },
+    CreateToken(CreateToken),
     /// `token list`
     ListTokens,
+    /// `token delete ID…`
+    DeleteTokens {
+        /// Which.
+        ids: Vec<String>,
+        /// `--kubeconfig`
+        kubeconfig: Option<String>,
+    },
     /// `server …` or `agent …`: the arguments, that one included.
     Serve(Vec<String>),
 }
@@ -44,6 +47,19 @@ pub struct Rotate {
     pub new: String,
     /// `--data-dir`
     pub data_dir: String,
+}
+
+/// The flags of `token create`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateToken {
+    /// How long it lives; `None` for ever.
+    pub ttl: Option<Duration>,
+    /// What it is for.
+    pub description: String,
+    /// `--kubeconfig`
+    pub kubeconfig: Option<String>,
+    /// The token itself, `id.secret`, when it is not to be drawn.
+    pub token: Option<String>,
 }
 
 impl Default for Rotate {
@@ -71,6 +87,7 @@ impl Call {
             }
             ["token", "rotate", rest @ ..] => rotate(rest),
             ["token", "create", rest @ ..] => create(rest),
+            ["token", "delete", rest @ ..] => delete(rest),
             ["token", "list"] => Some(Self::ListTokens),
             ["server" | "agent", ..] => Some(Self::Serve(args.to_vec())),
             _ => None,
@@ -120,16 +137,40 @@ fn rotate(words: &[&str]) -> Option<Call> {
 }
 
 fn create(words: &[&str]) -> Option<Call> {
-    let (mut ttl, mut text) = (Some(Duration::from_hours(24)), String::new());
+    let mut wanted = CreateToken {
+        ttl: Some(Duration::from_hours(24)),
+        description: String::new(),
+        kubeconfig: None,
+        token: None,
+    };
+    let mut words = words;
+    if let [rest @ .., last] = words
+        && is_bootstrap(last)
+    {
+        (words, wanted.token) = (rest, Some((*last).to_owned()));
+    }
     for (flag, value) in flags(words)? {
         match flag {
-            "--ttl" => ttl = Some(duration(value)?).filter(|ttl| !ttl.is_zero()),
-            "--description" => value.clone_into(&mut text),
+            "--ttl" => wanted.ttl = Some(duration(value)?).filter(|ttl| !ttl.is_zero()),
+            "--description" => value.clone_into(&mut wanted.description),
+            "--kubeconfig" => wanted.kubeconfig = Some(value.to_owned()),
             _ => return None,
         }
     }
-    let description = text;
-    Some(Call::CreateToken { ttl, description })
+    Some(Call::CreateToken(wanted))
+}
+
+/// Flags stand before the ids.
+fn delete(words: &[&str]) -> Option<Call> {
+    let (flag, ids) = match words {
+        [flag, ids @ ..] if flag.starts_with("--kubeconfig=") => (Some(*flag), ids),
+        ids => (None, ids),
+    };
+    let is_fine = !ids.is_empty() && ids.iter().all(|id| !id.starts_with('-'));
+    is_fine.then(|| Call::DeleteTokens {
+        ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+        kubeconfig: flag.and_then(|flag| Some(flag.split_once('=')?.1.to_owned())),
+    })
 }
 
 /// A number with one unit, such as `10m`.
@@ -192,13 +233,33 @@ mod tests {
     #[test]
     fn a_token_lives_as_long_as_it_is_told() {
         let ttl = |line: &str| match call(line) {
-            Some(Call::CreateToken { ttl, .. }) => ttl.map(|ttl| ttl.as_secs()),
+            Some(Call::CreateToken(wanted)) => wanted.ttl.map(|ttl| ttl.as_secs()),
             other => panic!("{other:?}"),
         };
         assert_eq!(ttl("token create --ttl 10m --description D"), Some(600));
         assert_eq!(ttl("token create"), Some(86_400));
         assert_eq!(ttl("token create --ttl=0"), None);
         assert_eq!(call("token create --ttl soon"), None);
+        let text = "abcdef.0123456789abcdef";
+        let named = match call(&format!("token create --ttl=1h {text}")) {
+            Some(Call::CreateToken(wanted)) => wanted.token,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(named.as_deref(), Some(text));
+    }
+
+    #[test]
+    fn tokens_are_deleted_by_their_ids() {
+        let wanted = |ids: &[&str], kubeconfig: Option<&str>| {
+            Some(Call::DeleteTokens {
+                ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+                kubeconfig: kubeconfig.map(str::to_owned),
+            })
+        };
+        let found = call("token delete --kubeconfig=/a abc123 def456");
+        assert_eq!(found, wanted(&["abc123", "def456"], Some("/a")));
+        assert_eq!(call("token delete abc123"), wanted(&["abc123"], None));
+        assert_eq!(call("token delete"), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod disk;
 mod due;
 mod furnish;
 mod host;
+mod join_tokens;
 mod k3s;
 mod leftovers;
 mod life;

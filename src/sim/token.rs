@@ -81,6 +81,16 @@ pub fn is_bootstrap(text: &str) -> bool {
         .is_some_and(|(id, secret)| part(id, 6) && part(secret, 16))
 }
 
+/// How a node shows a secret: a bootstrap token as a bearer's, any other as a password.
+#[must_use]
+pub fn shown<'a>(user: &'a str, secret: &'a str) -> (Option<(&'a str, &'a str)>, Option<&'a str>) {
+    if is_bootstrap(secret) {
+        (None, Some(secret))
+    } else {
+        (Some((user, secret)), None)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::call::CreateToken;
 use super::kubectl::Ended;
 use super::token::{self, Token};
 use super::world::{Answer, Datastore, Level, Line, after, seconds};
@@ -76,16 +77,21 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
-    /// A new one; `luck` is what it is drawn from.
+    /// A new one, which is drawn from `luck` unless it is named.
     #[must_use]
-    pub fn draw(luck: &str, ttl: Option<Duration>, description: &str, now: HostTime) -> Self {
+    pub fn made(wanted: &CreateToken, luck: &str, now: HostTime) -> Self {
         let hash = token::sha256(format!("bootstrap {luck} {}", now.0).as_bytes());
-        let part = |from, to| hash.get(from..to).unwrap_or_default().to_owned();
+        let part = |from, to| hash.get(from..to).unwrap_or_default();
+        let named = wanted
+            .token
+            .as_deref()
+            .and_then(|text| text.split_once('.'));
+        let (id, secret) = named.unwrap_or_else(|| (part(0, 6), part(6, 22)));
         Self {
-            id: part(0, 6),
-            secret: part(6, 22),
-            expires: ttl.map(|ttl| after(now, ttl)),
-            description: description.to_owned(),
+            id: id.to_owned(),
+            secret: secret.to_owned(),
+            expires: wanted.ttl.map(|ttl| after(now, ttl)),
+            description: wanted.description.clone(),
         }
     }
 
@@ -95,7 +101,22 @@ impl Bootstrap {
         store.put(&format!("{SECRETS}{}", self.id), text);
     }
 
-    /// All that are in the datastore and live.
+    /// Takes one out of the datastore; whether it was there.
+    pub fn forget(id: &str, store: &mut dyn Datastore) -> bool {
+        let key = format!("{SECRETS}{id}");
+        let was_there = store.get(&key).is_some();
+        store.delete(&key);
+        was_there
+    }
+
+    /// Whether this `id.secret` opens the door of a server whose clock says `now`.
+    #[must_use]
+    pub fn lives(text: &str, store: &dyn Datastore, now: HostTime) -> bool {
+        let is_it = |token: &Self| format!("{}.{}", token.id, token.secret) == text;
+        Self::all(store, now).iter().any(is_it)
+    }
+
+    /// All that are in the datastore; who has ended by this clock is cleaned away (k3s: `*,tokencleaner`).
     #[must_use]
     pub fn all(store: &dyn Datastore, now: HostTime) -> Vec<Self> {
         let keys = store.list(SECRETS).into_iter();
@@ -111,6 +132,32 @@ impl Bootstrap {
         let hash = token::sha256(ca.as_bytes());
         format!("K10{hash}::{}.{}\n", self.id, self.secret)
     }
+}
+
+/// How `token delete` ends that takes one away, given whether it was there; as K3s it stops at the first that it cannot.
+#[must_use]
+pub fn deleted(id: &str, was_there: bool, now: HostTime) -> Ended {
+    let fatal = |why: String| Ended::bad(1, Line::new(now, Level::Fatal, why).logged());
+    if !is_id(id) {
+        let pattern = "\\A([a-z0-9]{6})\\z";
+        return fatal(format!(
+            "Error: given token didn't match pattern {pattern:?} or {pattern:?}"
+        ));
+    }
+    if !was_there {
+        let why = format!("secrets \"bootstrap-token-{id}\" not found");
+        return fatal(format!(
+            "Error: failed to delete bootstrap token {why:?}: {why}"
+        ));
+    }
+    Ended::fine(format!("bootstrap token \"{id}\" deleted\n"))
+}
+
+/// Whether this is the part of a bootstrap token that everybody may know.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase();
+    text.len() == 6 && text.bytes().all(fits)
 }
 
 /// What `token list` prints.

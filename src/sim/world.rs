@@ -164,6 +164,8 @@ pub struct Asked<'a> {
     pub path: &'a str,
     /// User and password of basic authentication.
     pub basic: Option<(&'a str, &'a str)>,
+    /// The text of bearer authentication.
+    pub bearer: Option<&'a str>,
     /// Body.
     pub body: &'a [u8],
 }

@@ -15,6 +15,7 @@ use super::{balancer, kubelet, log, notify, now};
 use crate::sim::agent::{Agent, Joining, ServerReply};
 use crate::sim::kubectl::Ended;
 use crate::sim::settings::Settings;
+use crate::sim::token;
 use crate::sim::world::Answer;
 
 /// Runs until the process ends.
@@ -65,21 +66,22 @@ async fn ask(place: &Place, port: u16, secret: &str) -> ServerReply {
     let trusted = std::fs::read_to_string(place.shared.0.join("pki/server-ca.crt"));
     let url = format!("https://127.0.0.1:{port}");
     let trusted = trusted.unwrap_or_default();
-    let get = async |path, basic| {
+    let get = async |path, (basic, bearer)| {
         let door = Door {
             url: &url,
             ca: &trusted,
             basic,
+            bearer,
         };
         client::ask(&door, Method::GET, path, Vec::new()).await
     };
-    let ca = match get("/cacerts", None).await {
+    let ca = match get("/cacerts", (None, None)).await {
         Ok(Answer::Said { status: 503, .. }) => return ServerReply::Starting,
         Ok(Answer::Said { body, .. }) => body,
         Ok(Answer::Dropped) => return ServerReply::Away("EOF".to_owned()),
         Err(error) => return ServerReply::Away(error.to_string()),
     };
-    match get("/v1-k3s/config", Some(("node", secret))).await {
+    match get("/v1-k3s/config", token::shown("node", secret)).await {
         Ok(Answer::Said { status: 503, .. }) => ServerReply::Starting,
         Ok(Answer::Said { status, .. }) => ServerReply::Here { ca, status },
         Ok(Answer::Dropped) => ServerReply::Away("EOF".to_owned()),

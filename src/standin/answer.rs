@@ -26,8 +26,9 @@ pub(super) struct Desk {
     pub(super) writes: Cell<u64>,
 }
 
-/// Where bootstrap tokens are asked for.
+/// Where bootstrap tokens are asked for, and below it one of them.
 pub(super) const SECRETS: &str = "/api/v1/namespaces/kube-system/secrets";
+pub(super) const TOKEN: &str = "/api/v1/namespaces/kube-system/secrets/bootstrap-token-";
 /// Where the members of etcd are listed.
 const MEMBERS: &str = "/db/info";
 /// What a joining server asks for; it is answered before the start is over, as one with etcd alone waits for those that join.
@@ -56,6 +57,7 @@ impl Desk {
             return status(503, "runtime core not ready", "ServiceUnavailable");
         }
         match asked.path {
+            path if path.starts_with(TOKEN) => self.api(asked),
             "/api/v1/nodes" | LEASES | SECRETS | NAMESPACE | WORKLOADS | PLANS | JOIN_TOKENS
             | "/readyz" | "/livez" | "/healthz" => self.api(asked),
             path if path.starts_with(snapshot::PATH) => self.snapshot(asked),
@@ -98,6 +100,9 @@ impl Desk {
         }
         if !shared.has_quorum() {
             return timed_out();
+        }
+        if let Some(id) = asked.path.strip_prefix(TOKEN) {
+            return self.forget_token(id);
         }
         if asked.path == SECRETS {
             return self.tokens(asked);
@@ -163,6 +168,19 @@ impl Desk {
         });
         match told {
             Ok(body) => Answer::said(200, body),
+            Err(error) => status(500, &error.to_string(), "InternalError"),
+        }
+    }
+
+    /// One bootstrap token, which a DELETE takes away.
+    fn forget_token(&self, id: &str) -> Answer {
+        let forgotten = self.place.shared.with(|store| Bootstrap::forget(id, store));
+        match forgotten {
+            Ok(true) => Answer::said(200, "{}"),
+            Ok(false) => {
+                let message = format!("secrets \"bootstrap-token-{id}\" not found");
+                status(404, &message, "NotFound")
+            }
             Err(error) => status(500, &error.to_string(), "InternalError"),
         }
     }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use hyper::Method;
 
-use super::answer::SECRETS;
+use super::answer::{SECRETS, TOKEN};
 use super::client::{self, Door};
 use super::disk::Disk;
 use super::{kubectl, now, snapshot};
 use crate::sim::bootstrap;
-use crate::sim::call::Rotate;
+use crate::sim::call::{CreateToken, Rotate};
 use crate::sim::etcd;
-use crate::sim::kubectl::Ended;
+use crate::sim::kubectl::{Ended, Kubectl, Verb};
 use crate::sim::token::Token;
 use crate::sim::tokens::{self, Bootstrap};
 use crate::sim::world::{Answer, Files as _};
@@ -32,6 +32,7 @@ pub(super) async fn rotate(asked: &Rotate) -> Ended {
         url: &asked.server,
         ca: &ca.unwrap_or_default(),
         basic: Some(("server", &secret)),
+        bearer: None,
     };
     let body = tokens::body(&asked.new);
     let answer = client::ask(&door, Method::PUT, "/v1-k3s/token", body).await;
@@ -59,34 +60,60 @@ pub(super) async fn encryption() -> Ended {
 }
 
 /// Makes a bootstrap token.
-pub(super) async fn create(ttl: Option<Duration>, description: &str) -> Ended {
+pub(super) async fn create(wanted: &CreateToken) -> Ended {
     let luck = format!("{} {}", std::process::id(), now().0);
-    let token = Bootstrap::draw(&luck, ttl, description, now());
+    let token = Bootstrap::made(wanted, &luck, now());
     let body = serde_json::to_vec(&token).unwrap_or_default();
-    match admin(Method::POST, body).await {
-        Ok((ca, _)) => Ended::fine(token.created(&ca)),
-        Err(ended) => ended,
+    let kubeconfig = wanted.kubeconfig.as_deref();
+    match admin(kubeconfig, Method::POST, SECRETS, body).await {
+        Ok((ca, said)) if said.status == 0 => Ended::fine(token.created(&ca)),
+        Ok((_, ended)) | Err(ended) => ended,
     }
 }
 
 /// Lists bootstrap tokens.
 pub(super) async fn list() -> Ended {
-    match admin(Method::GET, Vec::new()).await {
-        Ok((_, body)) => {
-            let all: Vec<Bootstrap> = serde_json::from_str(&body).unwrap_or_default();
+    match admin(None, Method::GET, SECRETS, Vec::new()).await {
+        Ok((_, said)) if said.status == 0 => {
+            let all: Vec<Bootstrap> = serde_json::from_str(&said.stdout).unwrap_or_default();
             Ended::fine(tokens::table(&all, now()))
         }
-        Err(ended) => ended,
+        Ok((_, ended)) | Err(ended) => ended,
     }
 }
 
-/// Asks for bootstrap tokens as the admin: the CA, and what was said.
-async fn admin(method: Method, body: Vec<u8>) -> Result<(String, String), Ended> {
-    let door = kubectl::admin_door()?;
-    let ca = door.ca.as_deref().and_then(|path| Disk.text(path));
-    let said = kubectl::knock(&door, method, SECRETS, body).await;
-    match said.status {
-        0 => Ok((ca.unwrap_or_default(), said.stdout)),
-        _ => Err(said),
+/// Takes bootstrap tokens away, one after the other.
+pub(super) async fn delete(kubeconfig: Option<&str>, ids: &[String]) -> Ended {
+    let mut stdout = String::new();
+    for id in ids {
+        let path = format!("{TOKEN}{id}");
+        let was_there = match admin(kubeconfig, Method::DELETE, &path, Vec::new()).await {
+            Ok((_, said)) if said.status == 0 => true,
+            Ok((_, said)) if said.stderr.contains("(NotFound)") => false,
+            Ok((_, ended)) | Err(ended) => return Ended { stdout, ..ended },
+        };
+        let ended = tokens::deleted(id, was_there, now());
+        if ended.status != 0 {
+            return Ended { stdout, ..ended };
+        }
+        stdout += &ended.stdout;
     }
+    Ended::fine(stdout)
+}
+
+/// Asks for bootstrap tokens with a kubeconfig, the operator's when none is named: the CA, and what was said.
+async fn admin(
+    kubeconfig: Option<&str>,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<(String, Ended), Ended> {
+    let door = kubectl::door(&Kubectl {
+        kubeconfig: kubeconfig.map(str::to_owned),
+        server: None,
+        verb: Verb::Nodes,
+    })?;
+    let ca = door.ca.as_deref().and_then(|path| Disk.text(path));
+    let said = kubectl::knock(&door, method, path, body).await;
+    Ok((ca.unwrap_or_default(), said))
 }

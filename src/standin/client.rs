@@ -26,6 +26,8 @@ pub(super) struct Door<'a> {
     pub(super) ca: &'a str,
     /// User and password.
     pub(super) basic: Option<(&'a str, &'a str)>,
+    /// What a bearer shows.
+    pub(super) bearer: Option<&'a str>,
 }
 
 /// Asks; a connection that ends without an answer is an error of kind `UnexpectedEof`.
@@ -54,6 +56,9 @@ async fn attempt(door: &Door<'_>, method: Method, path: &str, body: Vec<u8>) -> 
     if let Some((user, password)) = door.basic {
         let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
         request = request.header("Authorization", format!("Basic {pair}"));
+    }
+    if let Some(token) = door.bearer {
+        request = request.header("Authorization", format!("Bearer {token}"));
     }
     let request = request
         .body(Full::new(Bytes::from(body)))

@@ -14,13 +14,8 @@ use crate::sim::world::Files as _;
 
 /// Runs a kubectl command.
 pub(super) async fn run(call: &Kubectl) -> Ended {
-    let text = Disk.text(call.kubeconfig());
-    let door = match call.target(text.as_deref()) {
-        Ok(Target::Url(door)) => door,
-        Ok(Target::Admin) => match admin_door() {
-            Ok(door) => door,
-            Err(ended) => return ended,
-        },
+    let door = match door(call) {
+        Ok(door) => door,
         Err(ended) => return ended,
     };
     let (method, path, body) = match request(&call.verb) {
@@ -33,6 +28,18 @@ pub(super) async fn run(call: &Kubectl) -> Ended {
         // That a kind is missing kubectl says by itself.
         (Verb::Lines(_), Some(words)) => Ended::bad(1, words.trim_end()),
         _ => ended,
+    }
+}
+
+/// Where a command goes.
+///
+/// # Errors
+/// kubectl's words when there is nowhere to go.
+pub(super) fn door(call: &Kubectl) -> Result<Kubeconfig, Ended> {
+    let text = Disk.text(call.kubeconfig());
+    match call.target(text.as_deref())? {
+        Target::Url(door) => Ok(door),
+        Target::Admin => admin_door(),
     }
 }
 
@@ -88,6 +95,7 @@ pub(super) async fn knock(door: &Kubeconfig, method: Method, path: &str, body: V
         url: &door.server,
         ca: &ca,
         basic: basic.map(|(user, word)| (user.as_str(), word.as_str())),
+        bearer: None,
     };
     match client::ask(&to, method, path, body).await {
         Ok(answer) => kubectl::words(&answer),

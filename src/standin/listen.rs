@@ -79,6 +79,7 @@ async fn supervisor(
             basic: basic
                 .as_ref()
                 .map(|(user, word)| (user.as_str(), word.as_str())),
+            bearer: header.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer ")),
             body: &body,
         }),
     )

@@ -64,7 +64,10 @@ async fn perform(args: Vec<String>, env: BTreeMap<String, String>) -> Ended {
         Some(Call::SaveSnapshot { name }) => snapshot::save(&name).await,
         Some(Call::EncryptionStatus) => cli::encryption().await,
         Some(Call::Rotate(asked)) => cli::rotate(&asked).await,
-        Some(Call::CreateToken { ttl, description }) => cli::create(ttl, &description).await,
+        Some(Call::CreateToken(wanted)) => cli::create(&wanted).await,
+        Some(Call::DeleteTokens { ids, kubeconfig }) => {
+            cli::delete(kubeconfig.as_deref(), &ids).await
+        }
         Some(Call::ListTokens) => cli::list().await,
         Some(Call::Serve(args)) => match title::hide(args, &env) {
             Ok(args) => launch::serve(args, env).await,

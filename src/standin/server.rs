@@ -88,6 +88,7 @@ async fn peer_reply(settings: &Settings, place: &Place) -> PeerReply {
         url: &url,
         ca: &ca.unwrap_or_default(),
         basic: Some(("server", &secret)),
+        bearer: None,
     };
     let away = |why: &str| {
         let text = format!("failed to get CA certs: Get \"{url}/cacerts\": {why}");

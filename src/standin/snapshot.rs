@@ -63,6 +63,7 @@ pub(super) async fn ask(settings: &Settings, method: Method, path: &str) -> io::
         url: &format!("https://127.0.0.1:{}", settings.port()),
         ca: &read(bootstrap::CA),
         basic: Some(("server", &secret)),
+        bearer: None,
     };
     client::ask(&door, method, path, Vec::new()).await
 }

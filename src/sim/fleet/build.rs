@@ -108,6 +108,8 @@ fn host(spec: &Spec, name: &HostName, is_server: bool, at: usize, began: HostTim
     ] {
         disk.make_directories(directory, 0o755);
     }
+    disk.set_mode("/root", 0o700);
+    disk.set_mode("/tmp", 0o1777);
     disk.make_directories(&spec.shape.data_dir, 0o755);
     Host {
         name: name.clone(),

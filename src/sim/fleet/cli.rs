@@ -1,7 +1,5 @@
 //! The k3s binary on a host of the fleet, beside kubectl: snapshots, tokens, a reset of the cluster.
 
-use std::time::Duration;
-
 use super::cluster::Silence;
 use super::perform::Trouble;
 use super::{Fleet, Life};
@@ -15,7 +13,7 @@ use crate::sim::pki::PaperPki;
 use crate::sim::server::{Backend, PeerReply, Server, Starting};
 use crate::sim::settings::{Launch, Settings};
 use crate::sim::token::Token;
-use crate::sim::tokens::{self, Bootstrap};
+use crate::sim::tokens;
 use crate::sim::world::{Answer, Asked, Files as _};
 
 impl Fleet {
@@ -32,6 +30,7 @@ impl Fleet {
             method: "GET",
             path: "/v1-k3s/token",
             basic: Some(("server", &Token::secret_of(&token))),
+            bearer: None,
             body: &[],
         };
         let accepted = matches!(
@@ -119,6 +118,7 @@ impl Fleet {
             method: "PUT",
             path: "/v1-k3s/token",
             basic: Some(("server", &Token::secret_of(&shown))),
+            bearer: None,
             body: &body,
         };
         let answer = match self.put(at, peer, put)? {
@@ -126,37 +126,6 @@ impl Fleet {
             Err(Silence::Refused) => refused(),
         };
         Ok(tokens::rotated(&shown, answer, now))
-    }
-
-    /// `token create`, with the admin's kubeconfig.
-    pub(super) fn create_token(
-        &mut self,
-        at: usize,
-        ttl: Option<Duration>,
-        description: &str,
-    ) -> Ended {
-        if let Err(ended) = self.apiserver(at) {
-            return ended;
-        }
-        let luck = self.draw().to_string();
-        let token = Bootstrap::draw(&luck, ttl, description, self.now);
-        token.keep(&mut self.store);
-        let ca = self.serving(at).map(|server| server.ca().to_owned());
-        if let Some(host) = self.hosts.get_mut(at) {
-            host.changes += 1;
-        }
-        Ended::fine(token.created(&ca.unwrap_or_default()))
-    }
-
-    /// `token list`, with the admin's kubeconfig.
-    pub(super) fn list_tokens(&self, at: usize) -> Ended {
-        match self.apiserver(at) {
-            Ok(()) => Ended::fine(tokens::table(
-                &Bootstrap::all(&self.store, self.now),
-                self.now,
-            )),
-            Err(ended) => ended,
-        }
     }
 
     /// What kubectl lists a line each, with the admin's kubeconfig.

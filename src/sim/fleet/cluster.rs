@@ -9,6 +9,7 @@ use crate::sim::agent::ServerReply;
 use crate::sim::fault::Fault;
 use crate::sim::kube::Node;
 use crate::sim::server::{Backend, PeerReply};
+use crate::sim::token;
 use crate::sim::world::{Answer, Asked, Datastore as _};
 
 /// Why a supervisor said nothing.
@@ -123,6 +124,7 @@ impl Fleet {
             method: "GET",
             path: "/v1-k3s/server-bootstrap",
             basic: Some(("server", &secret)),
+            bearer: None,
             body: &[],
         };
         match self.ask(peer, asked) {
@@ -150,10 +152,12 @@ impl Fleet {
         } else {
             others.unwrap_or(named)
         };
+        let (basic, bearer) = token::shown("node", &secret);
         let asked = Asked {
             method: "GET",
             path: "/v1-k3s/config",
-            basic: Some(("node", &secret)),
+            basic,
+            bearer,
             body: &[],
         };
         match self.ask(at, asked) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::perform::{Reply, Trouble, ran};
-use super::{Fleet, Host, copy, leftovers, show, systemctl};
+use super::{Fleet, Host, copy, join_tokens, leftovers, show, systemctl};
 use crate::model::HostTime;
 use crate::sim::call::Call;
 use crate::sim::fault::Fault;
@@ -29,6 +29,7 @@ impl Fleet {
         let mut reply = match argv {
             ["systemctl", rest @ ..] => self.systemctl(at, rest),
             ["sh", "-s", "--", "copy-sqlite", rest @ ..] => self.copy_database(at, rest),
+            ["sh", "-s", "--", "join-token", rest @ ..] => self.make_join_token(at, rest),
             // systemd's words, and what the kernel says of the processes: its clocks agree here.
             ["sh", "-c", script, "sh", rest @ ..] if script.starts_with(SHOW) => {
                 self.systemctl(at, &[&["show"][..], rest].concat())
@@ -219,7 +220,7 @@ fn small(host: &Host, argv: &[&str], r#become: &Become, now: HostTime) -> Option
             let text: String = lines.flat_map(|(line, _)| [line.as_str(), "\n"]).collect();
             Some(ran(0, text, ""))
         }
-        _ => copy::look(host, argv),
+        _ => copy::look(host, argv).or_else(|| join_tokens::look(host, argv)),
     }
 }
 

@@ -42,8 +42,10 @@ impl Fleet {
             Call::SaveSnapshot { name } => Ok(reply(&self.snapshot(at, name), SNAPSHOT)),
             Call::EncryptionStatus => Ok(reply(&self.encryption(at), KUBECTL)),
             Call::Rotate(asked) => Ok(reply(&self.rotate_by_cli(at, asked)?, ROTATE)),
-            Call::CreateToken { ttl, description } => {
-                Ok(reply(&self.create_token(at, *ttl, description), KUBECTL))
+            Call::CreateToken(wanted) => Ok(reply(&self.create_token(at, wanted), KUBECTL)),
+            Call::DeleteTokens { ids, kubeconfig } => {
+                let ended = self.delete_tokens(at, kubeconfig.as_deref(), ids);
+                Ok(reply(&ended, KUBECTL))
             }
             Call::ListTokens => Ok(reply(&self.list_tokens(at), KUBECTL)),
             Call::Serve(args) => match self.reset(at, args) {
@@ -146,6 +148,7 @@ impl Fleet {
             method: if body.is_some() { "PUT" } else { "GET" },
             path,
             basic,
+            bearer: None,
             body: body.unwrap_or_default(),
         };
         if body.is_some() {

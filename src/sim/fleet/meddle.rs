@@ -96,6 +96,7 @@ impl Fleet {
             method: "PUT",
             path: "/v1-k3s/token",
             basic: Some(("server", &Token::secret_of(&shown.unwrap_or_default()))),
+            bearer: None,
             body: &body,
         };
         // Whether it works is that person's trouble.

@@ -1,11 +1,12 @@
-//! What a running supervisor answers: statuses and bodies as measured.
+//! What a running supervisor answers: statuses and bodies as measured; a bootstrap token opens what agents may ask (k3s: `clientaccess`).
 
 use super::{Backend, Server};
 use crate::model::HostTime;
 use crate::sim::bootstrap::{self, Found, Payload};
+use crate::sim::tokens::Bootstrap;
 use crate::sim::world::{Answer, Asked, Datastore, Files};
 
-/// Who a request comes from, judged by basic credentials alone.
+/// Who a request comes from, judged by what it shows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Caller {
     Nobody,
@@ -48,7 +49,11 @@ impl Server {
         store: &mut dyn Datastore,
         now: HostTime,
     ) -> Answer {
-        let caller = self.caller(asked.basic);
+        let caller = match asked.bearer {
+            Some(token) if Bootstrap::lives(token, store, now) => Caller::Node,
+            Some(_) => Caller::Wrong,
+            None => self.caller(asked.basic),
+        };
         let wanted = match route(asked.path) {
             Route::Open(body) => return Answer::said(200, body),
             Route::Cacerts => return Answer::said(200, self.ca.clone()),

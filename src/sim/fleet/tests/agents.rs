@@ -3,7 +3,7 @@
 use super::scene::*;
 use crate::k3s::knock::{Heard, Role};
 
-const CERTIFICATE: &str = "/var/lib/rancher/k3s/agent/client-kubelet.crt";
+pub(super) const CERTIFICATE: &str = "/var/lib/rancher/k3s/agent/client-kubelet.crt";
 
 fn env(scene: &mut Scene, token: &str) {
     let text = format!("K3S_TOKEN='{token}'\nK3S_URL='https://10.0.1.1:6443'\n");

@@ -1,5 +1,6 @@
 //! `k3s token`, `k3s etcd-snapshot`, `k3s secrets-encrypt`: what they print, and when they fail.
 
+use super::agents::CERTIFICATE;
 use super::scene::*;
 use crate::k3s::knock::Heard;
 use crate::sim::token;
@@ -181,6 +182,48 @@ fn bootstrap_tokens_are_made_and_listed() {
     );
     scene.pass(600);
     assert_eq!(scene.out("server-1", "k3s token list").lines().count(), 1);
+}
+
+#[test]
+fn a_bootstrap_token_opens_the_door_of_agents_while_it_lives() {
+    let mut scene = Scene::new("sim:3+1");
+    let text = "abc123.0123456789abcdef";
+    let door = |scene: &mut Scene, path: &str| scene.bears("server-2", path, text).0;
+    assert_eq!(door(&mut scene, "/v1-k3s/readyz"), 401);
+    let made = scene.out("server-1", &format!("k3s token create --ttl 10m {text}"));
+    assert_eq!(made.trim().split("::").nth(1), Some(text));
+    assert_eq!(door(&mut scene, "/v1-k3s/readyz"), 200);
+    assert_eq!(door(&mut scene, "/v1-k3s/config"), 200);
+    assert_eq!(door(&mut scene, "/v1-k3s/token"), 403);
+    scene.pass(601);
+    assert_eq!(door(&mut scene, "/v1-k3s/readyz"), 401);
+    scene.out("server-1", &format!("k3s token create --ttl 10m {text}"));
+    assert_eq!(door(&mut scene, "/v1-k3s/readyz"), 200);
+    let said = scene.out("server-3", "k3s token delete abc123");
+    assert_eq!(said, "bootstrap token \"abc123\" deleted\n");
+    assert_eq!(door(&mut scene, "/v1-k3s/readyz"), 401);
+}
+
+#[test]
+fn an_agent_without_a_certificate_joins_with_a_bootstrap_token_while_it_lives() {
+    let mut scene = Scene::new("sim:1+1");
+    let text = "abc123.0123456789abcdef";
+    let full = scene.out("server-1", &format!("k3s token create --ttl 10m {text}"));
+    scene.write("agent-1", "/etc/join", &full);
+    let config = scene.text("agent-1", CONFIG) + "token-file: /etc/join\n";
+    scene.write("agent-1", CONFIG, &config);
+    let fresh = |scene: &mut Scene| {
+        scene.run("agent-1", "systemctl kill k3s-agent.service");
+        scene.remove("agent-1", CERTIFICATE);
+        scene.restart("agent-1", 8);
+        scene.active("agent-1")
+    };
+    assert_eq!(fresh(&mut scene), "active");
+    // It is no business of its certificate whether the token lives.
+    scene.out("server-1", "k3s token delete abc123");
+    scene.restart("agent-1", 8);
+    assert_eq!(scene.active("agent-1"), "active");
+    assert_eq!(fresh(&mut scene), "activating");
 }
 
 /// measured: M2.process-title

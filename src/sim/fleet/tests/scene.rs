@@ -126,11 +126,28 @@ impl Scene {
             method: "GET",
             path,
             basic,
+            bearer: None,
             body: &[],
         };
         match self.fleet.ask(at, asked).ok()? {
             Answer::Said { status, body } => Some((status, body)),
             Answer::Dropped => None,
+        }
+    }
+
+    /// What a supervisor answers to who bears a token.
+    pub(super) fn bears(&mut self, host: &str, path: &str, token: &str) -> (u16, String) {
+        let at = self.fleet.by_name[&name(host)];
+        let asked = Asked {
+            method: "GET",
+            path,
+            basic: None,
+            bearer: Some(token),
+            body: &[],
+        };
+        match self.fleet.ask(at, asked) {
+            Ok(Answer::Said { status, body }) => (status, body),
+            other => panic!("{other:?}"),
         }
     }
 
