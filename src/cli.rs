@@ -145,7 +145,8 @@ pub enum Command {
 /// A playbook and an inventory.
 #[derive(Debug, Clone, Args)]
 pub struct Books {
-    /// A file, or a built-in playbook: @rotate-token, @rotate-agent-token, @rotate-tokens, @rollback, @rescue, @heal.
+    /// A file, or a built-in playbook: @rotate-token, @rotate-agent-token, @rotate-tokens, @rollback, @rescue, @heal,
+    /// @join-token, @revoke-join-token.
     #[arg(value_name = "PLAYBOOK")]
     pub playbook: String,
     /// Which hosts.

@@ -4,6 +4,7 @@ pub mod probe;
 
 mod etcd;
 mod files;
+mod join_tokens;
 mod journal;
 mod knocked;
 mod kubectl;
@@ -19,12 +20,13 @@ mod unit;
 
 pub use etcd::{EtcdMember, EtcdMembers, Member as EtcdState};
 pub use files::{CertificateEnd, Contents, NodeName, Paths};
+pub use join_tokens::{HeldToken, JoinToken, JoinTokenFile, JoinTokens};
 pub use journal::{Journal, JournalSince};
 pub use knocked::Knocked;
 pub use kubectl::Admin;
 pub use leftovers::Leftovers;
 pub use nodes::{Annotation, Lease, Leases, Node, Nodes};
-pub use others::{Hold, JoinToken, JoinTokens, Plan, Plans, Workload, Workloads};
+pub use others::{Hold, Plan, Plans, Workload, Workloads};
 pub use piece::{Digest, Piece};
 pub use probe::{Fleet, Member, NewAgentToken, Overlay, Probe, RunOptions, Scope, Tried, Words};
 pub use program::{FreeSpace, K3sVersion, Programs, Runs};

@@ -1,12 +1,10 @@
-//! Who else works on the cluster: workloads that reboot or replace nodes, plans of upgrades, and join tokens.
+//! Who else works on the cluster: workloads that reboot or replace nodes, and plans of upgrades.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{Admin, Fact, FactError, ran, succeeded, unreadable};
-use crate::k3s::others::{JOIN_TOKENS, PLANS, TOKEN_PREFIX, WORKLOADS};
+use crate::k3s::others::{PLANS, WORKLOADS};
 use crate::wire::{Query, Response};
 
 /// `DaemonSets` and `Deployments`.
@@ -48,21 +46,11 @@ pub struct Plan {
     pub applying: Vec<String>,
 }
 
-/// Join tokens: ids and times, never secrets.
-#[derive(Debug, Clone)]
-pub struct JoinTokens(pub Admin);
-
-/// A join token with which nodes can join.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JoinToken {
-    /// Six characters, no secret.
-    pub id: String,
-    /// When it ends; `None` never.
-    pub expires: Option<Timestamp>,
-}
-
 /// Lines of fields between tabs.
-fn table<'a, const N: usize>(text: &'a str, what: &str) -> Result<Vec<[&'a str; N]>, FactError> {
+pub(super) fn table<'a, const N: usize>(
+    text: &'a str,
+    what: &str,
+) -> Result<Vec<[&'a str; N]>, FactError> {
     let row = |line: &'a str| {
         let fields: Vec<&str> = line.split('\t').collect();
         let odd = || unreadable(what, "a line has other fields than were asked for");
@@ -162,38 +150,6 @@ impl Fact for Plans {
     }
 }
 
-impl Fact for JoinTokens {
-    type Value = Vec<JoinToken>;
-
-    fn queries(&self) -> Vec<Query> {
-        self.0.ask(&JOIN_TOKENS)
-    }
-
-    fn parse(&self, responses: &[Response]) -> Result<Vec<JoinToken>, FactError> {
-        const WHAT: &str = "the list of join tokens";
-        let text = succeeded(responses, 0, WHAT)?.stdout.text();
-        let read = |[name, expires, joins]: [&str; 3]| {
-            let id = name.strip_prefix(TOKEN_PREFIX).unwrap_or(name).to_owned();
-            let expires = match decoded(expires).as_deref() {
-                None | Some("") => None,
-                Some(end) => Some(
-                    end.parse()
-                        .map_err(|_| unreadable(WHAT, format!("{id} ends at no known time")))?,
-                ),
-            };
-            let joins = decoded(joins).as_deref() == Some("true");
-            Ok(joins.then_some(JoinToken { id, expires }))
-        };
-        let tokens = table(&text, WHAT)?.into_iter();
-        let tokens: Result<Vec<_>, FactError> = tokens.map(read).collect();
-        Ok(tokens?.into_iter().flatten().collect())
-    }
-}
-
-fn decoded(text: &str) -> Option<String> {
-    String::from_utf8(STANDARD.decode(text).ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,21 +184,5 @@ mod tests {
         let refused = "Error from server (Forbidden): plans is forbidden";
         assert!(plans.parse(&[answer(1, "", refused)]).is_err());
         assert!(plans.parse(&[answer(0, "something else\n", "")]).is_err());
-    }
-
-    #[test]
-    fn tokens_that_nodes_join_with_are_told_by_id() {
-        let tokens = JoinTokens(Admin::of_a_server());
-        let text = "bootstrap-token-abc123\tMjAyNi0xMS0yMlQwNDowMDowMFo=\tdHJ1ZQ==\nbootstrap-token-def456\t\tdHJ1ZQ==\nbootstrap-token-nojoin\t\t\n";
-        let found = tokens.parse(&[answer(0, text, "")]).unwrap();
-        let ids: Vec<_> = found.iter().map(|token| token.id.as_str()).collect();
-        assert_eq!(ids, ["abc123", "def456"]);
-        assert_eq!(
-            found[0].expires,
-            Some("2026-11-22T04:00:00Z".parse().unwrap())
-        );
-        assert_eq!(found[1].expires, None);
-        let asked = format!("{:?}", tokens.queries());
-        assert!(!asked.contains("token-secret"), "{asked}");
     }
 }

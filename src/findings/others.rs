@@ -37,7 +37,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "join-tokens-remain",
         "there are join tokens that a rotation leaves valid",
         "who has one can still join nodes: a rotation of the server token does not touch them",
-        "k3s token delete ID for each that nobody needs",
+        "k3s token delete ID for each that nobody needs; `k3s_join_token` makes, lists and revokes them",
     ),
     warn(
         "others-unknown",

@@ -19,8 +19,8 @@ pub const PLANS: [&str; 5] = [
     r#"jsonpath={range .items[*]}{.metadata.namespace}{"\t"}{.metadata.name}{"\t"}{.status.applying}{"\n"}{end}"#,
 ];
 
-/// Words for join tokens, a line each: the secret's name, which ends with the token's id, when it ends, and whether
-/// nodes can join with it. Times and words come as base64.
+/// Words for join tokens, a line each: the secret's name, which ends with the token's id, when it ends, whether nodes can
+/// join with it and check a server by it, and its description. All but the name come as base64.
 pub const JOIN_TOKENS: [&str; 8] = [
     "get",
     "secrets",
@@ -29,7 +29,7 @@ pub const JOIN_TOKENS: [&str; 8] = [
     "--field-selector",
     "type=bootstrap.kubernetes.io/token",
     "-o",
-    r#"jsonpath={range .items[*]}{.metadata.name}{"\t"}{.data.expiration}{"\t"}{.data.usage-bootstrap-authentication}{"\n"}{end}"#,
+    r#"jsonpath={range .items[*]}{.metadata.name}{"\t"}{.data.expiration}{"\t"}{.data.usage-bootstrap-authentication}{"\t"}{.data.usage-bootstrap-signing}{"\t"}{.data.description}{"\n"}{end}"#,
 ];
 
 /// What begins the name of a join token's secret.

@@ -9,7 +9,15 @@ use crate::steps::Step;
 /// Playbooks that are part of the product, with their texts.
 pub const BUILTINS: &[(&str, &str)] = &[
     ("@heal", include_str!("../../playbooks/heal.yml")),
+    (
+        "@join-token",
+        include_str!("../../playbooks/join-token.yml"),
+    ),
     ("@rescue", include_str!("../../playbooks/rescue.yml")),
+    (
+        "@revoke-join-token",
+        include_str!("../../playbooks/revoke-join-token.yml"),
+    ),
     ("@rollback", include_str!("../../playbooks/rollback.yml")),
     (
         "@rotate-agent-token",

@@ -86,9 +86,11 @@ fn plan(object: &Value) -> String {
 fn join_token(token: &Bootstrap) -> String {
     let expires = token.expires.map(seconds).unwrap_or_default();
     format!(
-        "{TOKEN_PREFIX}{}\t{}\t{}\n",
+        "{TOKEN_PREFIX}{}\t{}\t{}\t{}\t{}\n",
         token.id,
         STANDARD.encode(expires),
-        STANDARD.encode("true")
+        STANDARD.encode("true"),
+        STANDARD.encode("true"),
+        STANDARD.encode(&token.description)
     )
 }

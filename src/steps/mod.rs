@@ -7,6 +7,7 @@ pub mod assert;
 pub mod command;
 pub mod debug;
 pub mod k3s_heal;
+pub mod k3s_join_token;
 pub mod k3s_preflight;
 pub mod k3s_prove;
 pub mod k3s_proven_at;
@@ -68,6 +69,7 @@ steps! {
     "command" => command::Command,
     "debug" => debug::Debug,
     "k3s_heal" => k3s_heal::K3sHeal,
+    "k3s_join_token" => k3s_join_token::K3sJoinToken,
     "k3s_preflight" => k3s_preflight::K3sPreflight,
     "k3s_prove" => k3s_prove::K3sProve,
     "k3s_proven_at" => k3s_proven_at::K3sProvenAt,

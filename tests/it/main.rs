@@ -25,6 +25,8 @@ mod findings;
 #[cfg(test)]
 mod healthy;
 #[cfg(test)]
+mod join_token;
+#[cfg(test)]
 mod lab_canary;
 #[cfg(test)]
 mod lab_dress;

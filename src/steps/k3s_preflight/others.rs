@@ -113,7 +113,7 @@ fn scalers(workloads: &[Workload]) -> impl Iterator<Item = Finding> {
 /// Tokens that a rotation of the server token leaves alone.
 fn remaining(tokens: &[JoinToken], now: HostTime) -> Option<Finding> {
     let now = Timestamp::from_microsecond(now.0).unwrap_or(Timestamp::UNIX_EPOCH);
-    let lives = |token: &&JoinToken| token.expires.is_none_or(|end| now < end);
+    let lives = |token: &&JoinToken| token.joins && token.lives(now);
     let each = |token: &JoinToken| match token.expires {
         Some(end) => format!("{} until {end}", token.id),
         None => format!("{} for ever", token.id),

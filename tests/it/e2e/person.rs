@@ -22,6 +22,9 @@ pub(super) fn does(backend: &dyn Backend, host: &str, deed: &str) -> Result<(), 
         ("configures", "OLD") => configures(backend, host, (new, old)),
         ("adds", "an agent token") => adds_agent_token(backend, host),
         ("takes", "a snapshot") => takes_snapshot(backend, host),
+        ("takes", "the join token") => takes_join_token(backend, host),
+        ("joins", "anew") => joins_anew(backend, host, "active"),
+        ("joins", "anew in vain") => joins_anew(backend, host, "activating"),
         ("restores", "with NEW in vain") => restores(backend, host, None, REFUSED),
         ("restores", "with OLD") => restores(backend, host, Some(old), RESET),
         ("removes", "passwd and token") => {
@@ -110,6 +113,47 @@ fn adds_agent_token(backend: &dyn Backend, host: &str) -> Result<(), String> {
     let text = format!("{}agent-token: \"{AGENT_TOKEN}\"\n", held.text);
     backend.write(host, path, &text);
     Ok(())
+}
+
+/// The first server's, in place of OLD.
+fn takes_join_token(backend: &dyn Backend, host: &str) -> Result<(), String> {
+    let held = backend.read("server-1", "/root/join-token");
+    let held = held.ok_or("there is no join token")?;
+    if held.mode != 0o600 {
+        return Err(format!("the join token has mode {:o}", held.mode));
+    }
+    let old = &backend.desk().old;
+    let ends = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '=');
+    let mut count = 0;
+    for (path, file) in look::files_of(backend, host) {
+        let words = file.text.split(ends);
+        let full: Vec<&str> = words.filter(|word| word.contains(old.as_str())).collect();
+        for full in full {
+            let text = file.text.replace(full, held.text.trim());
+            backend.write(host, &path, &text);
+            count += 1;
+        }
+    }
+    if count == 0 {
+        return Err("no file holds OLD".to_owned());
+    }
+    Ok(())
+}
+
+/// As a node that nobody knows: with its token and no certificate.
+fn joins_anew(backend: &dyn Backend, host: &str, becomes: &str) -> Result<(), String> {
+    let topology = &backend.desk().topology;
+    let unit = format!("{}.service", topology.unit_of(host));
+    let data = &topology.data_dir;
+    orders(backend, host, "stops")?;
+    backend.remove(host, &format!("{data}/agent/client-kubelet.crt"));
+    orders(backend, host, "starts over")?;
+    backend.wait(25);
+    let said = backend.command(host, &["systemctl", "is-active", &unit], "");
+    if said.out.trim() == becomes {
+        return Ok(());
+    }
+    Err(format!("it is {}, not {becomes}", said.out.trim()))
 }
 
 /// Its name is kept on the desk.
