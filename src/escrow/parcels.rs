@@ -10,10 +10,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{folder, wrong};
+use crate::k3s::sqlite::Log;
 use crate::model::{HostName, RunId};
 use crate::op::custody::{CustodyError, Found, Incoming, Parcel, Rotation};
 
 const INDEX: &str = "snapshots.jsonl";
+
+/// Ends the name of the log that belongs to a copy of sqlite.
+const LOG: &str = "-sqlite.wal";
 
 /// A longer index was not written here.
 const LONGEST: u64 = 16 << 20;
@@ -101,6 +105,7 @@ pub(super) fn receive(
         .map_err(|error| folder::unwritable(&part, &error))?;
     folder::narrow(&part)?;
     let (mut sum, mut have) = (Sha256::new(), 0);
+    let mut log = Some(Ok(Log::default())).filter(|_| found.name.ends_with(LOG));
     let mut piece = vec![0; 64 << 10];
     loop {
         let read = file
@@ -110,6 +115,7 @@ pub(super) fn receive(
             break;
         };
         sum.update(bytes);
+        judge(&mut log, bytes);
         have += bytes.len() as u64;
     }
     let line = Line {
@@ -128,9 +134,20 @@ pub(super) fn receive(
         path: part,
         file,
         sum,
+        log,
         have,
         line,
     })
+}
+
+/// Judges the next bytes of a log of sqlite; what was wrong stays wrong.
+fn judge(log: &mut Option<Result<Log, String>>, bytes: &[u8]) {
+    let judged = log.take();
+    *log = judged.map(|log| {
+        let mut log = log?;
+        log.append(bytes)?;
+        Ok(log)
+    });
 }
 
 /// A file that is not whole yet.
@@ -139,8 +156,18 @@ pub(super) struct Part {
     path: Utf8PathBuf,
     file: File,
     sum: Sha256,
+    /// What is known of a log of sqlite.
+    log: Option<Result<Log, String>>,
     have: u64,
     line: Line,
+}
+
+impl Part {
+    /// A part that is no good is no beginning of anything.
+    fn throw_away(&self) -> Result<(), CustodyError> {
+        let removed = std::fs::remove_file(&self.path);
+        removed.map_err(|error| folder::unwritable(&self.path, &error))
+    }
 }
 
 impl Incoming for Part {
@@ -152,22 +179,30 @@ impl Incoming for Part {
         let written = self.file.write_all(bytes);
         written.map_err(|error| folder::unwritable(&self.path, &error))?;
         self.sum.update(bytes);
+        judge(&mut self.log, bytes);
         self.have += bytes.len() as u64;
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<String, CustodyError> {
-        let digest = format!("{:x}", self.sum.finalize());
+    fn finish(mut self: Box<Self>) -> Result<String, CustodyError> {
+        let digest = format!("{:x}", self.sum.finalize_reset());
         if digest != self.line.sha256 || self.have != self.line.size {
-            // A part of something else is no beginning of this.
-            let removed = std::fs::remove_file(&self.path);
-            removed.map_err(|error| folder::unwritable(&self.path, &error))?;
+            self.throw_away()?;
             return Err(wrong(
                 format!(
                     "{} did not come over as it is on {}: {digest}, not {}",
                     self.line.file, self.line.host, self.line.sha256
                 ),
                 "run the same command again; it is fetched anew",
+            ));
+        }
+        let judged = self.log.take().unwrap_or_else(|| Ok(Log::default()));
+        if let Err(why) = judged.and_then(Log::end) {
+            self.throw_away()?;
+            let Line { host, path, .. } = &self.line;
+            return Err(wrong(
+                format!("the copy with {path} on {host} is no good: {why}"),
+                "remove that copy there, then run the same command again",
             ));
         }
         self.file

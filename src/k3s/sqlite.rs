@@ -1,6 +1,10 @@
-//! What the first bytes of an sqlite database and of its log tell: whether a copy can be whole. Pure.
+//! What an sqlite database and its log tell: whether a copy can be whole. Pure.
 //!
 //! After the file format at <https://sqlite.org/fileformat2.html>.
+
+mod log;
+
+pub use log::Log;
 
 /// Bytes of each file that are looked at.
 pub const HEAD: usize = 512;
@@ -51,28 +55,17 @@ pub fn judge(database: Head<'_>, log: Head<'_>) -> Result<(), String> {
     judge_log(log, page)
 }
 
-/// The log's header, its checksum, and that the first frame belongs to it.
+/// The log's header and its checksum; its frames are judged where all of it is read ([`Log`]).
 fn judge_log(log: Head<'_>, page: u64) -> Result<(), String> {
     if log.len == 0 {
         return Ok(());
     }
-    let word = |at: usize| {
-        be(log.bytes, at, 4).ok_or_else(|| "the log is cut off in its header".to_owned())
-    };
-    let big = match word(0)? {
-        0x377f_0682 => false,
-        0x377f_0683 => true,
-        _ => return Err("the log does not begin as sqlite's do".to_owned()),
-    };
-    if word(8)? != page {
+    let head = log::Head::read(log.bytes)?;
+    if head.page != page {
         return Err(format!(
             "the log has pages of {}, the database of {page}",
-            word(8)?
+            head.page
         ));
-    }
-    let head = log.bytes.get(..24).unwrap_or_default();
-    if checksum(head, big) != (word(24)?, word(28)?) {
-        return Err("the log's header does not have its checksum".to_owned());
     }
     // A log that was begun anew may hold frames of the one before, and none of its own.
     Ok(())
@@ -87,8 +80,8 @@ fn be(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
     )
 }
 
-/// sqlite's running sums over pairs of words.
-fn checksum(bytes: &[u8], big: bool) -> (u64, u64) {
+/// sqlite's running sums over pairs of words, from what they were before.
+fn checksum(before: (u32, u32), bytes: &[u8], big: bool) -> (u32, u32) {
     let word = |word: &[u8]| {
         let bytes = <[u8; 4]>::try_from(word).unwrap_or_default();
         if big {
@@ -97,13 +90,13 @@ fn checksum(bytes: &[u8], big: bool) -> (u64, u64) {
             u32::from_le_bytes(bytes)
         }
     };
-    let (mut first, mut second) = (0_u32, 0_u32);
+    let (mut first, mut second) = before;
     for pair in bytes.chunks_exact(8) {
         let (left, right) = pair.split_at(4);
         first = first.wrapping_add(word(left)).wrapping_add(second);
         second = second.wrapping_add(word(right)).wrapping_add(first);
     }
-    (first.into(), second.into())
+    (first, second)
 }
 
 #[cfg(test)]
@@ -124,9 +117,9 @@ mod tests {
         bytes[4..8].copy_from_slice(&3_007_000_u32.to_be_bytes());
         bytes[10] = 2;
         bytes[16..24].copy_from_slice(b"saltsalt");
-        let (first, second) = checksum(&bytes[..24], big);
-        bytes[24..28].copy_from_slice(&u32::try_from(first).unwrap().to_be_bytes());
-        bytes[28..32].copy_from_slice(&u32::try_from(second).unwrap().to_be_bytes());
+        let (first, second) = checksum((0, 0), &bytes[..24], big);
+        bytes[24..28].copy_from_slice(&first.to_be_bytes());
+        bytes[28..32].copy_from_slice(&second.to_be_bytes());
         bytes
     }
 
@@ -161,6 +154,9 @@ mod tests {
         assert!(says(&database(1), &bent).contains("checksum"));
         let mut other = log(true);
         other[10] = 4;
+        let sums = checksum((0, 0), &other[..24], true);
+        other[24..28].copy_from_slice(&sums.0.to_be_bytes());
+        other[28..32].copy_from_slice(&sums.1.to_be_bytes());
         assert!(says(&database(1), &other).contains("pages of 1024"));
     }
 

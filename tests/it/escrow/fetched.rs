@@ -88,6 +88,37 @@ fn receiving(folder: &TempDir, bytes: &[u8]) -> (Vault, Parcel, Found) {
     (vault, parcel, found)
 }
 
+/// sqlite's own log: seven frames, and two commits.
+const LOG: &[u8] = include_bytes!("../../facts/state.db-wal");
+
+#[test]
+fn a_log_of_sqlite_whose_frames_are_damaged_is_thrown_away() {
+    let fetched = |bytes: &[u8], name: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let (vault, parcel, mut found) = receiving(&folder, bytes);
+        found.name = name.to_owned();
+        let mut part = vault.receive(&parcel, &found).unwrap();
+        part.append(&bytes[..1500]).unwrap();
+        // It is gone on with, from what is here.
+        let mut part = vault.receive(&parcel, &found).unwrap();
+        part.append(&bytes[1500..]).unwrap();
+        let finished = part.finish().map_err(|error| error.to_string());
+        let names = std::fs::read_dir(folder.path().join("in")).unwrap();
+        (finished.map(|_| ()), names.count())
+    };
+    let wal = "before-rotation-1-sqlite.wal";
+    assert_eq!(fetched(LOG, wal), (Ok(()), 2));
+    for at in [100, 2000] {
+        let mut bent = LOG.to_vec();
+        bent[at] ^= 1;
+        let (finished, left) = fetched(&bent, wal);
+        let said = finished.unwrap_err();
+        assert!(said.contains("on s1 is no good: frame "), "{said}");
+        assert_eq!(left, 0, "a part was left");
+        assert_eq!(fetched(&bent, "before-rotation-1").0, Ok(()));
+    }
+}
+
 #[test]
 fn half_a_snapshot_is_gone_on_with_and_a_false_one_is_thrown_away() {
     let folder = tempfile::tempdir().unwrap();
