@@ -1,6 +1,6 @@
 //! Many files in one question: those of a usual set-up, with what `stat` says of each, and what runs from them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use camino::Utf8PathBuf;
 
@@ -27,7 +27,7 @@ pub struct Surveyed {
     /// Files.
     pub known: Known,
     /// What `stat` says, links not followed; `None` for what is not there.
-    pub stats: BTreeMap<Utf8PathBuf, Option<FileStat>>,
+    pub stats: HashMap<Utf8PathBuf, Option<FileStat>>,
 }
 
 impl Fact for Survey {

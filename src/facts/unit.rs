@@ -1,5 +1,7 @@
 //! systemd units: the state of one, and which of them run K3s.
 
+use std::collections::HashMap;
+
 use camino::Utf8PathBuf;
 
 use super::started::{BootClock, Stamp};
@@ -210,12 +212,10 @@ fn blocks(responses: &[Response]) -> Result<Vec<UnitState>, FactError> {
 }
 
 fn state(block: &str, now: i64, clock: &BootClock) -> UnitState {
-    let get = |key: &str| {
-        let line = block
-            .lines()
-            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        line.unwrap_or_default().to_owned()
-    };
+    // Backwards, so that of two lines with one key the first counts.
+    let pairs = block.lines().rev().filter_map(|line| line.split_once('='));
+    let properties: HashMap<&str, &str> = pairs.collect();
+    let get = |key: &str| properties.get(key).copied().unwrap_or_default().to_owned();
     let main_pid = get("MainPID").parse().unwrap_or(0);
     let stamp = |key: &str| {
         let exact = get(&format!("{key}Monotonic")).parse::<i64>().ok();

@@ -3,7 +3,7 @@
 //! Precedence as K3s has it: token-file > argument > config file > environment (measured: agent-precedence).
 //! A file that is not known yet is asked for, and the work begins again when it was read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use camino::Utf8PathBuf;
 
@@ -52,9 +52,9 @@ pub enum Manager {
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     /// Files; `None` when there is no such file.
-    pub files: BTreeMap<Utf8PathBuf, Option<Content>>,
+    pub files: HashMap<Utf8PathBuf, Option<Content>>,
     /// Names in directories; empty when there is no such directory.
-    pub folders: BTreeMap<Utf8PathBuf, Vec<String>>,
+    pub folders: HashMap<Utf8PathBuf, Vec<String>>,
 }
 
 /// What must be read before more can be said.

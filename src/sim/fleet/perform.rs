@@ -1,10 +1,10 @@
 //! Requests as they come over the wire, answered from the model.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use indexmap::IndexSet;
 
 use super::{Event, Fleet, Host, show};
 use crate::model::HostName;
@@ -280,7 +280,7 @@ fn files(host: &Host, paths: &[Utf8PathBuf], folders: &[Folder], limit: u64) -> 
         let paths = names.into_iter().map(|name| folder.path.join(name));
         paths.filter(|path| folder.holds(path))
     });
-    let wanted: BTreeSet<Utf8PathBuf> = paths.iter().cloned().chain(listed).collect();
+    let wanted: IndexSet<Utf8PathBuf> = paths.iter().cloned().chain(listed).collect();
     let found = wanted.into_iter().filter_map(|path| {
         let stat = host.disk.stat(path.as_str())?;
         let bytes = host.disk.read(path.as_str());

@@ -1,6 +1,6 @@
 //! How a host's set-up is read, in how many rounds: one where it is set up as usual.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -31,7 +31,7 @@ pub(super) struct Hand<'a> {
 pub(super) struct Found {
     units: Result<Vec<UnitState>, Unmanaged>,
     pub(super) known: Known,
-    pub(super) stats: BTreeMap<Utf8PathBuf, Option<FileStat>>,
+    pub(super) stats: HashMap<Utf8PathBuf, Option<FileStat>>,
     pub(super) environments: BTreeMap<u32, Environment>,
     programs: BTreeMap<Utf8PathBuf, bool>,
 }
@@ -224,7 +224,7 @@ fn watched(install: &Install) -> BTreeSet<Utf8PathBuf> {
 }
 
 fn target(
-    stats: &BTreeMap<Utf8PathBuf, Option<FileStat>>,
+    stats: &HashMap<Utf8PathBuf, Option<FileStat>>,
     path: &Utf8PathBuf,
 ) -> Option<Utf8PathBuf> {
     match &stats.get(path)?.as_ref()?.kind {

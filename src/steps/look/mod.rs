@@ -19,7 +19,7 @@ mod unit;
 mod unsaved;
 mod usual;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -71,7 +71,7 @@ pub struct Seen {
     /// The environment that its process was started with; `None` when it does not run.
     pub environment: Option<Environment>,
     /// What `stat` says of files, links not followed; on a server of its passwd and CA too.
-    pub stats: BTreeMap<Utf8PathBuf, Option<FileStat>>,
+    pub stats: HashMap<Utf8PathBuf, Option<FileStat>>,
 }
 
 /// Why a host's set-up could not be made out.
