@@ -39,6 +39,8 @@ mod mend;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
+mod promises;
+#[cfg(test)]
 mod ssh;
 #[cfg(test)]
 mod ssh_hosts;
