@@ -84,4 +84,19 @@ mod tests {
         );
         assert_eq!(unit.id, "k3s");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn fuzz_an_init_script(
+            command in "[\\PC\"'\\\\]{0,20}",
+            lines in proptest::collection::vec("(command=|command_args=|\\. /|source /| *)[\\PC\t\r\"'\\\\;>]{0,30}(\\\\\n)?", 0..8),
+        ) {
+            let script = format!("command=\"{command}\"\n{}", lines.join("\n"));
+            if let Some(unit) = parse("/etc/init.d/k3s", &script) {
+                let value = command.split('"').next().unwrap_or_default().trim();
+                proptest::prop_assert_eq!(unit.argv.first().map(String::as_str), Some(value));
+                proptest::prop_assert!(unit.environment_files.iter().all(|file| file.is_absolute()));
+            }
+        }
+    }
 }
