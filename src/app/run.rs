@@ -133,7 +133,7 @@ fn confirmed(asked: &cli::Run, books: &Books, plan: &Plan) -> Result<bool, Troub
     ))
 }
 
-/// Asks on the terminal; whether the answer is yes.
+/// Asks on the terminal; whether the answer is yes. The end of the input is no answer, and so it is no.
 pub(super) fn ask(question: &str) -> Result<bool, Trouble> {
     let terminal = console::Term::stderr();
     let wrong = |error: std::io::Error| {
@@ -143,7 +143,11 @@ pub(super) fn ask(question: &str) -> Result<bool, Trouble> {
         )
     };
     terminal.write_str(question).map_err(wrong)?;
-    let answer = terminal.read_line().map_err(wrong)?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(wrong)?;
+    if !answer.ends_with('\n') {
+        terminal.write_line("").map_err(wrong)?;
+    }
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 

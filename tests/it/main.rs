@@ -51,6 +51,8 @@ mod ssh_rig;
 #[cfg(test)]
 mod steps;
 #[cfg(test)]
+mod terminal;
+#[cfg(test)]
 mod token;
 #[cfg(test)]
 mod verify;
