@@ -342,6 +342,8 @@ fn register(host: &mut Host, settings: &Settings, version: Version, now: HostTim
         (Kind::Server, _) => &["control-plane"],
     };
     let name = settings.node_name(host.name.as_str());
+    // Who renames a host takes its former node away.
+    host.node.take_if(|node| node.name != name);
     let (address, skew) = (&host.address, host.skew);
     let node = host.node.get_or_insert_with(|| Node {
         name: name.to_owned(),
