@@ -22,6 +22,7 @@ pub(super) fn does(backend: &dyn Backend, host: &str, deed: &str) -> Result<(), 
         ("configures", "OLD") => configures(backend, host, (new, old)),
         ("adds", "an agent token") => adds_agent_token(backend, host),
         ("takes", "a snapshot") => takes_snapshot(backend, host),
+        ("renames", "its node") => renames_node(backend, host),
         ("takes", "the join token") => takes_join_token(backend, host),
         ("joins", "anew") => joins_anew(backend, host, "active"),
         ("joins", "anew in vain") => joins_anew(backend, host, "activating"),
@@ -138,6 +139,18 @@ fn takes_join_token(backend: &dyn Backend, host: &str) -> Result<(), String> {
         return Err("no file holds OLD".to_owned());
     }
     Ok(())
+}
+
+/// It becomes another node.
+fn renames_node(backend: &dyn Backend, host: &str) -> Result<(), String> {
+    let path = "/etc/rancher/k3s/config.yaml";
+    let text = backend
+        .read(host, path)
+        .map_or_else(String::new, |held| held.text);
+    let others = text.lines().filter(|line| !line.starts_with("node-name:"));
+    let others: String = others.flat_map(|line| [line, "\n"]).collect();
+    backend.write(host, path, &format!("{others}node-name: renamed-{host}\n"));
+    joins_anew(backend, host, "active")
 }
 
 /// As a node that nobody knows: with its token and no certificate.

@@ -42,6 +42,9 @@ pub(super) struct Case {
     /// Agents that the inventory calls servers.
     #[serde(default)]
     pub(super) as_servers: Vec<String>,
+    /// Servers that the inventory calls agents.
+    #[serde(default)]
+    pub(super) as_agents: Vec<String>,
     /// Agents that only the inventory has: none of them can be reached.
     #[serde(default)]
     pub(super) away: Vec<String>,
@@ -99,6 +102,9 @@ pub(super) struct Before {
     pub(super) remove: Option<String>,
     /// A line turns up in the journal of its unit.
     pub(super) journal: Option<String>,
+    /// It is taken out of etcd, and its K3s runs on.
+    #[serde(default)]
+    pub(super) leaves_etcd: bool,
     /// Virtual seconds pass.
     pub(super) sleep: Option<u64>,
 }

@@ -122,16 +122,14 @@ impl Rig {
             self.scope.options.run = RunId("another".to_owned());
         }
         let fleet = &mut self.scope.fleet;
-        let is_moved = |member: &Member| {
-            case.as_servers
-                .iter()
-                .any(|name| *name == member.name.as_str())
+        let taken = |members: &mut Vec<Member>, names: &[String]| -> Vec<Member> {
+            let is_named = |member: &mut Member| names.iter().any(|it| it == member.name.as_str());
+            members.extract_if(.., is_named).collect()
         };
-        let moved: Vec<Member> = fleet
-            .agents
-            .extract_if(.., |member| is_moved(member))
-            .collect();
-        fleet.servers.extend(moved);
+        let servers = taken(&mut fleet.agents, &case.as_servers);
+        let agents = taken(&mut fleet.servers, &case.as_agents);
+        fleet.servers.extend(servers);
+        fleet.agents.extend(agents);
         let away = case.away.iter().map(|name| Member {
             name: HostName::new(name).unwrap(),
             address: name.clone(),
@@ -244,6 +242,9 @@ impl Rig {
                 let text = self.read(&host, from).await;
                 self.write(&host, to, &text).await;
                 self.set_mode(&host, to, before.mode.as_deref());
+            } else if before.leaves_etcd {
+                self.sim
+                    .with(|fleet| fleet.host_mut(&host).unwrap().is_member = false);
             } else if let Some(line) = &before.journal {
                 self.sim.with(|fleet| fleet.journal_says(&host, line));
             } else if let Some((path, text)) = &before.write {
