@@ -100,8 +100,8 @@ fn configured(files: &dyn Files, main: &str) -> Result<Vec<(String, String)>, Un
     let drop_ins = format!("{main}.d");
     let names = files.list(&drop_ins).unwrap_or_default();
     let yaml = |name: &String| {
-        let extension = name.rsplit_once('.').map(|(_, extension)| extension);
-        matches!(extension, Some("yaml" | "yml"))
+        let name = name.to_lowercase();
+        [".yaml", ".yml"].iter().any(|end| name.ends_with(end))
     };
     let others = names
         .iter()
