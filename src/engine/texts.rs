@@ -331,7 +331,8 @@ fn redact_until(until: &mut Until, by: &Redactor) {
             role: _,
             secret: _,
         }) => {
-            redact_path(k3s, by);
+            redact_path(&mut k3s.path, by);
+            redact_path(&mut k3s.data_dir, by);
             by.redact(url);
             redact_path(ca, by);
         }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
 use serde::Deserialize;
 
 use super::{Fact, FactError, ran, succeeded, unreadable};
 use crate::k3s::knock::{Door, Role};
+use crate::k3s::program::Program;
 use crate::secret::Secret;
 use crate::wire::{Command, Query, Ran, Response};
 
@@ -21,7 +21,7 @@ const GAUGES: &str = "\"$@\" | grep -e '^etcd_server_has_leader ' -e '^etcd_serv
 #[derive(Debug, Clone)]
 pub struct EtcdMember {
     /// The k3s binary.
-    pub k3s: Utf8PathBuf,
+    pub k3s: Program,
     /// Where the port may be, such as `http://127.0.0.1:2381`: the first that listens is asked.
     pub urls: Vec<String>,
 }
@@ -79,16 +79,8 @@ impl EtcdMember {
     fn ask(&self, url: &str) -> [Query; 2] {
         let get = |path| {
             let server = format!("--server={url}");
-            let words = [
-                "kubectl",
-                "--kubeconfig=/dev/null",
-                &server,
-                "get",
-                "--raw",
-                path,
-            ];
-            let words = words.map(str::to_owned);
-            std::iter::once(self.k3s.to_string()).chain(words)
+            let words = ["--kubeconfig=/dev/null", &server, "get", "--raw", path];
+            self.k3s.kubectl(words)
         };
         let sh = ["sh", "-c", GAUGES, "sh"].map(str::to_owned);
         let health = Command::new(get("/health"));
@@ -178,8 +170,6 @@ impl Fact for EtcdMembers {
 
     fn queries(&self) -> Vec<Query> {
         let words = [
-            self.door.k3s.as_str(),
-            "kubectl",
             "--kubeconfig=/dev/stdin",
             "--request-timeout=10s",
             "get",
@@ -187,7 +177,7 @@ impl Fact for EtcdMembers {
             "/db/info",
         ];
         vec![Query::Run(
-            Command::new(words)
+            Command::new(self.door.k3s.kubectl(words))
                 .stdin(self.door.kubeconfig(Role::Server, &self.secret))
                 .within(std::time::Duration::from_secs(20)),
         )]

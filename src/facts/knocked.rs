@@ -29,14 +29,13 @@ impl Fact for Knocked {
 
 fn command(knock: &Knock) -> Command {
     let words = [
-        "kubectl",
         "--kubeconfig=/dev/stdin",
         "--request-timeout=10s",
         "get",
         "--raw",
         knock.role.path(),
     ];
-    Command::new(std::iter::once(knock.door.k3s.as_str()).chain(words))
+    Command::new(knock.door.k3s.kubectl(words))
         .stdin(knock.door.kubeconfig(knock.role, &knock.secret))
         .within(std::time::Duration::from_secs(20))
 }

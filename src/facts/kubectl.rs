@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
+use crate::k3s::program::Program;
 use crate::wire::{Command, Query};
 
 /// How a server's own API is asked. Not through `/etc/rancher/k3s/k3s.yaml`: that file is the operator's, who may have
@@ -11,7 +12,7 @@ use crate::wire::{Command, Query};
 #[derive(Debug, Clone)]
 pub struct Admin {
     /// The k3s binary.
-    pub k3s: Utf8PathBuf,
+    pub k3s: Program,
     /// The one that K3s made for itself: its own API on the loopback address, with the admin's certificate.
     pub kubeconfig: Utf8PathBuf,
 }
@@ -21,13 +22,8 @@ impl Admin {
     #[must_use]
     pub fn kubectl(&self, rest: &[&str]) -> Command {
         let kubeconfig = format!("--kubeconfig={}", self.kubeconfig);
-        let words = [
-            self.k3s.as_str(),
-            "kubectl",
-            &kubeconfig,
-            "--request-timeout=10s",
-        ];
-        let argv = words.into_iter().chain(rest.iter().copied());
+        let words = [&kubeconfig, "--request-timeout=10s"].into_iter();
+        let argv = self.k3s.kubectl(words.chain(rest.iter().copied()));
         Command::new(argv).within(Duration::from_secs(20))
     }
 
@@ -45,5 +41,25 @@ impl Admin {
             k3s: "k3s".into(),
             kubeconfig: "/data/server/cred/admin.kubeconfig".into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unusual_data_directory_is_told_before_kubectl() {
+        let usual = Admin::of_a_server();
+        let admin = Admin {
+            k3s: Program {
+                data_dir: "/data".into(),
+                ..usual.k3s.clone()
+            },
+            ..usual
+        };
+        let words = "k3s --data-dir=/data kubectl --kubeconfig=/data/server/cred/admin.kubeconfig";
+        let argv = admin.kubectl(&["get", "nodes"]).argv.join(" ");
+        assert!(argv.starts_with(words), "{argv}");
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 
 use super::{Fact, FactError, ran, said, unreadable};
+use crate::k3s::program::Program;
 use crate::k3s::version::Version;
 use crate::wire::{Command, FileKind, Query, Ran, Response};
 
@@ -32,14 +33,17 @@ impl Fact for Programs {
 #[derive(Debug, Clone)]
 pub struct K3sVersion {
     /// The k3s binary.
-    pub k3s: Utf8PathBuf,
+    pub k3s: Program,
 }
 
 impl Fact for K3sVersion {
     type Value = Version;
 
     fn queries(&self) -> Vec<Query> {
-        vec![Query::Run(Command::new([self.k3s.as_str(), "--version"]))]
+        vec![Query::Run(Command::new([
+            self.k3s.path.as_str(),
+            "--version",
+        ]))]
     }
 
     fn parse(&self, responses: &[Response]) -> Result<Version, FactError> {

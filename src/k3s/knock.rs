@@ -8,6 +8,7 @@
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
+use super::program::Program;
 use crate::secret::{Content, Secret};
 
 /// Which user of the supervisor a secret is tried as.
@@ -42,8 +43,8 @@ impl Role {
 /// Where and how a host reaches a supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Door {
-    /// Path or name of the k3s binary.
-    pub k3s: Utf8PathBuf,
+    /// The k3s binary that knocks.
+    pub k3s: Program,
     /// Such as `https://127.0.0.1:6443`.
     pub url: String,
     /// The CA that the supervisor's certificate must come from.

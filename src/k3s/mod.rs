@@ -11,6 +11,7 @@ pub mod openrc;
 pub mod order;
 pub mod others;
 pub mod phase;
+pub mod program;
 pub mod rescue;
 pub mod restore;
 pub mod sqlite;

@@ -81,6 +81,11 @@ impl Call {
         match words.as_slice() {
             ["--version" | "-v"] => Some(Self::Version),
             ["kubectl", rest @ ..] => Kubectl::parse(rest).map(Self::Kubectl),
+            [told, "kubectl", rest @ ..] => {
+                let data_dir = Some(told.strip_prefix("--data-dir=")?.to_owned());
+                let call = Kubectl::parse(rest)?;
+                Some(Self::Kubectl(Kubectl { data_dir, ..call }))
+            }
             ["etcd-snapshot", "save", rest @ ..] => snapshot(rest),
             ["secrets-encrypt", "status", rest @ ..] => {
                 flags(rest)?.is_empty().then_some(Self::EncryptionStatus)

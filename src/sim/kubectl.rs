@@ -10,6 +10,8 @@ pub const OPERATORS: &str = "/etc/rancher/k3s/k3s.yaml";
 /// A kubectl command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kubectl {
+    /// Path after the binary's own `--data-dir=`.
+    pub data_dir: Option<String>,
     /// Path after `--kubeconfig=`.
     pub kubeconfig: Option<String>,
     /// URL after `--server=`.
@@ -111,6 +113,7 @@ impl Kubectl {
     /// Reads the arguments after `kubectl`; `None` when this model has no such command.
     pub(super) fn parse(words: &[&str]) -> Option<Self> {
         let mut call = Self {
+            data_dir: None,
             kubeconfig: None,
             server: None,
             verb: Verb::Nodes,

@@ -37,6 +37,8 @@ pub mod call;
 
 pub mod dress;
 
+pub mod unpack;
+
 pub mod etcd;
 
 pub mod sqlite;

@@ -52,6 +52,9 @@ pub enum Unsettled {
     Broken(String),
 }
 
+/// The configuration file unless told otherwise.
+const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+
 const SHORT: [(&str, &str); 4] = [
     ("-t", "token"),
     ("-s", "server"),
@@ -129,6 +132,13 @@ fn configured(files: &dyn Files, main: &str) -> Result<Vec<(String, String)>, Un
     Ok(flags.collect())
 }
 
+/// What the configuration file that K3s reads by itself says of a flag, whatever the unit names.
+pub(super) fn configured_usually(files: &dyn Files, flag: &str) -> Option<String> {
+    let flags = configured(files, CONFIG).ok()?;
+    let found = flags.into_iter().rev().find(|(name, _)| name == flag);
+    found.map(|(_, value)| value)
+}
+
 impl Settings {
     /// Applies K3s's precedence.
     ///
@@ -145,7 +155,7 @@ impl Settings {
             .env
             .get("K3S_CONFIG_FILE")
             .or(of_args.map(|(_, path)| path))
-            .map_or("/etc/rancher/k3s/config.yaml", String::as_str);
+            .map_or(CONFIG, String::as_str);
         let mut flags = configured(files, main)?;
         flags.extend(args);
         let env = launch

@@ -109,6 +109,7 @@ async fn admin(
     body: Vec<u8>,
 ) -> Result<(String, Ended), Ended> {
     let door = kubectl::door(&Kubectl {
+        data_dir: None,
         kubeconfig: kubeconfig.map(str::to_owned),
         server: None,
         verb: Verb::Nodes,

@@ -10,6 +10,7 @@ use super::shared::Shared;
 use super::{agent, log, now, reset, server, version};
 use crate::sim::kubectl::Ended;
 use crate::sim::settings::{Kind, Launch, Settings, Unsettled};
+use crate::sim::unpack;
 use crate::sim::version::Version;
 use crate::sim::world::{Files as _, Level, Line};
 
@@ -109,6 +110,9 @@ pub(super) async fn serve(args: Vec<String>, mut env: BTreeMap<String, String>) 
             Err(Unsettled::Broken(why)) => return fatal(why),
         }
     };
+    if let Err(error) = unpack::below(settings.data_dir(), &mut Disk) {
+        return fatal(format!("extracting data: {error}"));
+    }
     let place = Place::new(&settings, &launch.env);
     let starting = format!("Starting k3s {}", place.version.name());
     log(&[Line::new(now(), Level::Info, starting)]);

@@ -31,6 +31,7 @@ use std::process::ExitCode;
 use crate::model::HostTime;
 use crate::sim::call::Call;
 use crate::sim::kubectl::Ended;
+use crate::sim::unpack;
 use crate::sim::version::Version;
 use crate::sim::world::Line;
 
@@ -60,7 +61,13 @@ async fn perform(args: Vec<String>, env: BTreeMap<String, String>) -> Ended {
     }
     match Call::parse(&args) {
         Some(Call::Version) => Ended::fine(version(&env).banner()),
-        Some(Call::Kubectl(call)) => kubectl::run(&call).await,
+        Some(Call::Kubectl(call)) => {
+            let told = call.data_dir.as_deref();
+            match unpack::for_call(told, &env, &mut disk::Disk) {
+                Ok(()) => kubectl::run(&call).await,
+                Err(error) => launch::fatal(format!("extracting data: {error}")),
+            }
+        }
         Some(Call::SaveSnapshot { name }) => snapshot::save(&name).await,
         Some(Call::EncryptionStatus) => cli::encryption().await,
         Some(Call::Rotate(asked)) => cli::rotate(&asked).await,

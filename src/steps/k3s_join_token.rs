@@ -91,7 +91,7 @@ impl Place<'_> {
 /// What takes a token away; K3s says which.
 fn delete(admin: &Admin, id: &str) -> Command {
     let kubeconfig = format!("--kubeconfig={}", admin.kubeconfig);
-    Command::new([admin.k3s.as_str(), "token", "delete", &kubeconfig, id])
+    Command::new([admin.k3s.path.as_str(), "token", "delete", &kubeconfig, id])
 }
 
 /// A token's id and what it is for.

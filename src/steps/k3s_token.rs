@@ -179,7 +179,6 @@ fn write(seen: &Seen, edit: &Edit<'_>, path: Utf8PathBuf, mode: Mode, why: &str)
 pub(super) fn put(door: &Door, authority: &Secret, new: &Secret) -> Command {
     let body = serde_json::json!({ "newToken": new.expose() }).to_string();
     let words = [
-        "kubectl",
         "--kubeconfig=/dev/stdin",
         "--request-timeout=60s",
         "replace",
@@ -188,7 +187,7 @@ pub(super) fn put(door: &Door, authority: &Secret, new: &Secret) -> Command {
         "-f",
         "/dev/fd/3",
     ];
-    Command::new(std::iter::once(door.k3s.as_str()).chain(words))
+    Command::new(door.k3s.kubectl(words))
         .stdin(door.kubeconfig(Role::Server, authority))
         .fd3(Content::new(body))
         .within(std::time::Duration::from_secs(90))

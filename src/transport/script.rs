@@ -23,7 +23,7 @@ const PRELUDE: &str = include_str!("script/prelude.sh");
 /// What in root's environment would make k3s or kubectl talk to another cluster than the host's own is taken out, and
 /// kubectl keeps no cache, since a look leaves nothing behind.
 const SURROUNDINGS: &[u8] =
-    b"unset KUBECONFIG K3S_TOKEN K3S_TOKEN_FILE K3S_AGENT_TOKEN K3S_AGENT_TOKEN_FILE K3S_URL K3S_CONFIG_FILE
+    b"unset KUBECONFIG K3S_TOKEN K3S_TOKEN_FILE K3S_AGENT_TOKEN K3S_AGENT_TOKEN_FILE K3S_URL K3S_CONFIG_FILE K3S_DATA_DIR
 KUBECACHEDIR=/dev/null
 export KUBECACHEDIR
 ";

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use keyroll::facts::{Overlay, Probe};
 use keyroll::model::HostName;
+use keyroll::op::{Act, Op};
 use keyroll::steps::Step;
 use keyroll::steps::k3s_preflight::K3sPreflight;
 use keyroll::steps::look::{Freshness, Seen};
 use keyroll::template::Vars;
-use keyroll::wire::{Batch, Become, Response, Transport, TransportError};
+use keyroll::wire::{Batch, Become, Command, Response, Transport, TransportError};
 
 use crate::steps::Rig;
 
@@ -114,4 +116,58 @@ async fn a_preflight_asks_a_host_only_so_often() {
         let trips = trips_of_preflight(fleet, host).await;
         assert!(trips <= most, "{fleet} {host}: {trips}");
     }
+}
+
+async fn runs(rig: &Rig, host: &HostName, words: &str) {
+    let act = Act::Run {
+        command: Command::new(words.split(' ')),
+        leaves: Vec::new(),
+    };
+    rig.perform(&Op::root(host, "a person does it", act)).await;
+}
+
+/// About 200 MB of real K3s. A unit's arguments are nothing that a `k3s kubectl` beside it knows of.
+#[tokio::test(start_paused = true)]
+async fn a_look_does_not_make_k3s_unpack_itself_once_more() {
+    const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+    let rig = Rig::new("sim:3+2?data-dir=/data/k3s", false);
+    let members = &rig.scope.fleet;
+    let all = members.servers.iter().chain(&members.agents);
+    let hosts: Vec<HostName> = all.map(|member| member.name.clone()).collect();
+    for host in &hosts {
+        let (kind, id) = match host.as_str().split('-').next() {
+            Some("agent") => ("agent", "k3s-agent.service"),
+            _ => ("server", "k3s.service"),
+        };
+        let config = rig.read(host, CONFIG).await;
+        assert!(config.contains("data-dir: /data/k3s\n"));
+        rig.write(host, CONFIG, &config.replace("data-dir: /data/k3s\n", ""))
+            .await;
+        let path = format!("/etc/systemd/system/{id}");
+        let unit = rig.read(host, &path).await;
+        let told = format!("    {kind} --data-dir=/data/k3s");
+        rig.write(host, &path, &unit.replace(&format!("    {kind}"), &told))
+            .await;
+        runs(&rig, host, "systemctl daemon-reload").await;
+        runs(&rig, host, &format!("systemctl restart {id}")).await;
+        rig.clock.sleep(Duration::from_mins(1)).await;
+    }
+    let unpacked = |below: &str| {
+        let fleet = rig.sim.with(|fleet| fleet.to_json().unwrap());
+        fleet.matches(&format!("{below}/data/")).count()
+    };
+    for host in &hosts {
+        let (vars, overlay) = (Vars::default(), Overlay::default());
+        let probe = Probe::new(host, &Become::Root, &vars, &rig.scope, &overlay);
+        let proposal = Step::K3sPreflight(K3sPreflight::default())
+            .propose(&probe)
+            .await
+            .unwrap();
+        assert!(proposal.unmet.is_empty(), "{host}: {:?}", proposal.unmet);
+    }
+    assert!(unpacked("/data/k3s") >= hosts.len());
+    assert_eq!(unpacked("/var/lib/rancher/k3s"), 0);
+    // A call that is not told does.
+    runs(&rig, &hosts[0], "k3s kubectl get nodes -o json").await;
+    assert!(unpacked("/var/lib/rancher/k3s") > 0);
 }

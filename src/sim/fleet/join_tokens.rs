@@ -20,6 +20,7 @@ impl Fleet {
     /// Whether the k3s binary may change secrets with this kubeconfig; the operator's when none is named.
     fn admits(&self, at: usize, kubeconfig: Option<&str>) -> Result<(), Ended> {
         let call = Kubectl {
+            data_dir: None,
             kubeconfig: kubeconfig.map(str::to_owned),
             server: None,
             verb: Verb::Nodes,

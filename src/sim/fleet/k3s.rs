@@ -1,5 +1,6 @@
 //! The k3s binary on a host of the fleet: kubectl against the supervisor, the apiserver and etcd.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::cluster::{Silence, status};
@@ -13,6 +14,7 @@ use crate::sim::kube::{self, namespace};
 use crate::sim::kubectl::{self, Ended, Kubectl, Target, Verb};
 use crate::sim::parse::Kubeconfig;
 use crate::sim::server::{Backend, Server};
+use crate::sim::unpack;
 use crate::sim::world::{Answer, Asked, Files as _};
 use crate::wire::Command;
 
@@ -56,6 +58,12 @@ impl Fleet {
     }
 
     fn kubectl(&mut self, at: usize, call: &Kubectl, command: &Command) -> Result<Ended, Trouble> {
+        let host = self.hosts.get_mut(at).ok_or(Trouble::Cut)?;
+        let told = call.data_dir.as_deref();
+        if let Err(error) = unpack::for_call(told, &BTreeMap::new(), &mut host.disk) {
+            let text = format!("level=fatal msg=\"extracting data: {error}\"");
+            return Ok(Ended::bad(1, text));
+        }
         let stdin = command.stdin.as_ref().map(|input| input.text());
         let kubeconfig = match call.kubeconfig() {
             "/dev/stdin" => Some(stdin.unwrap_or_default().into_owned()),

@@ -11,6 +11,7 @@ use crate::sim::kube::Node;
 use crate::sim::pki::PaperPki;
 use crate::sim::server::{Backend, Failure, Starting, join_of};
 use crate::sim::settings::{Kind, Settings, Unsettled};
+use crate::sim::unpack;
 use crate::sim::version::Version;
 use crate::sim::world::{Files as _, Level, Line, after};
 
@@ -184,7 +185,12 @@ impl Fleet {
             return self.fail_with(at, "code=exited, status=203/EXEC", "exit-code");
         }
         let launch = host.unit.loaded.launch(&host.disk);
-        match Settings::resolve(&host.disk, &launch) {
+        let settings = Settings::resolve(&host.disk, &launch);
+        if let Ok(settings) = &settings {
+            // A disk without room for it is told by what comes next.
+            unpack::below(settings.data_dir(), &mut host.disk).ok();
+        }
+        match settings {
             Ok(settings) if settings.kind == Kind::Server => self.launch_server(at, settings),
             Ok(settings) => {
                 host.life = Life::Joining(Box::new(Agent { settings }));

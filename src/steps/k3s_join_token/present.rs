@@ -190,7 +190,7 @@ impl Place<'_> {
             "-s",
             "--",
             "join-token",
-            admin.k3s.as_str(),
+            admin.k3s.path.as_str(),
             admin.kubeconfig.as_str(),
             made.dest.as_str(),
             &made.ttl.flag(),

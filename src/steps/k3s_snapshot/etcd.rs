@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::facts::{K3sVersion, Probe};
-use crate::k3s::install::DATA_DIR;
 use crate::k3s::phase::{Phase, Standing};
 use crate::k3s::version::Version;
 use crate::op::{Act, Op};
@@ -59,8 +58,6 @@ pub(super) async fn take(
 
 fn save(server: &ServerSeen, version: Version, name: &str) -> Op {
     let seen = &server.seen;
-    let data = (seen.install.data_dir != DATA_DIR)
-        .then(|| format!("--data-dir={}", seen.install.data_dir));
     // The command is a client that does not know where its server listens; for a while it took the `server:` of the
     // config file for it, and had the snapshot taken there.
     let url = seen.door().url;
@@ -68,10 +65,10 @@ fn save(server: &ServerSeen, version: Version, name: &str) -> Op {
     let port = flag
         .filter(|flag| *flag == "--server" || url != "https://127.0.0.1:6443")
         .map(|flag| format!("{flag}={url}"));
-    let words = [seen.k3s.as_str(), "etcd-snapshot", "save", "--name", name]
-        .into_iter()
-        .map(str::to_owned);
-    let command = Command::new(words.chain(data).chain(port)).within(Duration::from_mins(5));
+    let words = ["etcd-snapshot", "save", "--name", name].map(str::to_owned);
+    let words = words.into_iter().chain(seen.k3s.told()).chain(port);
+    let path = std::iter::once(seen.k3s.path.to_string());
+    let command = Command::new(path.chain(words)).within(Duration::from_mins(5));
     let act = Act::Run {
         command,
         leaves: Vec::new(),

@@ -57,7 +57,7 @@ impl Desk<'_> {
             datastore: first.seen.install.datastore,
             servers: &servers,
             snapshots: &snapshots,
-            k3s: &first.seen.k3s,
+            k3s: &first.seen.k3s.path,
             data_dir: &first.seen.install.data_dir,
             surface: configured(first),
         };

@@ -37,6 +37,7 @@ pub use stated::stated;
 use crate::facts::{Environment, FactError, Probe, UnitState};
 use crate::k3s::install::{Fault, Install, Kind, Known, owned};
 use crate::k3s::phase::Standing;
+use crate::k3s::program::Program;
 use crate::k3s::surface::{Place, Surface};
 use crate::k3s::token::{Token, TokenKind};
 use crate::model::{HostName, HostTime};
@@ -65,7 +66,7 @@ pub struct Seen {
     /// How K3s is set up.
     pub install: Install,
     /// The k3s binary.
-    pub k3s: Utf8PathBuf,
+    pub k3s: Program,
     /// Files that were read.
     pub known: Known,
     /// The environment that its process was started with; `None` when it does not run.
@@ -118,13 +119,17 @@ impl Seen {
         let install = hand.resolve(&unit, &mut found).await?;
         let install = hand.follow_links(install, &mut found).await?;
         let k3s = hand.rest(&unit, &install, &mut found).await?;
+        let program = Program {
+            path: k3s?,
+            data_dir: install.data_dir.clone(),
+        };
         let seen = Self {
             about: TokenKind::Server,
             host: host.clone(),
             environment: found.environments.remove(&unit.main_pid),
             install: owned(install, &unit.text),
             unit,
-            k3s: k3s?,
+            k3s: program,
             known: found.known,
             stats: found.stats,
         };

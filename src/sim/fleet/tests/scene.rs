@@ -83,14 +83,13 @@ impl Scene {
     pub(super) fn raw(&mut self, host: &str, role: Role, secret: &str, path: &str) -> Ran {
         let door = Self::door(host);
         let words = [
-            "kubectl",
             "--kubeconfig=/dev/stdin",
             "--request-timeout=10s",
             "get",
             "--raw",
             path,
         ];
-        let command = Command::new(std::iter::once(door.k3s.as_str()).chain(words))
+        let command = Command::new(door.k3s.kubectl(words))
             .stdin(door.kubeconfig(role, &Secret::new(secret)));
         self.ran(host, command)
     }
