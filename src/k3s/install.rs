@@ -9,7 +9,8 @@ use camino::Utf8PathBuf;
 
 use super::surface::Surface;
 use crate::secret::{Content, Secret};
-use settings::{Reader, Settings};
+use reader::Reader;
+use settings::Settings;
 
 /// The external database on which a rotation was measured.
 pub const POSTGRES: &str = "PostgreSQL";
@@ -219,6 +220,7 @@ impl Install {
 mod arguments;
 mod loopback;
 mod owner;
+mod reader;
 mod settings;
 mod surfaces;
 

@@ -2,7 +2,8 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::settings::{Reader, Setting, Settings};
+use super::reader::Reader;
+use super::settings::{Setting, Settings};
 use super::{Fault, Kind};
 use crate::k3s::surface::{Place, Position, Surface, unit};
 use crate::k3s::token::Token;
