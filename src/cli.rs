@@ -9,6 +9,7 @@ mod mend;
 mod source;
 mod token;
 mod unshown;
+mod verify;
 
 use std::num::NonZeroUsize;
 
@@ -24,6 +25,7 @@ pub use mend::{Heal, Mend, Rescue, Rollback};
 pub use source::NewTokenFrom;
 pub use token::{Generate, Inspect, NO_ARGUMENT, Stdin, Token};
 pub use unshown::Unshown;
+pub use verify::Verify;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,19 +44,6 @@ Examples:
   keyroll run @rotate-token -i hosts.yml --check
   keyroll run @rotate-token -i hosts.yml --new-token-from exec:'pass show k3s' --expect-unmanaged 'spot-*'
   keyroll run book.yml -i hosts.ini -l agent -f 10 -u admin -K
-";
-
-const VERIFY_EXAMPLES: &str = "\
-Examples:
-  keyroll verify -i hosts.yml
-  keyroll verify -i hosts.yml -q                       one line, for cron
-  keyroll verify -i hosts.yml --old-token-from file:/root/old-token --strict
-  keyroll verify -i hosts.yml --json | tail -1         the verdict stands in the last event
-";
-
-const VERIFY_ENDS: &str = "\
-Ends with 0 when the proof is green or yellow (with --strict only when it is green), 8 when it is red,
-7 when a host cannot be reached.
 ";
 
 /// Rotates the join token of a live K3s cluster over SSH, and proves that the old one is dead.
@@ -138,7 +127,7 @@ pub enum Command {
     #[command(subcommand)]
     Escrow(Escrow),
     /// Proves that the fleet runs with one token and the old one is dead; changes nothing.
-    #[command(before_help = VERIFY_EXAMPLES, after_help = VERIFY_ENDS)]
+    #[command(before_help = verify::EXAMPLES, after_help = verify::ENDS)]
     Verify(Box<Verify>),
 }
 
@@ -236,51 +225,6 @@ pub struct Run {
     /// Leaves files that get the token as readable as they are; else what is wider than 0600 becomes 0600.
     #[arg(long)]
     pub keep_modes: bool,
-}
-
-/// `verify`.
-#[derive(Debug, Clone, Args)]
-pub struct Verify {
-    /// Which hosts.
-    #[command(flatten)]
-    pub hosts: Hosts,
-    /// How they are looked at.
-    #[command(flatten)]
-    pub perform: Perform,
-    /// Where the old token comes from, to be tried too: `env:NAME`, `file:PATH`, `stdin` or `exec:COMMAND`.
-    #[arg(long, value_name = "SOURCE")]
-    pub old_token_from: Option<Unshown<NewTokenFrom>>,
-    /// The proof is red when the server token is older than this, such as `90d` or `12w`, or its age cannot be shown.
-    #[arg(long, value_name = "AGE")]
-    pub max_age: Option<MaxAge>,
-    /// A proof that is not green ends with 8.
-    #[arg(long)]
-    pub strict: bool,
-    /// One line with the verdict and what is wrong.
-    #[arg(short, long, conflicts_with_all = ["json", "verbose"])]
-    pub quiet: bool,
-}
-
-impl Verify {
-    /// The run that it is: the built-in playbook that only looks.
-    #[must_use]
-    pub fn run(&self) -> Run {
-        Run {
-            books: Books {
-                playbook: "@verify".to_owned(),
-                hosts: self.hosts.clone(),
-            },
-            only: Only::default(),
-            perform: self.perform.clone(),
-            new_token_from: None,
-            new_agent_token_from: None,
-            restart_twice: false,
-            unmeasured: false,
-            accept_quorum_loss: false,
-            keep_modes: false,
-            keep: Keep::default(),
-        }
-    }
 }
 
 /// How a playbook is performed, whichever it is.
