@@ -1,5 +1,7 @@
 //! The hand with which steps look: it takes only queries, so there is no way to change a host through it.
 
+mod fleet;
+mod options;
 mod overlay;
 mod shared;
 mod tuple;
@@ -15,10 +17,12 @@ use super::{Fact, FactError, HostClock};
 use crate::clock::Clock;
 use crate::model::HostName;
 use crate::op::custody::{Custody, Nowhere};
-use crate::secret::{Secret, Stated};
+use crate::secret::Secret;
 use crate::template::Vars;
 use crate::wire::{Batch, Become, Query, Request, Response, Transport, TransportError};
 
+pub use fleet::{Fleet, Member};
+pub use options::{NewAgentToken, RunOptions, Words};
 pub use overlay::Overlay;
 pub use tuple::Tried;
 
@@ -27,85 +31,6 @@ const FRESH: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
 
 /// No variables and no predictions: what a look outside any task has.
 static NOTHING: LazyLock<(Vars, Overlay)> = LazyLock::new(Default::default);
-
-/// A host that runs K3s, by its place in the inventory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// As the inventory calls it.
-    pub name: HostName,
-    /// How ssh reaches it: `ansible_host`, or the name.
-    pub address: String,
-}
-
-/// Who is who, whatever `--limit` says: groups `server` and `agent` of the inventory.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fleet {
-    /// In the inventory's order.
-    pub servers: Vec<Member>,
-    /// In the inventory's order.
-    pub agents: Vec<Member>,
-}
-
-impl Fleet {
-    /// Whether the inventory calls this host a server.
-    #[must_use]
-    pub fn is_server(&self, host: &HostName) -> bool {
-        self.servers.iter().any(|member| member.name == *host)
-    }
-}
-
-/// What the operator asked for, beside the playbook.
-#[derive(Debug, Clone)]
-pub struct RunOptions {
-    /// From `--new-token-from`, checked.
-    pub given: Option<Secret>,
-    /// Made for this run; used when nothing was given and no rotation is unfinished.
-    pub generated: Secret,
-    /// The same for the agent token.
-    pub agent: NewAgentToken,
-    /// Names this run.
-    pub run: crate::model::RunId,
-    /// Patterns of nodes that exist and are not in the inventory on purpose.
-    pub expect_unmanaged: Vec<String>,
-    /// What else the operator knows, wants or allows.
-    pub words: Words,
-}
-
-/// The new agent token of a cluster that has one of its own.
-#[derive(Debug, Clone)]
-pub struct NewAgentToken {
-    /// From `--new-agent-token-from`, checked.
-    pub given: Option<Secret>,
-    /// Made for this run.
-    pub generated: Secret,
-}
-
-/// What the operator knows, wants or allows; nothing by default.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a word of the operator's own, said apart"
-)]
-#[derive(Debug, Clone, Default)]
-pub struct Words {
-    /// OLD, from `--old-token-from`: probed beside what is kept on the servers.
-    pub old: Option<Secret>,
-    /// Nothing is to be rotated: NEW is what the datastore holds.
-    pub proof_only: bool,
-    /// Nodes by name that exist and that nobody visits on purpose.
-    pub ignored: Vec<String>,
-    /// Shapes of a cluster on which nobody has measured a rotation are let through.
-    pub unmeasured: bool,
-    /// From `--max-age`: a proof is red when the server token is older, or nothing shows that it is not.
-    pub max_age: Option<Duration>,
-    /// What the inventory says, to be compared with the token that is rotated.
-    pub stated: Vec<Stated>,
-    /// Two members of etcd lose their quorum at each restart, and that is known.
-    pub quorum_loss: bool,
-    /// Files that get the token stay as readable as they are.
-    pub keep_modes: bool,
-    /// There is a backup of the datastore: none is taken.
-    pub own_backup: bool,
-}
 
 /// A host, and what it was asked.
 type Asked = (HostName, Vec<Query>);

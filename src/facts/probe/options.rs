@@ -1,0 +1,59 @@
+//! What the operator asked for, beside the playbook.
+
+use std::time::Duration;
+
+use crate::model::RunId;
+use crate::secret::{Secret, Stated};
+
+/// What the operator asked for, beside the playbook.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// From `--new-token-from`, checked.
+    pub given: Option<Secret>,
+    /// Made for this run; used when nothing was given and no rotation is unfinished.
+    pub generated: Secret,
+    /// The same for the agent token.
+    pub agent: NewAgentToken,
+    /// Names this run.
+    pub run: RunId,
+    /// Patterns of nodes that exist and are not in the inventory on purpose.
+    pub expect_unmanaged: Vec<String>,
+    /// What else the operator knows, wants or allows.
+    pub words: Words,
+}
+
+/// The new agent token of a cluster that has one of its own.
+#[derive(Debug, Clone)]
+pub struct NewAgentToken {
+    /// From `--new-agent-token-from`, checked.
+    pub given: Option<Secret>,
+    /// Made for this run.
+    pub generated: Secret,
+}
+
+/// What the operator knows, wants or allows; nothing by default.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word of the operator's own, said apart"
+)]
+#[derive(Debug, Clone, Default)]
+pub struct Words {
+    /// OLD, from `--old-token-from`: probed beside what is kept on the servers.
+    pub old: Option<Secret>,
+    /// Nothing is to be rotated: NEW is what the datastore holds.
+    pub proof_only: bool,
+    /// Nodes by name that exist and that nobody visits on purpose.
+    pub ignored: Vec<String>,
+    /// Shapes of a cluster on which nobody has measured a rotation are let through.
+    pub unmeasured: bool,
+    /// From `--max-age`: a proof is red when the server token is older, or nothing shows that it is not.
+    pub max_age: Option<Duration>,
+    /// What the inventory says, to be compared with the token that is rotated.
+    pub stated: Vec<Stated>,
+    /// Two members of etcd lose their quorum at each restart, and that is known.
+    pub quorum_loss: bool,
+    /// Files that get the token stay as readable as they are.
+    pub keep_modes: bool,
+    /// There is a backup of the datastore: none is taken.
+    pub own_backup: bool,
+}
