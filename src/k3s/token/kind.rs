@@ -45,7 +45,7 @@ impl TokenKind {
 
     /// The file below the data directory in which K3s itself keeps it.
     #[must_use]
-    pub fn own_file(self) -> &'static str {
+    pub const fn own_file(self) -> &'static str {
         match self {
             Self::Server => "server/token",
             Self::Agent => "server/agent-token",
@@ -54,7 +54,7 @@ impl TokenKind {
 
     /// Where OLD is kept until the proof, below the data directory.
     #[must_use]
-    pub fn kept(self) -> &'static str {
+    pub const fn kept(self) -> &'static str {
         match self {
             Self::Server => "server/.keyroll/old",
             Self::Agent => "server/.keyroll/old-agent",
@@ -63,7 +63,7 @@ impl TokenKind {
 
     /// Where a green proof leaves word, below the data directory.
     #[must_use]
-    pub fn proven(self) -> &'static str {
+    pub const fn proven(self) -> &'static str {
         match self {
             Self::Server => "server/.keyroll/proven",
             Self::Agent => "server/.keyroll/proven-agent",

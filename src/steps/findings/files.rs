@@ -9,8 +9,9 @@ use crate::facts::Paths;
 use crate::k3s::install::Kind;
 use crate::k3s::phase::Standing;
 use crate::k3s::surface::{Place, Surface, envfile};
+use crate::k3s::token::TokenKind;
 use crate::secret::Secret;
-use crate::steps::look::Seen;
+use crate::steps::look::{PASSWD, Seen, WITHDRAWN};
 use crate::wire::{FileKind, FileStat};
 
 type Stats = BTreeMap<Utf8PathBuf, Option<FileStat>>;
@@ -41,11 +42,13 @@ pub(super) fn judge(seen: &Seen, stats: &Stats) -> Vec<Finding> {
 }
 
 /// Files of a server that hold a token.
-const SERVER: [&str; 4] = [
-    "server/token",
-    "server/agent-token",
-    "server/cred/passwd",
-    "server/.keyroll/old",
+const SERVER: [&str; 6] = [
+    TokenKind::Server.own_file(),
+    TokenKind::Agent.own_file(),
+    PASSWD,
+    TokenKind::Server.kept(),
+    TokenKind::Agent.kept(),
+    WITHDRAWN,
 ];
 
 fn node_token(seen: &Seen, stats: &Stats) -> Option<Finding> {

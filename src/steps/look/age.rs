@@ -1,6 +1,7 @@
 //! How old the server token is.
 
 use super::api::ask_api;
+use super::passwd::PASSWD;
 use super::{Cluster, Seen, ServerSeen};
 use crate::facts::{Annotation, Probe};
 use crate::k3s::age::{ANNOTATION, Traces, parse_stamp};
@@ -26,7 +27,7 @@ pub async fn aged(probe: &Probe<'_>, cluster: &Cluster) -> Aged {
     let noted = ask_api(probe, &cluster.servers, what, annotation).await;
     let passwd = |server: &ServerSeen| {
         let seen = &server.seen;
-        seen.written(&seen.install.data("server/cred/passwd"))
+        seen.written(&seen.install.data(PASSWD))
     };
     Aged {
         traces: Traces {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::passwd::PASSWD;
 use super::unsaved::SAVED;
 use super::usual::{BINARIES, USUAL, files_of, listed};
 use super::{Blind, Freshness, unit};
@@ -14,6 +15,7 @@ use crate::facts::{
 use crate::k3s::install::{Fault, Install, Kind, Known, Wanted};
 use crate::k3s::openrc;
 use crate::k3s::surface::beside;
+use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::wire::{FileKind, FileStat};
 
@@ -213,8 +215,8 @@ fn node_token(path: &Utf8Path) -> Fault {
 fn watched(install: &Install) -> BTreeSet<Utf8PathBuf> {
     let own = match install.kind {
         Kind::Server => vec![
-            install.data("server/cred/passwd"),
-            install.data("server/.keyroll/proven"),
+            install.data(PASSWD),
+            install.data(TokenKind::Server.proven()),
             install.data(SAVED),
             install.ca(),
         ],

@@ -8,6 +8,13 @@ use crate::k3s::surface::Surface;
 use crate::k3s::token::{Token, TokenKind};
 use crate::secret::Secret;
 
+/// Where a rotate that was answered well leaves its mark, below the data directory.
+pub(super) const ROTATED: &str = "server/.keyroll/rotated";
+/// Where a roll back keeps NEW aside.
+pub(in crate::steps) const WITHDRAWN: &str = "server/.keyroll/withdrawn";
+/// Where a rescue leaves word of how far it is.
+pub(super) const RESCUE: &str = "server/.keyroll/rescue";
+
 impl Seen {
     /// OLD as keyroll keeps it until the proof.
     #[must_use]
@@ -74,7 +81,7 @@ impl Seen {
     /// Where a rotate that was answered well leaves its mark.
     #[must_use]
     pub fn rotated_path(&self) -> Utf8PathBuf {
-        self.install.data("server/.keyroll/rotated")
+        self.install.data(ROTATED)
     }
 
     /// What a roll back keeps aside until it is shown to be refused.
@@ -87,7 +94,7 @@ impl Seen {
     /// Where a roll back keeps NEW aside.
     #[must_use]
     pub fn withdrawn_path(&self) -> Utf8PathBuf {
-        self.install.data("server/.keyroll/withdrawn")
+        self.install.data(WITHDRAWN)
     }
 
     /// How far a rescue of this server is; `None` when none is under way.
@@ -99,7 +106,7 @@ impl Seen {
     /// Where a rescue leaves word of how far it is.
     #[must_use]
     pub fn rescue_path(&self) -> Utf8PathBuf {
-        self.install.data("server/.keyroll/rescue")
+        self.install.data(RESCUE)
     }
 
     /// Where OLD is kept.

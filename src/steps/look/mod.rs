@@ -30,8 +30,10 @@ pub use age::{Aged, aged};
 pub use agent::AgentStanding;
 pub use cluster::{Cluster, ServerSeen};
 pub use edits::Edit;
+pub(super) use marks::WITHDRAWN;
 pub(super) use nodes::{nodes, server_nodes};
 pub use order::restart_order;
+pub(super) use passwd::PASSWD;
 pub use passwd::Passwd;
 pub use stands::words;
 pub use stated::stated;
@@ -207,7 +209,7 @@ impl Seen {
     /// `server/cred/passwd`.
     #[must_use]
     pub fn passwd(&self) -> Passwd {
-        self.file(&self.install.data("server/cred/passwd"))
+        self.file(&self.install.data(PASSWD))
             .map(|file| Passwd::parse(&file.text()))
             .unwrap_or_default()
     }

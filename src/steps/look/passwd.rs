@@ -2,6 +2,9 @@
 
 use crate::secret::Secret;
 
+/// Where it is, below the data directory.
+pub(in crate::steps) const PASSWD: &str = "server/cred/passwd";
+
 /// The passwords of the two users that tokens stand for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Passwd {

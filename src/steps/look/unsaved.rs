@@ -1,5 +1,6 @@
 //! Servers that run and would not start again, by the times of their passwd.
 
+use super::passwd::PASSWD;
 use super::{Cluster, Seen, ServerSeen};
 use crate::k3s::install::Kind;
 use crate::k3s::unsaved::{Mark, PasswdTimes, unsaved};
@@ -20,7 +21,7 @@ impl Seen {
     #[must_use]
     pub fn passwd_times(&self) -> Option<PasswdTimes> {
         let is_up = self.install.kind == Kind::Server && self.unit.is_active();
-        let passwd = self.written(&self.install.data("server/cred/passwd"))?;
+        let passwd = self.written(&self.install.data(PASSWD))?;
         let mark = self.file(&self.saved_path());
         let mark = mark.and_then(|file| Mark::parse(&file.text()));
         let left = self.written(&self.saved_path());

@@ -5,10 +5,14 @@ use std::sync::LazyLock;
 
 use camino::Utf8PathBuf;
 
+use super::marks::{RESCUE, ROTATED, WITHDRAWN};
+use super::passwd::PASSWD;
+use super::unsaved::SAVED;
 use crate::facts::Survey;
 use crate::k3s::install::{CONFIG, DATA_DIR, Install, Kind, Known, Wanted};
 use crate::k3s::openrc;
 use crate::k3s::surface::{Surface, beside};
+use crate::k3s::token::TokenKind;
 use crate::wire::Folder;
 
 /// Units as installers name them, without their suffix.
@@ -25,17 +29,17 @@ const STAGED: &str = ".keyroll-new";
 
 /// Files of a server below its data directory.
 const SERVER: [&str; 11] = [
-    "server/token",
-    "server/agent-token",
-    "server/cred/passwd",
-    "server/.keyroll/old",
-    "server/.keyroll/proven",
-    "server/.keyroll/rotated",
-    "server/.keyroll/saved",
-    "server/.keyroll/withdrawn",
-    "server/.keyroll/rescue",
-    "server/.keyroll/old-agent",
-    "server/.keyroll/proven-agent",
+    TokenKind::Server.own_file(),
+    TokenKind::Agent.own_file(),
+    PASSWD,
+    TokenKind::Server.kept(),
+    TokenKind::Server.proven(),
+    TokenKind::Agent.kept(),
+    TokenKind::Agent.proven(),
+    ROTATED,
+    WITHDRAWN,
+    RESCUE,
+    SAVED,
 ];
 const AUTHORITIES: [&str; 2] = ["server/tls/server-ca.crt", "agent/server-ca.crt"];
 
