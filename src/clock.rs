@@ -27,12 +27,6 @@ impl Clock {
         }
     }
 
-    /// The machine's clock.
-    #[must_use]
-    pub fn real() -> Self {
-        Self::starting_at(Timestamp::now(), 1)
-    }
-
     /// What this clock shows.
     #[must_use]
     pub fn now(&self) -> Timestamp {

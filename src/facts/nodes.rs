@@ -50,9 +50,6 @@ pub struct Node {
     pub encryption: Option<String>,
 }
 
-/// A kubelet's lease: `renewTime` on the node's own clock.
-pub type Lease = HostTime;
-
 #[derive(Deserialize)]
 struct List<T> {
     items: Vec<T>,
@@ -209,13 +206,14 @@ impl Fact for Annotation {
 }
 
 impl Fact for Leases {
-    type Value = BTreeMap<String, Lease>;
+    /// `renewTime` of each node, on its own clock.
+    type Value = BTreeMap<String, HostTime>;
 
     fn queries(&self) -> Vec<Query> {
         listed(&self.0, &["leases", "-n", "kube-node-lease"])
     }
 
-    fn parse(&self, responses: &[Response]) -> Result<BTreeMap<String, Lease>, FactError> {
+    fn parse(&self, responses: &[Response]) -> Result<BTreeMap<String, HostTime>, FactError> {
         let leases = list::<RawLease>(responses, "the nodes' leases")?;
         let named = |lease: RawLease| {
             Some((

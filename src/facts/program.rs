@@ -1,4 +1,4 @@
-//! Programs: where k3s is, its version, free space, and whether a command succeeds.
+//! Programs: where k3s is, its version, and free space.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use super::{Fact, FactError, ran, said, unreadable};
 use crate::k3s::program::Program;
 use crate::k3s::version::Version;
-use crate::wire::{Command, FileKind, Query, Ran, Response};
+use crate::wire::{Command, FileKind, Query, Response};
 
 /// Which of these paths are files that can be executed.
 #[derive(Debug, Clone)]
@@ -73,21 +73,5 @@ impl Fact for FreeSpace {
             .and_then(|line| line.split_whitespace().nth(3))
             .and_then(|n| n.parse().ok());
         number.ok_or_else(|| unreadable("the free space", said(ran)))
-    }
-}
-
-/// Runs a read-only command and tells how it ended.
-#[derive(Debug, Clone)]
-pub struct Runs(pub Command);
-
-impl Fact for Runs {
-    type Value = Ran;
-
-    fn queries(&self) -> Vec<Query> {
-        vec![Query::Run(self.0.clone())]
-    }
-
-    fn parse(&self, responses: &[Response]) -> Result<Ran, FactError> {
-        ran(responses, 0, "the command's answer").cloned()
     }
 }

@@ -1,21 +1,16 @@
-//! The journal of a run: JSON lines on disk, written before what they announce, read back, and a lock.
+//! The journal of a run: JSON lines on disk, written before what they announce, and a lock.
 //!
 //! `<state-dir>/runs/<run>/journal.jsonl`, owner only. Holds no secret: events are redacted before they come here.
 
 mod lock;
-mod read;
 mod write;
 
 pub use lock::{Lock, lock};
-pub use read::{Line, ReadError, read};
 pub use write::Journal;
 
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
-
-/// The format that this version writes and reads.
-pub const FORMAT: u32 = 1;
 
 /// Why a journal cannot be kept.
 #[derive(Debug, thiserror::Error)]

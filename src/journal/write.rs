@@ -41,12 +41,6 @@ impl Journal {
             lines: Vec::new(),
         })
     }
-
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Utf8Path {
-        &self.path
-    }
 }
 
 impl Sink for Journal {

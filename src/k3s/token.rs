@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 
 pub use inspect::{Flaw, Inspected, Kind, inspect, pinned_hash};
 pub use kind::TokenKind;
-pub use strength::{bits, period};
 
 use crate::secret::Secret;
 

@@ -7,7 +7,7 @@ use crate::source::{Problem, Problems, Source, nearest, read_file};
 use crate::steps::Step;
 
 /// Playbooks that are part of the product, with their texts.
-pub const BUILTINS: &[(&str, &str)] = &[
+const BUILTINS: &[(&str, &str)] = &[
     ("@heal", include_str!("../../playbooks/heal.yml")),
     (
         "@join-token",

@@ -12,7 +12,7 @@ use crate::model::Percent;
 use crate::source::{SourceSpan, SourceText};
 use crate::steps::Step;
 
-pub use builtin::{BUILTINS, read};
+pub use builtin::read;
 pub use lint::lint;
 pub(crate) use lint::needed;
 pub use parse::parse;
@@ -128,8 +128,6 @@ pub struct Task {
     pub step: Step,
     /// Where the step's arguments stand in the text.
     pub at: SourceSpan,
-    /// Where the task stands in the playbook: indices of play and task, then of `undo`.
-    pub path: Vec<usize>,
     /// `when`: expressions that must all be true on the host.
     pub when: Vec<String>,
     /// `run_once`: performed by the batch's first host, and a barrier for all of them.

@@ -87,11 +87,4 @@ impl Fault {
             _ => true,
         }
     }
-
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        let found = Self::CATALOGUE.iter().find(|(fault, _, _)| *fault == self);
-        found.map_or("", |(_, name, _)| name)
-    }
 }

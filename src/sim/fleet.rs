@@ -29,7 +29,6 @@ use serde::{Deserialize, Serialize};
 
 use super::spec::Spec;
 use super::version::Version;
-use super::world::Datastore as _;
 use crate::model::{HostName, HostTime};
 
 pub use disk::Disk;
@@ -122,22 +121,10 @@ impl Fleet {
         &self.hosts
     }
 
-    /// The datastore's bootstrap keys.
-    #[must_use]
-    pub fn bootstrap_keys(&self) -> Vec<String> {
-        self.store.list("/bootstrap/")
-    }
-
     /// How often anything was changed from outside, on all hosts.
     #[must_use]
     pub fn changes(&self) -> usize {
         self.hosts.iter().map(|host| host.changes).sum()
-    }
-
-    /// The largest number of servers that were down at one time since the fleet was raised.
-    #[must_use]
-    pub fn most_servers_down(&self) -> usize {
-        self.most_down
     }
 
     /// Requests that had no model and were assumed to succeed.

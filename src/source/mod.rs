@@ -29,22 +29,3 @@ pub use yaml::{tree, tree_with_vault};
 
 /// A text and the name people know it by. Values of secret keys in it are masked.
 pub type SourceText = std::sync::Arc<miette::NamedSource<String>>;
-
-/// A value and where it stands in its text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spanned<T> {
-    /// The value.
-    pub value: T,
-    /// Byte offset and length in the text that it was read from.
-    pub at: SourceSpan,
-}
-
-impl<T> Spanned<T> {
-    /// Pairs a value with its place.
-    pub fn new(value: T, at: impl Into<SourceSpan>) -> Self {
-        Self {
-            value,
-            at: at.into(),
-        }
-    }
-}

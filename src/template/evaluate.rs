@@ -64,12 +64,6 @@ fn single(template: &str) -> Option<&str> {
     (!inner.contains("}}") && !is_template(inner)).then_some(inner)
 }
 
-/// Plain data as a value for templates.
-#[must_use]
-pub fn literal(value: impl serde::Serialize) -> Value {
-    Value::from_serialize(value)
-}
-
 fn failure(expression: &str, error: &Error) -> TemplateError {
     let mut root = error;
     while let Some(inner) = std::error::Error::source(root).and_then(|e| e.downcast_ref::<Error>())

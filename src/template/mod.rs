@@ -8,7 +8,7 @@ mod templated;
 #[cfg(test)]
 mod tests;
 
-pub use evaluate::{evaluate, literal, render_text};
+pub use evaluate::{evaluate, render_text};
 pub use scope::LazyVars;
 pub use templated::{TemplateError, Templated};
 

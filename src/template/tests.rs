@@ -19,7 +19,7 @@ fn some_vars() -> Vars {
         ("port", 8080.into()),
         ("url", "http://{{ name }}:{{ port }}".into()),
         ("copy_of_port", "{{ port }}".into()),
-        ("list", literal(["a", "{{ name }}"])),
+        ("list", minijinja::Value::from(vec!["a", "{{ name }}"])),
         ("loop_a", "{{ loop_b }}".into()),
         ("loop_b", "{{ loop_a }}".into()),
     ])

@@ -125,8 +125,11 @@ fn old(fleet: &str) -> String {
         .build()
         .unwrap();
     let _guard = runtime.enter();
-    let sim =
-        SimTransport::open(&keyroll::sim::spec::parse(fleet).unwrap(), Clock::real()).unwrap();
+    let sim = SimTransport::open(
+        &keyroll::sim::spec::parse(fleet).unwrap(),
+        Clock::starting_at(jiff::Timestamp::now(), 1),
+    )
+    .unwrap();
     sim.with(|fleet| fleet.first_secret().expose().to_owned())
 }
 

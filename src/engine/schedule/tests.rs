@@ -19,7 +19,6 @@ fn task(run_once: bool) -> Task {
         name: "t".into(),
         step,
         at: (0, 0).into(),
-        path: vec![],
         when: vec![],
         run_once,
         timeout: None,

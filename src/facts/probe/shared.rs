@@ -109,7 +109,13 @@ mod tests {
             words: crate::facts::probe::Words::default(),
         };
         let (learn, _) = std::sync::mpsc::channel();
-        Scope::new(Arc::new(Nobody), fleet, options, Clock::real(), learn)
+        Scope::new(
+            Arc::new(Nobody),
+            fleet,
+            options,
+            Clock::starting_at(jiff::Timestamp::now(), 1),
+            learn,
+        )
     }
 
     async fn ask(scope: &Scope, overlay: &Overlay, found: Result<u8, u8>) -> Option<u8> {

@@ -1,8 +1,7 @@
 //! How hard a secret is to guess, and which of its characters some file format would read differently.
 
 /// At most, by length and kind of characters.
-#[must_use]
-pub fn bits(text: &str) -> usize {
+pub(super) fn bits(text: &str) -> usize {
     let all = |is: fn(&u8) -> bool| text.bytes().all(|byte| is(&byte));
     // Tenths of a bit for each character.
     let tenths = if all(u8::is_ascii_digit) {
@@ -16,8 +15,7 @@ pub fn bits(text: &str) -> usize {
 }
 
 /// Bytes after which it only repeats itself; its whole length when it never does.
-#[must_use]
-pub fn period(text: &str) -> usize {
+pub(super) fn period(text: &str) -> usize {
     let bytes = text.as_bytes();
     // Length of the longest beginning that is also an end, for every beginning.
     let mut border = vec![0_usize; bytes.len()];

@@ -51,8 +51,8 @@ fn plays(root: &Node, reader: &mut Reader<'_>) -> Vec<Play> {
         reader.problem("playbook::empty", what, root.at, help);
     }
     let mut plays: Vec<Play> = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        if let Some(play) = play::read(item, index, &plays, reader) {
+    for item in items {
+        if let Some(play) = play::read(item, &plays, reader) {
             plays.push(play);
         }
     }

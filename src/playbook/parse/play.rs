@@ -14,12 +14,7 @@ const ORDERS: [(&str, Order); 5] = [
 ];
 
 /// Reads a play; `None` when nothing of it can be used. `earlier` plays have taken their names.
-pub(super) fn read(
-    node: &Node,
-    index: usize,
-    earlier: &[Play],
-    reader: &mut Reader<'_>,
-) -> Option<Play> {
+pub(super) fn read(node: &Node, earlier: &[Play], reader: &mut Reader<'_>) -> Option<Play> {
     let Some(entries) = node.entries() else {
         let what = format!("a play is a map, not {}", node.noun());
         reader.problem(
@@ -36,7 +31,7 @@ pub(super) fn read(
         if entry.key == "name" {
             named_at = Some(entry.value.at);
         }
-        take(entry, index, &mut play, reader);
+        take(entry, &mut play, reader);
     }
     if node.get("hosts").is_none() {
         let help = "add `hosts:` with a group, a host or `all`";
@@ -72,7 +67,7 @@ fn blank(at: SourceSpan) -> Play {
     }
 }
 
-fn take(entry: &Entry, index: usize, play: &mut Play, reader: &mut Reader<'_>) {
+fn take(entry: &Entry, play: &mut Play, reader: &mut Reader<'_>) {
     let value = &*entry.value;
     match entry.key.as_str() {
         "name" => play.name = reader.text(value, "name").unwrap_or_default(),
@@ -81,7 +76,7 @@ fn take(entry: &Entry, index: usize, play: &mut Play, reader: &mut Reader<'_>) {
         "order" => play.order = order(value, reader),
         "health" => play.health = health::read(value, reader),
         "needs" => needs(value, play, reader),
-        "tasks" => play.tasks = task::list(entry, &[index], reader),
+        "tasks" => play.tasks = task::list(entry, task::Below::Tasks, reader),
         "vars" => play.vars = vars(value, reader),
         "become" => play.r#become = reader.boolean(value, "become"),
         "become_user" => play.become_user = reader.text(value, "become_user"),

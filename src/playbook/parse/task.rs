@@ -6,8 +6,17 @@ use crate::playbook::keywords::{IN_TASK, MODULES_LATER, TASK, TASK_LATER};
 use crate::source::{Entry, Node, SourceSpan, nearest};
 use crate::steps::Step;
 
-/// Reads the list of tasks below `tasks` or `undo`. `above` is the path of what they belong to.
-pub(super) fn list(entry: &Entry, above: &[usize], reader: &mut Reader<'_>) -> Vec<Task> {
+/// Which list a task stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Below {
+    /// `tasks` of a play.
+    Tasks,
+    /// `undo` of a task.
+    Undo,
+}
+
+/// Reads the list of tasks below `tasks` or `undo`.
+pub(super) fn list(entry: &Entry, below: Below, reader: &mut Reader<'_>) -> Vec<Task> {
     let node = &entry.value;
     let Some(items) = node.items() else {
         if !node.is_null() {
@@ -16,9 +25,8 @@ pub(super) fn list(entry: &Entry, above: &[usize], reader: &mut Reader<'_>) -> V
         return Vec::new();
     };
     let mut tasks: Vec<Task> = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        let path: Vec<usize> = above.iter().copied().chain([index]).collect();
-        if let Some(mut task) = read(item, path, reader) {
+    for item in items {
+        if let Some(mut task) = read(item, below, reader) {
             task.name = free_name(&task.name, &tasks);
             tasks.push(task);
         }
@@ -38,7 +46,7 @@ fn free_name(name: &str, earlier: &[Task]) -> String {
     free
 }
 
-fn read(node: &Node, path: Vec<usize>, reader: &mut Reader<'_>) -> Option<Task> {
+fn read(node: &Node, below: Below, reader: &mut Reader<'_>) -> Option<Task> {
     let Some(entries) = node.entries() else {
         let what = format!("a task is a map, not {}", node.noun());
         reader.problem(
@@ -55,7 +63,7 @@ fn read(node: &Node, path: Vec<usize>, reader: &mut Reader<'_>) -> Option<Task> 
     let step = step(node, &others, reader);
     let mut draft = Draft::default();
     for entry in keywords {
-        draft.take(entry, &path, reader);
+        draft.take(entry, below, reader);
     }
     let (step, default_name, at) = step?;
     if let Some(entry) = draft.ignore_errors
@@ -67,7 +75,6 @@ fn read(node: &Node, path: Vec<usize>, reader: &mut Reader<'_>) -> Option<Task> 
         name: draft.name.unwrap_or(default_name),
         step,
         at,
-        path,
         when: draft.when,
         run_once: draft.run_once,
         timeout: draft.timeout,
@@ -89,7 +96,7 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn take(&mut self, entry: &'a Entry, path: &[usize], reader: &mut Reader<'_>) {
+    fn take(&mut self, entry: &'a Entry, below: Below, reader: &mut Reader<'_>) {
         let value = &*entry.value;
         match entry.key.as_str() {
             "name" => self.name = reader.text(value, "name"),
@@ -100,7 +107,7 @@ impl<'a> Draft<'a> {
                 let ignored = reader.boolean(value, "ignore_errors").unwrap_or_default();
                 self.ignore_errors = ignored.then_some(entry);
             }
-            _ => self.undo = undo(entry, path, reader),
+            _ => self.undo = undo(entry, below, reader),
         }
     }
 }
@@ -125,8 +132,8 @@ fn relied_on(step: &Step, entry: &Entry, reader: &mut Reader<'_>) {
 }
 
 /// `undo` is performed when its task fails: what undoes has no `undo` of its own, and is done on every host.
-fn undo(entry: &Entry, path: &[usize], reader: &mut Reader<'_>) -> Vec<Task> {
-    if path.len() > 2 {
+fn undo(entry: &Entry, below: Below, reader: &mut Reader<'_>) -> Vec<Task> {
+    if below == Below::Undo {
         let help = "let each task of `undo` be safe to repeat instead";
         reader.problem(
             "playbook::undo",
@@ -136,7 +143,7 @@ fn undo(entry: &Entry, path: &[usize], reader: &mut Reader<'_>) -> Vec<Task> {
         );
         return Vec::new();
     }
-    let tasks = list(entry, path, reader);
+    let tasks = list(entry, Below::Undo, reader);
     if let Some(index) = tasks.iter().position(|task| task.run_once) {
         let item = entry.value.items().and_then(|items| items.get(index));
         let at = item

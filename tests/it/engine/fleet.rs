@@ -230,7 +230,6 @@ pub(super) fn task(argv: &[&str], creates: Option<&str>) -> Task {
             creates: creates.map(literal),
         }),
         at: (0, 0).into(),
-        path: Vec::new(),
         when: Vec::new(),
         run_once: false,
         timeout: None,

@@ -304,7 +304,6 @@ fn clock_skew() {
 fn the_catalogue_has_unique_names_and_each_is_found() {
     for (fault, known, sentence) in Fault::CATALOGUE {
         assert_eq!(Fault::named(known), Some(*fault));
-        assert_eq!(fault.name(), *known);
         assert!(!sentence.is_empty());
     }
 }

@@ -8,7 +8,7 @@ use crate::secret::{Content, Secret};
 use crate::sim::Fleet;
 use crate::sim::fleet::{Reply, Trouble};
 use crate::sim::spec::parse;
-use crate::sim::world::{Answer, Asked, Files, after};
+use crate::sim::world::{Answer, Asked, Datastore as _, Files, after};
 use crate::wire::{Become, Change, Command, Query, Ran, Request, Response};
 
 pub(super) const NEW: &str = "newserversecret1111111111111111";
@@ -24,6 +24,18 @@ pub(super) struct Scene {
 
 pub(super) fn name(host: &str) -> HostName {
     HostName::new(host).unwrap()
+}
+
+impl Fleet {
+    /// The datastore's bootstrap keys.
+    pub(super) fn bootstrap_keys(&self) -> Vec<String> {
+        self.store.list("/bootstrap/")
+    }
+
+    /// The largest number of servers that were down at one time since the fleet was raised.
+    pub(super) fn most_servers_down(&self) -> usize {
+        self.most_down
+    }
 }
 
 impl Scene {
