@@ -72,6 +72,10 @@ pub enum Pulse {
 }
 
 /// A server that may need help.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an own fact of the server, found apart"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patient {
     /// How its process is.
@@ -88,6 +92,9 @@ pub struct Patient {
     pub tried: bool,
     /// What the journal gives away.
     pub signs: Signs,
+    /// Whether its passwd will be taken for newer than the datastore's: with a token that is refused before that is looked
+    /// at, no journal says so.
+    pub newer: bool,
     /// Whether a rescue was begun here and not ended.
     pub begun: bool,
 }
@@ -119,11 +126,13 @@ pub enum Unclear {
 }
 
 impl Patient {
-    /// The token that the datastore cannot have, since a start with it was refused. `held` is what the servers that run
-    /// accept: when this one was accepted by them, it was with that.
+    /// The token that the datastore cannot have, since a start with it was refused. When its peers accepted that one, the
+    /// start has written it into passwd; without a passwd it is what they accept, `held`, unless they have taken the
+    /// configured one since.
     fn refuted<'a>(&'a self, held: Option<&'a Secret>) -> Option<&'a Secret> {
         if self.joins && self.signs.late && self.pulse != Pulse::Runs {
-            return held;
+            let held = held.filter(|held| self.surface.as_ref() != Some(held));
+            return self.passwd.as_ref().or(held);
         }
         let tried = self.tried && self.pulse != Pulse::Runs;
         let refused =
@@ -206,6 +215,8 @@ impl Patient {
             // What an earlier rescue has started goes on.
             (Pulse::Starts, _) if self.begun && is_set => Ok(Remedy::Start),
             (_, Some(Sign::Newer)) if self.passwd.is_some() => Ok(Remedy::Passwd),
+            // The second stage of the trap, which its peers hide while they refuse the token of before.
+            (_, Some(Sign::OtherToken)) if self.newer => Ok(Remedy::Passwd),
             (Pulse::Starts, None) => Err(Unclear::Starting),
             _ if !is_set && self.surface.is_some() => Ok(Remedy::Surface),
             (_, Some(Sign::OtherToken))

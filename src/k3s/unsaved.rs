@@ -38,18 +38,22 @@ impl PasswdTimes {
     }
 }
 
+/// Whether K3s takes a passwd that differs from the datastore's for a newer one, and does not start.
+#[must_use]
+pub fn is_newer(passwd: HostTime, datastore: HostTime) -> bool {
+    passwd > datastore && passwd.since(datastore) >= FORGIVEN
+}
+
 /// The servers whose next restart would be fatal, the latest passwd first: to save that one is enough for all.
 #[must_use]
 pub fn unsaved(servers: &[PasswdTimes]) -> Vec<&PasswdTimes> {
     let known = servers.iter().filter(|server| server.is_saved());
     let known = known.map(|server| server.passwd).max();
-    let is_newer = |server: &&PasswdTimes| {
-        known.is_none_or(|known| server.passwd > known && server.passwd.since(known) >= FORGIVEN)
-    };
+    let newer = |server: &&PasswdTimes| known.is_none_or(|known| is_newer(server.passwd, known));
     let mut found: Vec<&PasswdTimes> = servers
         .iter()
         .filter(|server| !server.is_saved())
-        .filter(is_newer)
+        .filter(newer)
         .collect();
     found.sort_by_key(|server| std::cmp::Reverse(server.passwd));
     found

@@ -27,6 +27,7 @@ fn patient(surface: &str, on_disk: &str, passwd: &str, lines: &[&str]) -> Patien
         joins: false,
         tried: true,
         signs: signs(lines),
+        newer: false,
         begun: false,
     }
 }
@@ -98,6 +99,35 @@ fn the_two_stage_trap_takes_the_datastores_token_and_a_new_passwd() {
     assert_eq!(trapped.remedy(&secret("new"), false), Ok(Remedy::Passwd));
     trapped.passwd = None;
     assert_eq!(trapped.remedy(&secret("new"), false), Ok(Remedy::Start));
+}
+
+#[test]
+fn the_trap_is_the_same_when_its_peers_refuse_the_old_token_by_now() {
+    let mut trapped = patient("old", "old", "old", &[LATE, NEWER, PEER, RECONCILE]);
+    (trapped.joins, trapped.newer) = (true, true);
+    assert_eq!(
+        trapped.right(Some(&rotated()), true, false),
+        Ok(secret("new"))
+    );
+    assert_eq!(trapped.remedy(&secret("new"), true), Ok(Remedy::Passwd));
+    // Nobody keeps the old token: what all that run accept is right, although the journal tells of a refusal then.
+    let by_hand = Standing {
+        old: None,
+        new: secret("next"),
+        ..rotated()
+    };
+    assert_eq!(
+        trapped.right(Some(&by_hand), false, false),
+        Ok(secret("new"))
+    );
+    let mut cut = trapped.clone();
+    (cut.surface, cut.on_disk, cut.passwd) = (Some(secret("new")), None, None);
+    cut.newer = false;
+    assert_eq!(cut.right(Some(&by_hand), false, false), Ok(secret("new")));
+    assert_eq!(cut.remedy(&secret("new"), true), Ok(Remedy::Start));
+    // A passwd that is no newer follows the datastore by itself.
+    trapped.newer = false;
+    assert_eq!(trapped.remedy(&secret("new"), true), Ok(Remedy::Surface));
 }
 
 #[test]

@@ -14,9 +14,11 @@ use crate::steps::{Proposal, StepError, Unmet};
 
 pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
     let cluster = Cluster::now(probe, TokenKind::Server).await;
-    let standing = match cluster.standing()? {
-        Ok(standing) => standing,
-        Err(unmet) => return Ok(Proposal::refuse(unmet)),
+    let standing = match (cluster.standing()?, cluster.standing_of_processes(probe)) {
+        (Ok(standing), _) => standing.clone(),
+        // What another server is configured with is for its own rescue.
+        (Err(_), Ok(standing)) if cluster.blind.is_empty() => standing,
+        (Err(unmet), _) => return Ok(Proposal::refuse(unmet)),
     };
     let (host, right) = (&seen.host, &standing.datastore);
     if seen.surface() != Some(right) {

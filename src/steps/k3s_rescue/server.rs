@@ -48,7 +48,7 @@ pub(super) async fn examine(
             .collect()));
     }
     let cluster = Cluster::now(probe, TokenKind::Server).await;
-    let patient = patient(probe, seen).await?;
+    let mut patient = patient(probe, seen).await?;
     let standing = cluster.standing_of_processes(probe);
     if let Err(torn) = &standing
         && torn.name != "no-server-answers"
@@ -61,6 +61,7 @@ pub(super) async fn examine(
     let unseen = cluster.hides_beside(&seen.host);
     let right = patient.right(standing.as_ref().ok(), witnessed, unseen);
     let remedy = right.and_then(|right| {
+        patient.newer = cluster.is_passwd_newer(seen, &right);
         let lacking = lacking(&cluster, &seen.host, &right);
         let remedy = patient.remedy(&right, lacking.is_empty());
         remedy.map(|remedy| (right, remedy))
@@ -97,6 +98,7 @@ async fn patient(probe: &Probe<'_>, seen: &Seen) -> Result<Patient, StepError> {
         joins: seen.install.url.is_some(),
         tried: seen.started_after_change(),
         signs,
+        newer: false,
         begun: seen.rescue().is_some(),
     })
 }

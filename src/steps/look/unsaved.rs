@@ -3,8 +3,9 @@
 use super::passwd::PASSWD;
 use super::{Cluster, Seen, ServerSeen};
 use crate::k3s::install::Kind;
-use crate::k3s::unsaved::{Mark, PasswdTimes, unsaved};
+use crate::k3s::unsaved::{Mark, PasswdTimes, is_newer, unsaved};
 use crate::model::{HostName, HostTime};
+use crate::secret::Secret;
 use crate::steps::Unmet;
 
 /// Where a [`Mark`] lies, below the data directory.
@@ -49,6 +50,21 @@ impl Cluster {
         found
             .filter_map(|times| Some((self.server(&times.host)?, times.passwd)))
             .collect()
+    }
+
+    /// Whether a server that does not run has a passwd that K3s would take for newer than the datastore's, once it has the
+    /// right token: the other servers' is of the time that the datastore keeps.
+    #[must_use]
+    pub fn is_passwd_newer(&self, seen: &Seen, right: &Secret) -> bool {
+        let written = |seen: &Seen| seen.written(&seen.install.data(PASSWD));
+        let (own, own_time) = (seen.passwd(), written(seen));
+        let others = self.servers.iter().map(|server| &server.seen);
+        let others = others.filter(|other| other.host != seen.host);
+        let of_datastore = others.filter(|other| other.passwd().server.as_ref() == Some(right));
+        let latest = of_datastore.filter(|other| other.passwd() != own);
+        let latest = latest.filter_map(written).max();
+        let both = own_time.zip(latest);
+        both.is_some_and(|(own, datastore)| is_newer(own, datastore))
     }
 
     /// The same, as reasons: `next-restart-fatal`.
