@@ -18,20 +18,15 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
     if is_certain {
         return Ok(Proposal::default());
     }
-    Ok(Proposal::of(
-        once_more(probe, seen).await.unwrap_or_default(),
-    ))
+    Ok(Proposal::of(once_more(probe).await.unwrap_or_default()))
 }
 
-async fn once_more(probe: &Probe<'_>, seen: &Seen) -> Option<Vec<Op>> {
+async fn once_more(probe: &Probe<'_>) -> Option<Vec<Op>> {
     let cluster = Cluster::now(probe, TokenKind::Server).await;
     let standing = cluster.standing_of_processes(probe).ok()?;
     let unsure = standing.is_rotated() && !cluster.is_witnessed(&standing);
     let rotator = cluster.server(standing.rotator.as_ref().filter(|_| unsure)?)?;
-    let authority = rotator
-        .memory
-        .secret()
-        .filter(|_| rotator.seen.host != seen.host)?;
+    let authority = rotator.memory.secret()?;
     Some(vec![
         again(&rotator.seen, authority, &standing.new),
         word(&rotator.seen, &standing.new),

@@ -232,7 +232,12 @@ async fn of_its_secret(
                 "the token that {host} is configured with is not accepted: {}",
                 said(&heard)
             );
-            proposal.unmet.push(red("agent-token-refused", what, host));
+            let next = format!(
+                "give it the cluster's token: keyroll rescue {host}; then run the same command again"
+            );
+            proposal
+                .unmet
+                .push(Unmet::red("agent-token-refused", what, next));
         }
     }
     Ok(())
