@@ -10,6 +10,7 @@ mod compare;
 mod custody;
 mod files;
 mod rig;
+mod stale;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -37,7 +37,7 @@ fn red(name: &'static str, what: String, next: impl Into<String>) -> Unmet {
 /// OLD in any place that K3s could take it from, the winner apart, of which its phase tells.
 fn leftovers(seen: &Seen, olds: &[Secret]) -> Vec<Unmet> {
     let host = &seen.host;
-    let is_old = |secret: &Option<Secret>| secret.as_ref().is_some_and(|s| olds.contains(s));
+    let waits = seen.waiting_text().unwrap_or_default();
     let losers = seen.install.surfaces.iter().skip(1);
     let mut unmet: Vec<Unmet> = losers
         .filter(|surface| olds.contains(&surface.token.secret))
@@ -50,7 +50,8 @@ fn leftovers(seen: &Seen, olds: &[Secret]) -> Vec<Unmet> {
             )
         })
         .collect();
-    if is_old(&seen.staged()) {
+    // Wherever in it: the configuration may have been edited since.
+    if olds.iter().any(|old| waits.contains(old.expose())) {
         unmet.push(red(
             "old-waits-beside-surface",
             format!("a file with the old token waits beside the configuration of {host}"),

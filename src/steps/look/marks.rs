@@ -35,6 +35,13 @@ impl Seen {
         self.waiting(self.install.winner()?)
     }
 
+    /// The whole text of the file that waits beside the winning surface.
+    #[must_use]
+    pub fn waiting_text(&self) -> Option<String> {
+        let staged = self.file(&self.install.winner()?.staged())?;
+        Some(staged.text().into_owned())
+    }
+
     /// The secret in the file that waits beside a surface.
     #[must_use]
     pub fn waiting(&self, surface: &Surface) -> Option<Secret> {

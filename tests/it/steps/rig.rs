@@ -202,7 +202,7 @@ impl Rig {
         }
     }
 
-    fn hosts(&self, names: &str) -> Vec<HostName> {
+    pub(super) fn hosts(&self, names: &str) -> Vec<HostName> {
         let all = |members: &[Member]| members.iter().map(|member| member.name.clone()).collect();
         match names {
             "servers" => all(&self.scope.fleet.servers),
