@@ -3,7 +3,7 @@
 //!
 //! `KEYROLL_E2E` takes only scenarios whose name or file has this part, or one of these parts with `|` between them, and
 //! with `all` those too that the lab is spared. `KEYROLL_E2E_RESULTS` names a folder that gets a line for each scenario;
-//! `tests/run` makes its table of them.
+//! `tests/run` makes its table of them. `KEYROLL_E2E_LANES=1` plays on one cluster of four lab hosts at a time, not on four.
 
 mod backend;
 mod digest;
@@ -30,6 +30,8 @@ use results::{Outcome, Results};
 use scenario::{Scenario, Stage};
 
 use crate::ssh_rig::cannot;
+
+pub(crate) use results::wish;
 
 /// Scenarios that a stage can play; what it cannot is written down at once.
 fn playable(stage: Stage, results: &Results) -> Vec<Scenario> {

@@ -51,6 +51,6 @@ impl Results {
     clippy::disallowed_methods,
     reason = "tests are started by cargo, not by the command line"
 )]
-pub(super) fn wish(name: &str) -> Option<String> {
+pub(crate) fn wish(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
