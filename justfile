@@ -31,6 +31,10 @@ lab hosts="8":
 e2e part="":
     KEYROLL_E2E="{{part}}" cargo test --features standin --test it e2e::
 
+# The scenario table: every kind of cluster × everything that can come between, at every change of a rotation; 15 min.
+table part="all":
+    KEYROLL_TABLE="{{part}}" cargo test --release --test it cuts:: -- --nocapture
+
 # Licences, advisories, duplicates.
 deny:
     cargo deny check

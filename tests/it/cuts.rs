@@ -3,9 +3,12 @@
 
 mod agents;
 mod escrow;
+mod hand;
+mod kept;
 mod mend;
 mod rig;
 mod state;
+mod table;
 mod wire;
 
 use keyroll::exit::Exit;

@@ -24,6 +24,14 @@ fn put_of(fleet: &str) -> usize {
     })
 }
 
+/// What the other servers have in memory while one is rescued.
+#[derive(Clone, Copy, PartialEq)]
+enum Peers {
+    Old,
+    /// Somebody has given them the new token, and restarted them.
+    New,
+}
+
 /// A rotation that loses every host right after its PUT.
 async fn torn(rig: &mut Inner, put: usize) {
     let first = rig.run(1, Cut::AllGoneAfter(put), false).await;
@@ -35,12 +43,19 @@ async fn torn(rig: &mut Inner, put: usize) {
 async fn rescue(
     rig: &mut Inner,
     put: usize,
-    server: &'static str,
+    (server, peers): (&'static str, Peers),
     cut: Cut,
 ) -> (Vec<String>, usize) {
     torn(rig, put).await;
     rig.reboot(server).await;
     assert!(rig.trapped(), "{server} is trapped");
+    if peers == Peers::New {
+        for other in rig.servers().iter().filter(|other| *other != server) {
+            rig.configure(other, &made(1));
+            rig.reboot(other).await;
+        }
+        assert!(rig.trapped(), "{server} is trapped still");
+    }
     let refused = rig.run(2, Cut::Never, false).await;
     let command = format!("keyroll rescue {server}");
     if refused.exit == Exit::Fine || !refused.roots.iter().any(|root| root.contains(&command)) {
@@ -68,14 +83,15 @@ async fn rescue(
 }
 
 /// The same, cut at each change in turn.
-fn rescue_cut_everywhere(fleet: &str, server: &'static str, cut: impl Fn(usize) -> Cut) {
+fn rescue_cut_everywhere(fleet: &str, trap: (&'static str, Peers), cut: impl Fn(usize) -> Cut) {
     let put = put_of(fleet);
     for change in 0.. {
         let mut rig = Rig::new(fleet);
-        let (wrong, tried) = rig.block_on(async |rig| rescue(rig, put, server, cut(change)).await);
+        let (wrong, tried) = rig.block_on(async |rig| rescue(rig, put, trap, cut(change)).await);
         assert!(
             wrong.is_empty(),
-            "{fleet}, {server}, change {change}: {wrong:#?}"
+            "{fleet}, {}, change {change}: {wrong:#?}",
+            trap.0
         );
         if tried <= change {
             break;
@@ -87,8 +103,8 @@ fn rescue_cut_everywhere(fleet: &str, server: &'static str, cut: impl Fn(usize) 
 fn every_trap_is_named_rescued_from_and_the_rotation_goes_on() {
     for (fleet, server) in TRAPS {
         let put = put_of(fleet);
-        let (wrong, _) =
-            Rig::new(fleet).block_on(async |rig| rescue(rig, put, server, Cut::Never).await);
+        let (wrong, _) = Rig::new(fleet)
+            .block_on(async |rig| rescue(rig, put, (server, Peers::Old), Cut::Never).await);
         assert!(wrong.is_empty(), "{fleet}, {server}: {wrong:#?}");
     }
 }
@@ -96,14 +112,33 @@ fn every_trap_is_named_rescued_from_and_the_rotation_goes_on() {
 #[test]
 fn a_rescue_that_loses_every_host_before_a_change_goes_on() {
     for (fleet, server) in TRAPS {
-        rescue_cut_everywhere(fleet, server, Cut::AllGone);
+        rescue_cut_everywhere(fleet, (server, Peers::Old), Cut::AllGone);
+    }
+}
+
+#[test]
+fn a_server_whose_peers_have_the_new_token_is_rescued_wherever_the_rescue_is_cut() {
+    rescue_cut_everywhere("sim:3+0", ("server-2", Peers::New), Cut::AllGone);
+    // The rest of the same is part of the whole table.
+    if crate::e2e::wish("KEYROLL_TABLE").is_none() {
+        return;
+    }
+    for cut in [Cut::AllGoneAfter, Cut::UnknownDone, Cut::UnknownUndone] {
+        rescue_cut_everywhere("sim:3+0", ("server-2", Peers::New), cut);
+    }
+    for (fleet, server) in [
+        ("sim:3+0", "server-1"),
+        ("sim:3+0", "server-3"),
+        ("sim:2+1?datastore=external", "server-2"),
+    ] {
+        rescue_cut_everywhere(fleet, (server, Peers::New), Cut::AllGone);
     }
 }
 
 #[test]
 fn a_rescue_whose_changes_have_an_unknown_end_goes_on() {
-    rescue_cut_everywhere("sim:3+0", "server-2", Cut::UnknownDone);
-    rescue_cut_everywhere("sim:1+1", "server-1", Cut::UnknownUndone);
+    rescue_cut_everywhere("sim:3+0", ("server-2", Peers::Old), Cut::UnknownDone);
+    rescue_cut_everywhere("sim:1+1", ("server-1", Peers::Old), Cut::UnknownUndone);
 }
 
 #[test]

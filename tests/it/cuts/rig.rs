@@ -37,7 +37,7 @@ pub(super) struct Rig {
 
 pub(super) struct Inner {
     pub(super) wire: Wire,
-    inventory: Inventory,
+    pub(super) inventory: Inventory,
     pub(super) clock: Clock,
     pub(super) old: String,
     /// What the next run performs, and on which host alone.
@@ -47,6 +47,8 @@ pub(super) struct Inner {
     /// What the first run left.
     pub(super) left: Left,
     pub(super) escrow: Option<Escrow>,
+    /// Whether the operator lets shapes through that nobody has measured.
+    pub(super) unmeasured: bool,
 }
 
 /// What the first run left.
@@ -104,6 +106,7 @@ impl Rig {
             windows: Vec::new(),
             left: Left::default(),
             escrow: None,
+            unmeasured: false,
         };
         Self { runtime, inner }
     }
@@ -159,6 +162,8 @@ impl Inner {
             expect_unmanaged: Vec::new(),
             words: Words {
                 quorum_loss: true,
+                unmeasured: self.unmeasured,
+                proof_only: self.book.0 == "@verify",
                 ..Words::default()
             },
         };
@@ -236,7 +241,7 @@ impl Inner {
         Left {
             is_staged: self.is_staged(),
             is_over: datastore == Some(made(1)) && !self.is_kept(),
-            put_back: matches!(cut, Cut::PutBack(_)),
+            put_back: matches!(cut, Cut::PutBack(_) | Cut::AllPutBack(_)),
             seen: self.tried(),
             datastore,
         }

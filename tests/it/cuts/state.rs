@@ -5,16 +5,18 @@ use std::time::Duration;
 use keyroll::exit::Exit;
 use keyroll::k3s::token::Token;
 use keyroll::model::HostName;
-use keyroll::secret::Secret;
 use keyroll::sim::fleet::{Host, Life};
 use keyroll::sim::settings::Settings;
 use keyroll::sim::world::Files as _;
 
+use super::kept;
 use super::rig::{Ended, Inner, made};
 use super::wire::{Cut, surface};
 
 /// What is said of a server whose config file was changed after the proof.
 const DIFFERS: &str = "is not the one that the cluster runs with";
+
+pub(super) const SERVERS: [&str; 5] = ["server-1", "server-2", "server-3", "server-4", "server-5"];
 
 /// How a server ends that only a rescue brings back.
 const TRAPS: [&str; 3] = [
@@ -87,7 +89,7 @@ impl Inner {
     }
 
     /// The token that the cluster has to have after the n-th run.
-    fn expected(&self, number: usize) -> String {
+    pub(super) fn expected(&self, number: usize) -> String {
         let left = &self.left;
         if left.is_over {
             // OLD was forgotten everywhere: that rotation is over, whatever became of the run.
@@ -102,7 +104,7 @@ impl Inner {
     }
 
     /// What is wrong with hosts that should all run with this token, and with the datastore.
-    fn unlike(&self, token: &str) -> Vec<String> {
+    pub(super) fn unlike(&self, token: &str) -> Vec<String> {
         let mut wrong = Vec::new();
         let datastore = self.datastore();
         if datastore.as_deref() != Some(token) {
@@ -110,8 +112,8 @@ impl Inner {
         }
         wrong.extend(self.wire.with(|fleet| {
             let hosts = fleet.hosts().iter();
-            hosts
-                .filter_map(|host| unlike(host, token))
+            let ours = hosts.filter(|host| self.inventory.hosts.contains_key(&host.name));
+            ours.filter_map(|host| unlike(host, token))
                 .collect::<Vec<_>>()
         }));
         wrong
@@ -126,12 +128,7 @@ impl Inner {
 
     /// Which of the known tokens the datastore is encrypted with.
     pub(super) fn datastore(&self) -> Option<String> {
-        let known = [self.old.clone(), made(1), made(2), made(3), made(4)];
-        let holds = |token: &String| {
-            self.wire
-                .with(|fleet| fleet.is_encrypted_with(&Secret::new(token.as_str())))
-        };
-        known.into_iter().find(holds)
+        self.wire.with(|fleet| kept::datastore(fleet))
     }
 
     /// Servers that would start with another token than the datastore's.
@@ -196,6 +193,19 @@ impl Inner {
         self.sleep(3).await;
     }
 
+    /// Somebody writes another token into a host's configuration.
+    pub(super) fn configure(&self, host: &str, token: &str) {
+        let path = "/etc/rancher/k3s/config.yaml";
+        let (host, old) = (HostName::new(host).unwrap(), self.old());
+        self.wire.with(|fleet| {
+            let disk = &mut fleet.host_mut(&host).unwrap().disk;
+            let text = disk.text(path).unwrap();
+            assert!(text.contains(&old), "{host}: {path}");
+            let text = text.replace(&old, token);
+            disk.write(path, text.as_bytes(), 0o600).unwrap();
+        });
+    }
+
     /// Whether a server is down in a way that only a rescue mends.
     pub(super) fn trapped(&self) -> bool {
         self.trapped_server().is_some()
@@ -211,7 +221,7 @@ impl Inner {
         };
         self.wire.with(|fleet| {
             let trapped = fleet.hosts().iter().find(is_trapped)?;
-            let mut names = ["server-1", "server-2", "server-3"].into_iter();
+            let mut names = SERVERS.into_iter();
             names.find(|name| *name == trapped.name.as_str())
         })
     }

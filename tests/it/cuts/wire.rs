@@ -14,6 +14,8 @@ use keyroll::transport::sim::SimTransport;
 use keyroll::wire::{Batch, Change, Request, Response, Transport, TransportError};
 use tokio::sync::watch;
 
+use super::{hand, kept};
+
 const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 
 /// How the wire breaks at the n-th change.
@@ -35,6 +37,18 @@ pub(super) enum Cut {
     Stop(usize),
     /// Just before the change somebody else puts the host's config file back as it was before all this.
     PutBack(usize),
+    /// The same on every host, as a configuration manager does.
+    AllPutBack(usize),
+    /// Just after the change a server, or an agent, reboots: the host of the change where it is one.
+    ServerReboots(usize),
+    AgentReboots(usize),
+    /// Just after the change somebody restarts a server's K3s.
+    RestartsByHand(usize),
+    /// Just after the change somebody rotates on a server, to a token of his own.
+    RotatesByHand(usize),
+    /// Just after the change the newcomer starts, with the token of before or with the first run's.
+    JoinsWithOld(usize),
+    JoinsWithNew(usize),
 }
 
 impl Cut {
@@ -48,7 +62,14 @@ impl Cut {
             | Self::UnknownUndone(at)
             | Self::Reboot(at)
             | Self::Stop(at)
-            | Self::PutBack(at) => at,
+            | Self::PutBack(at)
+            | Self::AllPutBack(at)
+            | Self::ServerReboots(at)
+            | Self::AgentReboots(at)
+            | Self::RestartsByHand(at)
+            | Self::RotatesByHand(at)
+            | Self::JoinsWithOld(at)
+            | Self::JoinsWithNew(at) => at,
         }
     }
 }
@@ -141,12 +162,18 @@ impl Wire {
         state.cut
     }
 
-    fn put_back(&self, host: &HostName) {
-        let first = self.state().configs.get(host).cloned();
-        let Some(first) = first else { return };
+    /// Puts config files back as they were: one host's, or all.
+    fn put_back(&self, only: Option<&HostName>) {
+        let configs = self.state().configs.clone();
         self.with(|fleet| {
-            let disk = &mut fleet.host_mut(host).unwrap().disk;
-            disk.write(CONFIG, first.as_bytes(), 0o600).unwrap();
+            for (host, text) in configs {
+                if only.is_none_or(|only| *only == host) {
+                    let disk = &mut fleet.host_mut(&host).unwrap().disk;
+                    if disk.text(CONFIG).as_ref() != Some(&text) {
+                        disk.write(CONFIG, text.as_bytes(), 0o600).unwrap();
+                    }
+                }
+            }
         });
     }
 
@@ -254,13 +281,20 @@ impl Transport for Wire {
             if matches!(cut, Cut::UnknownUndone(_)) {
                 return Err(unknown());
             }
-            if matches!(cut, Cut::PutBack(_)) && !is_after_the_proof(change) {
-                self.put_back(host);
+            match cut {
+                Cut::PutBack(_) if !is_after_the_proof(change) => self.put_back(Some(host)),
+                Cut::AllPutBack(_) if !is_after_the_proof(change) => self.put_back(None),
+                _ => {}
             }
             if self.guards_hold(host, batch).await {
                 self.watch(host, change);
             }
             let answer = self.sim.exec(host, batch).await;
+            if let Some(lost) = self.with(|fleet| kept::lost(fleet)) {
+                self.state()
+                    .dangers
+                    .push(format!("after {change:?}: {lost}"));
+            }
             match cut {
                 Cut::AllGoneAfter(_) | Cut::UnknownDone(_) => Err(unknown()),
                 Cut::Reboot(_) => {
@@ -272,7 +306,10 @@ impl Transport for Wire {
                     raise.unwrap().send_replace(StopLevel::FinishOps);
                     answer
                 }
-                _ => answer,
+                _ => {
+                    self.with(|fleet| hand::does(fleet, host, cut));
+                    answer
+                }
             }
         })
     }
