@@ -1,11 +1,10 @@
-//! `-e`: variables on the command line. Others see a command line, so a token is refused there.
+//! `-e`: variables on the command line. Others see a command line, so a secret is refused there.
 
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-/// Names of variables that would hold a token.
-const SECRET: [&str; 4] = ["token", "new_token", "k3s_token", "server_token"];
+use crate::source::{is_secret_name, mask};
 
 /// One `-e`: the variables that it sets.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,15 +19,47 @@ impl FromStr for ExtraVar {
         } else {
             pairs(text)?
         };
-        match map
-            .keys()
-            .find(|key| SECRET.contains(&key.to_lowercase().as_str()))
-        {
+        match secret_in(&map) {
             Some(key) => Err(format!(
-                "`{key}` would put a secret where every user of this machine sees it: give it with --new-token-from"
+                "`{key}` would put a secret where every user of this machine sees it: give a new token with --new-token-from, sudo's password with -K or --become-password-file, and anything else in a file of the inventory"
             )),
             None => Ok(Self(map)),
         }
+    }
+}
+
+/// Where in the variables a secret stands, at any depth: by its name, or by the form of what is given.
+fn secret_in(map: &Map<String, Value>) -> Option<String> {
+    map.iter().find_map(|(key, value)| {
+        // A name that is a token itself is not repeated either.
+        let shown = mask(key, &[]);
+        if shown != *key || is_secret_name(key) && !says_yes_or_no(value) {
+            return Some(shown);
+        }
+        let below = secret_below(value)?;
+        Some(shown + &below)
+    })
+}
+
+/// The way from a value down to a secret in it.
+fn secret_below(value: &Value) -> Option<String> {
+    match value {
+        Value::Object(map) => secret_in(map).map(|key| format!(".{key}")),
+        Value::Array(items) => items.iter().enumerate().find_map(|(at, item)| {
+            let below = secret_below(item)?;
+            Some(format!("[{at}]{below}"))
+        }),
+        Value::String(text) => (mask(text, &[]) != *text).then(String::new),
+        _ => None,
+    }
+}
+
+/// `rotate_token=yes` gives no token away.
+fn says_yes_or_no(value: &Value) -> bool {
+    match value {
+        Value::Bool(_) | Value::Null => true,
+        Value::String(text) => ["true", "false", "yes", "no"].contains(&text.as_str()),
+        _ => false,
     }
 }
 
@@ -55,5 +86,51 @@ mod tests {
         let json: ExtraVar = "{\"n\": 3}".parse().unwrap();
         assert_eq!(Value::from(json.0), serde_json::json!({"n": 3}));
         assert!("nothing".parse::<ExtraVar>().is_err());
+    }
+
+    #[test]
+    fn a_secret_is_refused_by_its_name_or_its_form_wherever_it_stands_and_not_repeated() {
+        let hash = "ab".repeat(32);
+        let table = [
+            (format!("join=K10{hash}::server:canary"), "join"),
+            (
+                "boot=canary.0123456789canary".replace("canary", "abcdef"),
+                "boot",
+            ),
+            ("args='--x --token canary'".to_owned(), "args"),
+            ("agent_token=canary".to_owned(), "agent_token"),
+            (
+                "ansible_become_password=canary".to_owned(),
+                "ansible_become_password",
+            ),
+            ("{\"my\": {\"token\": \"canary\"}}".to_owned(), "my.token"),
+            ("{\"my\": {\"token\": 12345}}".to_owned(), "my.token"),
+            ("{\"a\": [1, {\"b\": \"-t canary\"}]}".to_owned(), "a[1].b"),
+            ("{\"token\": {\"value\": \"canary\"}}".to_owned(), "token"),
+            (
+                format!("{{\"K10{hash}::server:canary\": 1}}"),
+                "::server:******",
+            ),
+        ];
+        for (given, place) in table {
+            let error = given.parse::<ExtraVar>().unwrap_err();
+            assert!(error.contains(&format!("{place}`")), "{given}: {error}");
+            assert!(error.contains("--new-token-from"), "{error}");
+            for secret in ["canary", "12345", "0123456789"] {
+                assert!(!error.contains(secret), "{given}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_only_sounds_like_a_secret_is_taken() {
+        for given in [
+            "rotate_token=yes",
+            "token_file=/root/token",
+            "{\"use_secret\": true, \"at\": [\"a.b\", 3]}",
+            "args='--token {{ k3s_token }}'",
+        ] {
+            assert!(given.parse::<ExtraVar>().is_ok(), "{given}");
+        }
     }
 }
