@@ -84,7 +84,8 @@ fn fleet(name: &str) -> Result<(Inventory, Option<Spec>), Trouble> {
     Ok((spec.inventory(), Some(spec)))
 }
 
-fn wrong_fleet(error: SpecError) -> Trouble {
+/// A mistake in a `sim:` string, marked below it.
+pub(super) fn wrong_fleet(error: SpecError) -> Trouble {
     let what = format!("{}\n{}", error.what, error.pointed());
     Trouble::usage(what, error.help)
 }

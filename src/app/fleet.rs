@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 
+use super::books::wrong_fleet;
 use super::trouble::Trouble;
 use super::{Desk, password, places};
 use crate::cli::Reach;
@@ -14,7 +15,7 @@ use crate::inventory::{Connect, Inventory};
 use crate::model::{GroupName, HostName};
 use crate::report::Writer;
 use crate::sim::Spec;
-use crate::transport::sim::SimTransport;
+use crate::transport::sim::{SimTransport, StateError};
 use crate::transport::ssh::{SshOptions, SshTransport};
 use crate::wire::Transport;
 
@@ -84,7 +85,7 @@ impl Way {
         match simulated {
             Some((spec, clock)) => SimTransport::open(spec, clock)
                 .map(Self::Sim)
-                .map_err(|error| unkept(&error)),
+                .map_err(unkept),
             None => Self::ssh(desk, reach, inventory, state),
         }
     }
@@ -119,6 +120,14 @@ impl Way {
             )
         })?;
         Ok(Self::Ssh(Arc::new(transport)))
+    }
+
+    /// Tries whether a simulated fleet that is to be kept can be.
+    pub(super) fn try_keeping(&self) -> Result<(), Trouble> {
+        match self {
+            Self::Ssh(_) => Ok(()),
+            Self::Sim(sim) => sim.can_be_kept().map_err(unkept),
+        }
     }
 
     pub(super) fn transport(&self) -> Arc<dyn Transport> {
@@ -168,14 +177,19 @@ impl Way {
                 if check {
                     return Ok(());
                 }
-                sim.save().map_err(|error| unkept(&error))
+                sim.save().map_err(unkept)
             }
         }
     }
 }
 
-fn unkept(error: &crate::transport::sim::StateError) -> Trouble {
-    let why = std::error::Error::source(error).map_or_else(String::new, |why| format!(": {why}"));
+/// What keeps a simulated fleet from being opened or kept.
+pub(super) fn unkept(error: StateError) -> Trouble {
+    let error = match error {
+        StateError::Other(error) => return wrong_fleet(error),
+        error => error,
+    };
+    let why = std::error::Error::source(&error).map_or_else(String::new, |why| format!(": {why}"));
     Trouble::said(
         Exit::Journal,
         format!("{error}{why}"),

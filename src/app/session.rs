@@ -25,6 +25,7 @@ use crate::playbook::Order;
 use crate::report::{Brief, Json, Lines, Verbosity, Writer};
 use crate::secret::Secret;
 use crate::steps::look::restart_order;
+use crate::transport::sim::SimTransport;
 
 /// When virtual time begins: 2026-01-01 00:00 UTC.
 const REHEARSAL: Timestamp = Timestamp::constant(1_767_225_600, 0);
@@ -57,13 +58,18 @@ impl Session<'_> {
     pub(super) async fn perform(self) -> Result<Ended, Trouble> {
         let (raise, stop) = watch::channel(StopLevel::Run);
         let clock = self.clock();
+        // Before a kept fleet is read, and until it is kept again.
+        let _lock = self.lock()?;
         let way = self.way(clock)?;
+        if self.changes() {
+            way.try_keeping()?;
+        }
         let ended = tokio::select! {
             biased;
             ended = self.work(&way, clock, stop) => ended,
             heard = raise_on_signals(raise) => Err(left(heard)),
         };
-        let closed = way.close(self.asked.only.check || self.only_looks()).await;
+        let closed = way.close(!self.changes()).await;
         let ended = ended?;
         closed.map(|()| ended)
     }
@@ -91,7 +97,6 @@ impl Session<'_> {
         clock: Clock,
         stop: watch::Receiver<StopLevel>,
     ) -> Result<Ended, Trouble> {
-        let _lock = self.lock()?;
         way.warn().await;
         let journal = self.journal()?;
         let (learn, learned) = mpsc::channel();
@@ -117,6 +122,11 @@ impl Session<'_> {
         Ok(run.perform().await)
     }
 
+    /// Whether anything may be other afterwards.
+    fn changes(&self) -> bool {
+        !self.asked.only.check && !self.only_looks()
+    }
+
     fn only_looks(&self) -> bool {
         matches!(self.manner, Manner::Look { .. })
     }
@@ -129,18 +139,23 @@ impl Session<'_> {
         Ok(Box::new(Journal::create(&self.state, &self.options.run)?))
     }
 
-    /// A dry run changes nothing and a fresh simulated fleet is nobody else's: only real runs lock.
+    /// A dry run changes nothing and a fresh simulated fleet is nobody else's: only runs on what lasts lock.
     fn lock(&self) -> Result<Option<Lock>, Trouble> {
-        if self.asked.only.check || self.only_looks() || self.books.sim.is_some() {
+        if !self.changes() {
             return Ok(None);
         }
-        let who = fleet::who(&self.books.inventory);
-        let servers = who.servers.iter().map(|member| member.address.as_str());
-        Ok(Some(journal::lock(
-            &self.state,
-            servers,
-            &self.options.run,
-        )?))
+        let names: Vec<String> = match &self.books.sim {
+            Some(spec) => match SimTransport::kept_in(spec).map_err(fleet::unkept)? {
+                Some(file) => vec![file.into_string()],
+                None => return Ok(None),
+            },
+            None => {
+                let servers = fleet::who(&self.books.inventory).servers;
+                servers.into_iter().map(|member| member.address).collect()
+            }
+        };
+        let names = names.iter().map(String::as_str);
+        Ok(Some(journal::lock(&self.state, names, &self.options.run)?))
     }
 
     /// Secrets that the inventory holds.

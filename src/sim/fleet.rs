@@ -27,7 +27,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::Spec;
+use super::spec::{Raised, Spec, SpecError};
 use super::version::Version;
 use crate::model::{HostName, HostTime};
 
@@ -46,6 +46,9 @@ pub struct Fleet {
     seed: u64,
     version: Version,
     hosts: Vec<Host>,
+    /// What it was raised with; a kept one goes on with it.
+    #[serde(default)]
+    raised: Raised,
     store: Store,
     queue: BTreeSet<Due>,
     drawn: u64,
@@ -76,6 +79,21 @@ impl Fleet {
         let mut fleet: Self = serde_json::from_str(text)?;
         fleet.index();
         Ok(fleet)
+    }
+
+    /// Goes on with a kept fleet as a string asks for it: its faults strike from now on, beside those that are left.
+    ///
+    /// # Errors
+    /// When the string asks for a fleet of another kind.
+    pub fn take_up(&mut self, spec: &Spec) -> Result<(), SpecError> {
+        spec.fits(&self.raised)?;
+        self.unknown_ok |= spec.unknown_ok;
+        for (name, fault) in &spec.faults {
+            if self.host(name).is_some_and(|host| !host.has(*fault)) {
+                self.inflict(name, *fault);
+            }
+        }
+        Ok(())
     }
 
     /// The whole fleet as text, to be kept.

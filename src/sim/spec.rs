@@ -1,6 +1,7 @@
 //! `-i sim:3+8?state=FILE&fault=agent-2:unreachable`: which fleet is wanted, read with carets for mistakes.
 
 mod error;
+mod kept;
 mod parse;
 mod shape;
 
@@ -13,6 +14,7 @@ use crate::inventory::{Connect, Host, Inventory};
 use crate::model::{GroupName, HostName};
 
 pub use error::SpecError;
+pub use kept::Raised;
 pub use parse::parse;
 pub use shape::{Installer, Joins, Shape, Surface};
 
@@ -30,6 +32,8 @@ pub enum Datastore {
 /// Which fleet is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
+    /// The string.
+    pub text: String,
     /// At least one.
     pub servers: usize,
     /// Any number.

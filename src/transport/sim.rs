@@ -11,12 +11,15 @@ use jiff::Timestamp;
 use crate::clock::Clock;
 use crate::model::{HostName, HostTime};
 use crate::sim::fleet::{Reply, Trouble};
+use crate::sim::spec::SpecError;
 use crate::sim::{Fleet, Spec};
 use crate::wire::{Batch, Command, Request, Response, Transport, TransportError};
 
 const ROUND_TRIP: Duration = Duration::from_millis(5);
 /// How long an answer may be late before the connection is given up.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// As many as Linux follows.
+const MOST_LINKS: usize = 40;
 const LOOK_AT_JOB: Duration = Duration::from_millis(200);
 
 /// A fleet that could not be opened or kept.
@@ -40,6 +43,9 @@ pub enum StateError {
         #[source]
         source: serde_json::Error,
     },
+    /// The kept fleet is another than the string asks for.
+    #[error("the kept fleet is another one")]
+    Other(#[from] SpecError),
 }
 
 /// Carries requests to a fleet in memory.
@@ -57,17 +63,53 @@ impl SimTransport {
     /// Opens the fleet of a spec: the kept one, else a fresh one whose clock shows what `clock` shows.
     ///
     /// # Errors
-    /// When the kept fleet cannot be read.
+    /// When the kept fleet cannot be read, or is another than the spec asks for.
     pub fn open(spec: &Spec, clock: Clock) -> Result<Self, StateError> {
         let opened = clock.now();
-        let kept = spec.state.as_deref().map(read).transpose()?.flatten();
-        let fleet = kept.unwrap_or_else(|| Fleet::raise(spec, HostTime(opened.as_microsecond())));
+        let state = Self::kept_in(spec)?;
+        let kept = state.as_deref().map(read).transpose()?.flatten();
+        let fleet = match kept {
+            Some(mut kept) => {
+                kept.take_up(spec)?;
+                kept
+            }
+            None => Fleet::raise(spec, HostTime(opened.as_microsecond())),
+        };
         Ok(Self {
             began: fleet.now(),
             fleet: Arc::new(Mutex::new(fleet)),
             clock,
             opened,
-            state: spec.state.clone(),
+            state,
+        })
+    }
+
+    /// The file in which a fleet of this spec is kept, behind all links.
+    ///
+    /// # Errors
+    /// When its folder cannot be entered.
+    pub fn kept_in(spec: &Spec) -> Result<Option<Utf8PathBuf>, StateError> {
+        let place = |path: &Utf8PathBuf| {
+            behind_links(path).map_err(|source| StateError::File {
+                path: path.clone(),
+                source,
+            })
+        };
+        spec.state.as_ref().map(place).transpose()
+    }
+
+    /// Tries whether the fleet could be kept, before anything is done to it.
+    ///
+    /// # Errors
+    /// When nothing can be written beside the file.
+    pub fn can_be_kept(&self) -> Result<(), StateError> {
+        let Some(path) = &self.state else {
+            return Ok(());
+        };
+        let tried = tempfile::NamedTempFile::new_in(above(path)).map(drop);
+        tried.map_err(|source| StateError::File {
+            path: path.clone(),
+            source,
         })
     }
 
@@ -224,10 +266,27 @@ fn read(path: &Utf8Path) -> Result<Option<Fleet>, StateError> {
     }
 }
 
-fn write(path: &Utf8Path, text: &str) -> std::io::Result<()> {
+/// Where a path leads, whether or not a file is there yet.
+fn behind_links(path: &Utf8Path) -> std::io::Result<Utf8PathBuf> {
+    let mut at = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(next) = at.read_link_utf8() else {
+            let folder = above(&at).canonicalize_utf8()?;
+            return Ok(folder.join(at.file_name().unwrap_or_default()));
+        };
+        at = above(&at).join(next);
+    }
+    Err(std::io::Error::other("too many links"))
+}
+
+fn above(path: &Utf8Path) -> &Utf8Path {
     let above = path.parent().filter(|above| !above.as_str().is_empty());
+    above.unwrap_or(Utf8Path::new("."))
+}
+
+fn write(path: &Utf8Path, text: &str) -> std::io::Result<()> {
     // A temporary file of this crate is 0600 from its first moment.
-    let mut file = tempfile::NamedTempFile::new_in(above.unwrap_or(Utf8Path::new(".")))?;
+    let mut file = tempfile::NamedTempFile::new_in(above(path))?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     file.persist(path)?;

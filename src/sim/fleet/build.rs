@@ -30,6 +30,7 @@ pub(super) fn raise(spec: &Spec, now: HostTime) -> Fleet {
         seed: spec.seed,
         version: spec.version,
         hosts: hosts.collect(),
+        raised: spec.raised(),
         store: Store::default(),
         queue: BTreeSet::new(),
         drawn: 0,

@@ -243,6 +243,7 @@ pub fn parse(text: &str) -> Result<Spec, SpecError> {
         return Err(reader.wrong(servers, "a fleet needs a server", SHAPE));
     }
     let mut spec = Spec {
+        text: text.to_owned(),
         servers: count,
         agents: reader.count(agents, "agents")?,
         datastore: if count == 1 {

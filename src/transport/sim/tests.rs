@@ -181,3 +181,103 @@ async fn ten_thousand_hosts_are_raised_and_asked() {
     }
     assert_eq!(fleet.with(|fleet| fleet.hosts().len()), 10_003);
 }
+
+/// A fleet that is kept, opened with this string's beginning and end.
+fn kept(folder: &tempfile::TempDir, size: &str, more: &str) -> Result<SimTransport, StateError> {
+    let path = folder.path().join("fleet.json");
+    let spec = parse(&format!("sim:{size}?state={}{more}", path.display())).unwrap();
+    SimTransport::open(&spec, clock())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_strikes_a_kept_fleet_too_and_what_is_left_out_is_as_it_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = kept(&folder, "3+1", "&surface=env&k3s=v1.32.4+k3s1").unwrap();
+    first.save().unwrap();
+    let second = kept(&folder, "3+1", "&fault=server-2:disk-full").unwrap();
+    let has = |fleet: &SimTransport| {
+        fleet.with(|fleet| fleet.host(&host("server-2")).unwrap().faults.clone())
+    };
+    assert_eq!(has(&second), [crate::sim::fault::Fault::DiskFull]);
+    second.save().unwrap();
+    let third = kept(&folder, "3+1", "&fault=server-2:disk-full&surface=env").unwrap();
+    assert_eq!(has(&third).len(), 1, "it is had once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_contradicts_a_kept_fleet_is_marked_and_nothing_is_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    kept(&folder, "3+3", "").unwrap().save().unwrap();
+    let table = [
+        ("5+3", "", "5+3", "keeps a fleet of 3+3", "write sim:3+3"),
+        ("3+3", "&seed=7", "seed=7", "`seed=1`", "leave `seed` out"),
+        (
+            "3+3",
+            "&surface=env",
+            "surface=env",
+            "`surface=config`",
+            "leave `surface` out",
+        ),
+        (
+            "3+3",
+            "&datastore=external",
+            "datastore=external",
+            "`datastore=etcd`",
+            "leave `datastore` out",
+        ),
+        (
+            "3+3",
+            "&topology=split",
+            "topology=split",
+            "without `topology`",
+            "leave `topology` out",
+        ),
+        (
+            "3+3",
+            "&installer=mixed",
+            "installer=mixed",
+            "without `installer`",
+            "leave `installer` out",
+        ),
+        (
+            "3+3",
+            "&k3s=v1.32.4+k3s1",
+            "k3s=v1.32.4+k3s1",
+            "`k3s=v1.34.3+k3s1`",
+            "leave `k3s` out",
+        ),
+    ];
+    for (size, more, marked, what, help) in table {
+        let Err(StateError::Other(error)) = kept(&folder, size, more) else {
+            panic!("{size}{more} was taken")
+        };
+        let at = error.at.offset()..error.at.offset() + error.at.len();
+        assert_eq!(&error.text[at], marked);
+        assert!(
+            error.what.contains(what) && error.what.contains("fleet.json"),
+            "{error}"
+        );
+        assert!(error.help.starts_with(help), "{}", error.help);
+        assert!(error.help.contains("remove that file"), "{}", error.help);
+    }
+    assert!(kept(&folder, "3+3", "&seed=1&datastore=etcd&port=6443").is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_to_a_kept_fleet_stays_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("far")).unwrap();
+    std::os::unix::fs::symlink("far/real.json", folder.path().join("fleet.json")).unwrap();
+    kept(&folder, "1+0", "").unwrap().save().unwrap();
+    assert!(folder.path().join("far/real.json").is_file());
+    assert!(folder.path().join("fleet.json").is_symlink());
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_found_before_anything_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = format!("{}/none/f.json", folder.path().display());
+    let spec = parse(&format!("sim:1+0?state={path}")).unwrap();
+    let error = SimTransport::open(&spec, clock()).err().unwrap();
+    assert!(error.to_string().contains(&path), "{error}");
+}
