@@ -19,12 +19,13 @@ mod token;
 mod trouble;
 mod verify;
 
-use std::io::IsTerminal as _;
+use std::io::{ErrorKind, IsTerminal as _};
 
 use crate::cli::{Cli, Command, Surroundings};
 use crate::exit::Exit;
 use crate::report::{Paint, Writer};
 use crate::source::Look;
+use trouble::Trouble;
 
 /// Does what the command line asks for.
 #[must_use]
@@ -80,8 +81,18 @@ impl Desk {
     }
 }
 
+const UNWRITTEN: &str = "the output could not be written";
+const UNWRITTEN_NEXT: &str =
+    "make room where it goes or name another place, then run the same command again";
+
 /// Writes a result; a closed pipe is the reader's choice and no error.
-fn print(text: &str) -> Exit {
-    Writer::standard().raw(text).ok();
-    Exit::Fine
+fn print(text: &str) -> Result<Exit, Trouble> {
+    match Writer::standard().page(text) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Trouble::said(
+            Exit::Journal,
+            format!("{UNWRITTEN}: {error}"),
+            UNWRITTEN_NEXT,
+        )),
+        _ => Ok(Exit::Fine),
+    }
 }

@@ -2,6 +2,7 @@
 
 mod age;
 mod aim;
+mod back;
 mod doctor;
 mod extra;
 mod keep;
@@ -26,6 +27,9 @@ pub use source::NewTokenFrom;
 pub use token::{Generate, Inspect, NO_ARGUMENT, Stdin, Token};
 pub use unshown::Unshown;
 pub use verify::Verify;
+
+/// Hosts at once when nothing is said.
+const FORKS: &str = "50";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -146,7 +150,7 @@ pub struct Books {
 /// Which hosts are meant.
 #[derive(Debug, Clone, Args)]
 pub struct Hosts {
-    /// A file or folder, or sim:3+8 for a simulated fleet of 3 servers and 8 agents.
+    /// A file, or sim:3+8 for a simulated fleet of 3 servers and 8 agents.
     #[arg(short, long, value_name = "INVENTORY")]
     pub inventory: String,
     /// Only these hosts; the others are still looked at where the cluster needs it.
@@ -234,7 +238,7 @@ pub struct Perform {
     #[command(flatten)]
     pub reach: Reach,
     /// Hosts at once.
-    #[arg(short, long, value_name = "NUMBER", default_value = "50")]
+    #[arg(short, long, value_name = "NUMBER", default_value = FORKS)]
     pub forks: NonZeroUsize,
     /// Nodes that exist and are not in the inventory on purpose, such as autoscaled ones; with `*`.
     #[arg(long, value_name = "PATTERN", action = ArgAction::Append)]

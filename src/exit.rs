@@ -16,7 +16,7 @@ pub enum Exit {
     TaskFailed = 4,
     /// A gate did not open.
     GateClosed = 5,
-    /// The journal, the lock or a resume failed.
+    /// The journal, the lock, a resume or a write of the output failed.
     Journal = 6,
     /// Hosts cannot be reached.
     Unreachable = 7,
@@ -37,7 +37,10 @@ impl Exit {
         (Self::BadInput, "the playbook or the inventory is wrong"),
         (Self::TaskFailed, "a task failed"),
         (Self::GateClosed, "a gate did not open"),
-        (Self::Journal, "the journal, the lock or a resume failed"),
+        (
+            Self::Journal,
+            "the journal, the lock, a resume or a write of the output failed",
+        ),
         (Self::Unreachable, "hosts cannot be reached"),
         (Self::Red, "the proof is red"),
         (Self::WorkFound, "--check found work"),

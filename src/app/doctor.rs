@@ -38,7 +38,7 @@ impl Found {
 
 pub(super) fn doctor(desk: &Desk, asked: &cli::Doctor) -> Result<Exit, Trouble> {
     if let Some(name) = &asked.explain {
-        return Ok(print(&explain::explain(name)?));
+        return print(&explain::explain(name)?);
     }
     let mut found = Found::default();
     workstation::look(desk, &asked.aim, &mut found)?;
@@ -58,6 +58,6 @@ pub(super) fn doctor(desk: &Desk, asked: &cli::Doctor) -> Result<Exit, Trouble> 
     if let Some(redactor) = redactor {
         redactor.redact(&mut text);
     }
-    print(&text);
+    print(&text)?;
     Ok(found.exit())
 }

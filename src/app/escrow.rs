@@ -30,15 +30,15 @@ fn shown(desk: &Desk, asked: &cli::EscrowShow) -> Result<Exit, Trouble> {
     let identity = asked.identity.as_deref().map(Identity::read).transpose()?;
     let (folder, entry) = find(&place(desk, &asked.place)?, &asked.id)?;
     let Some(identity) = identity else {
-        return Ok(print(&words(&folder, &entry)));
+        return print(&words(&folder, &entry));
     };
     let old = open(&folder, &entry, &identity)?;
     if asked.show {
-        return Ok(print(&format!("{}\n", old.expose())));
+        return print(&format!("{}\n", old.expose()));
     }
     let kind = token::inspect(old.expose()).kind.words();
     let opened = format!("  {} decrypts it: {kind}\n", identity.path());
-    Ok(print(&(words(&folder, &entry) + &opened)))
+    print(&(words(&folder, &entry) + &opened))
 }
 
 fn listed(desk: &Desk, asked: &cli::EscrowList) -> Result<Exit, Trouble> {
@@ -53,10 +53,10 @@ fn listed(desk: &Desk, asked: &cli::EscrowList) -> Result<Exit, Trouble> {
     if asked.json {
         let entries: Vec<&Entry> = good.iter().map(|(_, entry)| entry).collect();
         let text = serde_json::to_string_pretty(&entries).unwrap_or_default();
-        print(&format!("{text}\n"));
+        print(&format!("{text}\n"))?;
     } else {
         let all = good.iter().map(|(folder, entry)| words(folder, entry));
-        print(&all.collect::<String>());
+        print(&all.collect::<String>())?;
     }
     if good.is_empty() && bad.is_empty() {
         let none = format!("nothing is kept in {place}");

@@ -13,8 +13,8 @@ pub(super) fn graph(graph: &cli::Graph) -> Result<Exit, Trouble> {
         ..Request::default()
     };
     let plan = books.plan(&request)?;
-    Ok(print(&match graph.format {
+    print(&match graph.format {
         Format::Terminal => plan::draw(&plan),
         Format::Dot => plan::dot(&plan),
-    }))
+    })
 }

@@ -31,7 +31,7 @@ pub(super) fn place(desk: &Desk, asked: &cli::Glance) -> Result<Exit, Trouble> {
         places.text(desk.paint(desk.out_is_terminal))
     };
     redactor.redact(&mut text);
-    print(&text);
+    print(&text)?;
     Ok(exit(&places.hosts))
 }
 

@@ -26,13 +26,13 @@ pub(super) fn run(desk: &Desk, asked: &cli::Run) -> Result<Exit, Trouble> {
 pub(super) fn perform(desk: &Desk, asked: &cli::Run, mut books: Books) -> Result<Exit, Trouble> {
     let plan = books.plan(&request(asked))?;
     if asked.only.syntax_check {
-        return Ok(print(&format!(
+        return print(&format!(
             "{} and {} are fine\n",
             asked.books.playbook, asked.books.hosts.inventory
-        )));
+        ));
     }
     if asked.only.list_hosts || asked.only.list_tasks {
-        return Ok(print(&list(&plan, asked.only.list_tasks)));
+        return print(&list(&plan, asked.only.list_tasks));
     }
     books.warn();
     let options = options(asked)?;

@@ -11,7 +11,7 @@ use super::books::Books;
 use super::fleet::{self, Way};
 use super::run::{finish, pace, request};
 use super::trouble::Trouble;
-use super::{Desk, places};
+use super::{Desk, UNWRITTEN, UNWRITTEN_NEXT, places};
 use crate::cli;
 use crate::clock::Clock;
 use crate::engine::{Ended, Run, StopLevel, Title, raise_on_signals};
@@ -70,7 +70,7 @@ impl Session<'_> {
             heard = raise_on_signals(raise) => Err(left(heard)),
         };
         let closed = way.close(!self.changes()).await;
-        let ended = ended?;
+        let ended = shown(ended?);
         closed.map(|()| ended)
     }
 
@@ -144,15 +144,14 @@ impl Session<'_> {
         if !self.changes() {
             return Ok(None);
         }
-        let names: Vec<String> = match &self.books.sim {
-            Some(spec) => match SimTransport::kept_in(spec).map_err(fleet::unkept)? {
-                Some(file) => vec![file.into_string()],
-                None => return Ok(None),
-            },
-            None => {
-                let servers = fleet::who(&self.books.inventory).servers;
-                servers.into_iter().map(|member| member.address).collect()
-            }
+        let names: Vec<String> = if let Some(spec) = &self.books.sim {
+            let Some(file) = SimTransport::kept_in(spec).map_err(fleet::unkept)? else {
+                return Ok(None);
+            };
+            vec![file.into_string()]
+        } else {
+            let servers = fleet::who(&self.books.inventory).servers;
+            servers.into_iter().map(|member| member.address).collect()
         };
         let names = names.iter().map(String::as_str);
         Ok(Some(journal::lock(&self.state, names, &self.options.run)?))
@@ -218,8 +217,24 @@ impl Session<'_> {
             inventory: self.asked.books.hosts.inventory.clone(),
             again,
             really,
+            back: self.asked.rollback_line(),
         }
     }
+}
+
+/// The end, which is no good one when what was to be told could not be written.
+fn shown(mut ended: Ended) -> Ended {
+    if let Some(why) = &ended.unshown {
+        ended.exit = Exit::first_of([ended.exit, Exit::Journal]);
+        for line in [
+            format!("error: {UNWRITTEN}: {why}"),
+            format!("next: {UNWRITTEN_NEXT}"),
+        ] {
+            // When stderr is gone too there is nobody left to tell.
+            Writer::standard().talk(&line).ok();
+        }
+    }
+    ended
 }
 
 /// Keeps nothing.

@@ -81,7 +81,7 @@ fn judge(desk: &Desk, asked: &cli::Inspect) -> Result<Exit, Trouble> {
         screen::json(&judged, asked.show)
     } else {
         screen::text(&judged, asked.show)
-    });
+    })?;
     Ok(exit)
 }
 
@@ -108,5 +108,5 @@ fn generate(asked: &cli::Generate) -> Result<Exit, Trouble> {
         let what = format!("a token was made that cannot be used: {error}");
         Trouble::said(Exit::Internal, what, "report this")
     })?;
-    Ok(print(&format!("{}\n", checked.expose())))
+    print(&format!("{}\n", checked.expose()))
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use super::{Hosts, Reach};
+use super::{FORKS, Hosts, Reach};
 
 /// Looking at hosts, without any playbook.
 #[derive(Debug, Clone, Args)]
@@ -25,7 +25,7 @@ pub struct View {
     #[command(flatten)]
     pub reach: Reach,
     /// Hosts at once.
-    #[arg(short, long, value_name = "NUMBER", default_value = "50")]
+    #[arg(short, long, value_name = "NUMBER", default_value = FORKS)]
     pub forks: NonZeroUsize,
     /// The result as JSON on stdout.
     #[arg(long)]
@@ -38,7 +38,7 @@ pub struct View {
 /// Which fleet is meant, if any, and how it is looked at.
 #[derive(Debug, Clone, Args)]
 pub struct Aim {
-    /// A file or folder, or sim:3+8 for a simulated fleet.
+    /// A file, or sim:3+8 for a simulated fleet.
     #[arg(short, long, value_name = "INVENTORY")]
     pub inventory: Option<String>,
     /// Only these hosts are looked at.

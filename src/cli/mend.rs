@@ -27,7 +27,7 @@ Examples:
 /// What all of them share.
 #[derive(Debug, Clone, Args)]
 pub struct Mend {
-    /// A file or folder, or sim:3+8 for a simulated fleet of 3 servers and 8 agents.
+    /// A file, or sim:3+8 for a simulated fleet of 3 servers and 8 agents.
     #[arg(short, long, value_name = "INVENTORY")]
     pub inventory: String,
     /// Looks and says what would be done; changes nothing.

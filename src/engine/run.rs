@@ -41,6 +41,8 @@ pub struct Title {
     pub again: String,
     /// The same command without `--check`.
     pub really: String,
+    /// The command that takes back what this run may leave half done.
+    pub back: Option<String>,
 }
 
 /// One performance of a plan.
@@ -74,6 +76,8 @@ pub struct Ended {
     pub exit: Exit,
     /// What the last event said.
     pub summary: Summary,
+    /// Why a screen could not show all of it, unless its reader went away.
+    pub unshown: Option<String>,
 }
 
 /// What a task of the loop's own set comes back with.
@@ -143,8 +147,9 @@ impl Run {
         run.ledger.write();
         run.go().await;
         let level = *run.stop.borrow();
-        let back = if run.ledger.has_failed() && !self.check && level < StopLevel::FinishOps {
-            way_out::roll_back(&run.shared, &self.title.inventory).await
+        let is_half_done = run.ledger.has_failed() && !self.check && level < StopLevel::FinishOps;
+        let back = if is_half_done && way_out::is_open(&run.shared).await {
+            self.title.back.clone()
         } else {
             None
         };

@@ -53,6 +53,15 @@ impl Writer {
         self.out.write_all(text.as_bytes())
     }
 
+    /// A whole text of the result as it is, written to its end.
+    ///
+    /// # Errors
+    /// When stdout is gone or full.
+    pub fn page(&mut self, text: &str) -> io::Result<()> {
+        self.raw(text)?;
+        self.out.flush()
+    }
+
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()?;
         self.talk.flush()

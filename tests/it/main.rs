@@ -27,6 +27,8 @@ mod healthy;
 #[cfg(test)]
 mod join_token;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod lab_canary;
 #[cfg(test)]
 mod lab_dress;
@@ -36,6 +38,8 @@ mod looks;
 mod measured;
 #[cfg(test)]
 mod mend;
+#[cfg(test)]
+mod output;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
@@ -54,5 +58,7 @@ mod steps;
 mod terminal;
 #[cfg(test)]
 mod token;
+#[cfg(test)]
+mod unshown;
 #[cfg(test)]
 mod verify;

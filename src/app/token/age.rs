@@ -35,7 +35,7 @@ pub(super) fn age(desk: &Desk, asked: &cli::Glance) -> Result<Exit, Trouble> {
         told.text()
     };
     redactor.redact(&mut text);
-    print(&text);
+    print(&text)?;
     Ok(told.exit())
 }
 

@@ -29,6 +29,7 @@ pub(super) struct Ledger {
     queued: Vec<Event>,
     waiting: Vec<oneshot::Sender<()>>,
     broken: Option<String>,
+    unshown: Option<String>,
 }
 
 impl Ledger {
@@ -49,6 +50,7 @@ impl Ledger {
             queued: Vec::new(),
             waiting: Vec::new(),
             broken: None,
+            unshown: None,
         }
     }
 
@@ -113,8 +115,16 @@ impl Ledger {
             }
         }
         // A screen that is gone, such as a closed pipe, is no reason to stop in the middle of a cluster.
+        let unshown = &mut self.unshown;
         self.screens
-            .retain_mut(|screen| screen.on_events(&events).is_ok());
+            .retain_mut(|screen| match screen.on_events(&events) {
+                Ok(()) => true,
+                Err(error) => {
+                    let went = error.kind() == std::io::ErrorKind::BrokenPipe;
+                    *unshown = unshown.take().or((!went).then(|| error.to_string()));
+                    false
+                }
+            });
     }
 
     /// Whether a task or a gate has failed so far.
@@ -161,6 +171,10 @@ impl Ledger {
         } else {
             exit
         };
-        Ended { exit, summary }
+        Ended {
+            exit,
+            summary,
+            unshown: self.unshown,
+        }
     }
 }

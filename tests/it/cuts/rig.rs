@@ -255,6 +255,7 @@ fn title(number: usize) -> Title {
         inventory: "sim".into(),
         again: "keyroll run @rotate-token".into(),
         really: "keyroll run @rotate-token".into(),
+        back: Some("keyroll rollback -i sim".into()),
     }
 }
 

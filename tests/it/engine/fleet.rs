@@ -383,6 +383,7 @@ impl Setup {
                     inventory: "i.ini".into(),
                     again: "keyroll run p.yml -i i.ini".into(),
                     really: "keyroll run p.yml -i i.ini".into(),
+                    back: Some("keyroll rollback -i sim".into()),
                 },
                 check: self.check,
                 read_only: self.read_only,
