@@ -10,12 +10,12 @@ use tokio::sync::watch;
 use super::books::Books;
 use super::fleet::{self, Way};
 use super::run::{finish, pace, request};
-use super::trouble::Trouble;
+use super::trouble::{Trouble, unasked};
 use super::{Desk, UNWRITTEN, UNWRITTEN_NEXT, places};
 use crate::cli;
 use crate::clock::Clock;
 use crate::engine::{Ended, Run, StopLevel, Title, raise_on_signals};
-use crate::event::{Event, Sink};
+use crate::event::{Event, Failure, Sink};
 use crate::exit::Exit;
 use crate::facts::{RunOptions, Scope};
 use crate::journal::{self, Journal, Lock};
@@ -106,7 +106,7 @@ impl Session<'_> {
         options.words.stated = self.books.inventory.stated();
         let scope = Scope::new(way.transport(), who, options, clock, learn)
             .with_custody(Arc::clone(&self.custody));
-        let plan = self.plan(&scope).await?;
+        let (plan, unseen) = self.plan(&scope).await?;
         let run = Run {
             plan: Arc::new(plan),
             scope: Arc::new(scope),
@@ -119,7 +119,10 @@ impl Session<'_> {
             forks: self.asked.perform.forks,
             stop,
         };
-        Ok(run.perform().await)
+        Ok(match unseen {
+            Some(why) => run.end_unbegun(why),
+            None => run.perform().await,
+        })
     }
 
     /// Whether anything may be other afterwards.
@@ -165,21 +168,24 @@ impl Session<'_> {
         }
     }
 
-    /// The plan, with the servers' own order looked up where a play asks for it.
-    async fn plan(&self, scope: &Scope) -> Result<Plan, Trouble> {
+    /// The plan, with the servers' own order looked up where a play asks for it, or why that could not be.
+    async fn plan(&self, scope: &Scope) -> Result<(Plan, Option<Failure>), Trouble> {
         let plays = self.books.playbook.plays.iter().enumerate();
         let asking: Vec<usize> = plays
             .filter(|(_, play)| play.order == Order::JoinTargetFirst)
             .map(|(index, _)| index)
             .collect();
-        let orders = if asking.is_empty() {
-            HashMap::new()
+        let found = if asking.is_empty() {
+            Ok(Vec::new())
         } else {
-            let order = restart_order(scope).await?;
-            asking
-                .into_iter()
-                .map(|index| (index, order.clone()))
-                .collect()
+            restart_order(scope).await
+        };
+        let (orders, unseen) = match found {
+            Ok(order) => {
+                let orders = asking.into_iter().map(|index| (index, order.clone()));
+                (orders.collect(), None)
+            }
+            Err(error) => (HashMap::new(), Some(unasked(&error))),
         };
         let plan = self.books.plan(&Request {
             orders,
@@ -188,7 +194,7 @@ impl Session<'_> {
         for note in &plan.notes {
             Writer::standard().talk(&format!("note: {note}")).ok();
         }
-        Ok(finish(plan, self.asked))
+        Ok((finish(plan, self.asked), unseen))
     }
 
     fn screen(&self) -> Box<dyn Sink> {

@@ -1,6 +1,7 @@
 //! What keeps a command from being done at all: what, what to do next, and the exit number.
 
 use super::Desk;
+use crate::event::Failure;
 use crate::exit::Exit;
 use crate::facts::FactError;
 use crate::journal::JournalError;
@@ -74,20 +75,23 @@ impl From<JournalError> for Trouble {
     }
 }
 
-impl From<FactError> for Trouble {
-    fn from(error: FactError) -> Self {
-        let (exit, next) = match &error {
-            FactError::Transport(transport) => {
-                let hint = transport
-                    .hint()
-                    .unwrap_or("see that the connection holds, then run the same command again");
-                (Exit::Unreachable, hint.to_owned())
-            }
-            FactError::Unreadable { .. } => (
-                Exit::TaskFailed,
-                "see what that host answers, by hand".to_owned(),
-            ),
-        };
-        Self::said(exit, error.to_string(), next)
+/// What is told of a host that could not be asked.
+pub(super) fn unasked(error: &FactError) -> Failure {
+    let (exit, next) = match error {
+        FactError::Transport(transport) => {
+            let hint = transport
+                .hint()
+                .unwrap_or("see that the connection holds, then run the same command again");
+            (Exit::Unreachable, hint.to_owned())
+        }
+        FactError::Unreadable { .. } => (
+            Exit::TaskFailed,
+            "see what that host answers, by hand".to_owned(),
+        ),
+    };
+    Failure {
+        what: vec![error.to_string()],
+        next: vec![next],
+        exit,
     }
 }

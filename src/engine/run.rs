@@ -2,6 +2,7 @@
 //!
 //! Event ─► redacted ─► journal (synced) ─► ack to the task ─► screens. It never waits for a host itself.
 
+mod ends;
 mod ledger;
 
 use std::collections::HashMap;
@@ -118,19 +119,7 @@ impl Run {
             bus,
             stop: self.stop.clone(),
         };
-        let started = EventKind::RunStarted {
-            run: self.title.run.clone(),
-            format: 1,
-            playbook: self.title.playbook.clone(),
-            inventory: self.title.inventory.clone(),
-            check: self.check,
-            plays: self
-                .plan
-                .plays
-                .iter()
-                .map(|p| (p.name.clone(), p.batches.iter().map(Vec::len).collect()))
-                .collect(),
-        };
+        let started = self.started();
         let mut ledger = Ledger::new(self.journal, self.screens, self.learned, self.scope.clock);
         ledger.learn(&self.scope.options);
         let mut run = Loop {

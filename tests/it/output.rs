@@ -90,3 +90,28 @@ fn a_reader_that_went_away_is_no_trouble() {
         assert!(!said.contains("could not be written"), "{said}");
     }
 }
+
+#[test]
+fn a_run_whose_first_server_cannot_be_reached_ends_with_an_event_too() {
+    let place = tempfile::tempdir().unwrap();
+    let fleet = "sim:3+1?fault=server-1:unreachable";
+    for more in [&[][..], &["--check"]] {
+        let args = [&["run", "@rotate-token", "-i", fleet, "--json"], more].concat();
+        let output = keyroll(&place, &args, Stdio::piped());
+        assert_eq!(output.status.code(), Some(7));
+        let said = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(lines.first().unwrap().contains("run_started"), "{said}");
+        let last = lines.last().unwrap();
+        assert!(last.contains("run_ended"), "{said}");
+        assert!(last.contains("server-1"), "{said}");
+    }
+    let output = keyroll(
+        &place,
+        &["run", "@rotate-token", "-i", fleet],
+        Stdio::piped(),
+    );
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("went wrong: before the first play"), "{said}");
+    assert!(said.contains("exit 7"), "{said}");
+}

@@ -137,6 +137,12 @@ impl Ledger {
         self.tally.left_out(fleet);
     }
 
+    /// Counts what kept the run from beginning.
+    pub(super) fn not_begun(&mut self, why: Failure) {
+        let (key, failure) = (TaskKey("before the first play".to_owned()), Some(why));
+        self.tally.count(&EventKind::GateEnded { key, failure });
+    }
+
     /// Writes the last event. `back` is the command that takes back what the run has left half done.
     pub(super) fn end(
         mut self,
