@@ -10,7 +10,7 @@ use super::raw::{Raw, RawGroup, RawHost, VarMap};
 use super::stated::Places;
 use super::{Host, Inventory, connect};
 use crate::model::{GroupName, HostName};
-use crate::source::{Problem, Problems};
+use crate::source::{Problem, Problems, SourceSpan};
 use crate::template::{LazyVars, Vars};
 
 /// Builds the inventory, or says all that is wrong with it.
@@ -57,16 +57,16 @@ fn adopt(raw: &mut Raw<'_>) {
         .groups
         .iter()
         .filter(|(name, _)| *name != "all" && *name != "ungrouped")
-        .flat_map(|(_, group)| group.hosts.iter().cloned())
+        .flat_map(|(_, group)| group.hosts.keys().cloned())
         .collect();
-    let lonely: Vec<HostName> = raw
+    let lonely: Vec<_> = raw
         .hosts
-        .keys()
-        .filter(|host| !grouped.contains(*host))
-        .cloned()
+        .iter()
+        .filter(|(host, _)| !grouped.contains(*host))
+        .map(|(name, host)| (name.clone(), host.at.unwrap_or((0, 0).into())))
         .collect();
     if let Some(ungrouped) = raw.groups.get_mut("ungrouped") {
-        ungrouped.hosts.retain(|host| !grouped.contains(host));
+        ungrouped.hosts.retain(|host, _| !grouped.contains(host));
         ungrouped.hosts.extend(lonely);
     }
 }
@@ -125,7 +125,7 @@ fn members(raw: &Raw<'_>, depths: &Depths) -> Members {
     for (name, group) in order {
         let own = group
             .hosts
-            .iter()
+            .keys()
             .filter_map(|host| raw.hosts.get_index_of(host));
         let mut all: IndexSet<usize> = own.collect();
         for child in group.children.keys() {
@@ -183,9 +183,42 @@ fn warn(raw: &mut Raw<'_>, members: &Members) {
         let help = "put it into `server` or `agent`, or it is only part of `all`";
         warning(raw, format!("host `{host}` is in no group"), at, help);
     }
+    of_two_kinds(raw, members);
 }
 
-fn warning(raw: &mut Raw<'_>, what: String, at: crate::source::SourceSpan, help: &str) {
+/// A node is a server or an agent: what stands in both groups would be visited as both.
+fn of_two_kinds(raw: &mut Raw<'_>, members: &Members) {
+    let servers = members.get("server").into_iter().flatten();
+    let agents = members.get("agent");
+    let both: Vec<HostName> = servers
+        .filter(|host| agents.is_some_and(|agents| agents.contains(*host)))
+        .cloned()
+        .collect();
+    for host in both {
+        let place = |group: &str| place(raw, group, &host, 0).unwrap_or((0, 0).into());
+        let (first, second) = (place("server"), place("agent"));
+        let line = Problem::new("inventory::odd", "").at(&raw.source.shown, first);
+        let line = line.position().map_or(0, |(_, line, _)| line);
+        let what = format!("host `{host}` is in `agent` here, and in `server` in line {line}");
+        let help = "a node is one or the other: take it out of the group that it is not of";
+        warning(raw, what, second, help);
+    }
+}
+
+/// Where a host stands in a group, or in a group below it.
+fn place(raw: &Raw<'_>, group: &str, host: &HostName, depth: usize) -> Option<SourceSpan> {
+    let written = raw
+        .groups
+        .get(group)
+        .filter(|_| depth <= raw.groups.len())?;
+    let below = || {
+        let mut children = written.children.keys();
+        children.find_map(|child| place(raw, child, host, depth + 1))
+    };
+    written.hosts.get(host).copied().or_else(below)
+}
+
+fn warning(raw: &mut Raw<'_>, what: String, at: SourceSpan, help: &str) {
     let problem = Problem::new("inventory::odd", what).at(&raw.source.shown, at);
     raw.problems.push(problem.help(help).warning());
 }

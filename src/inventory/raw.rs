@@ -1,6 +1,6 @@
 //! An inventory as written: groups, their children and variables, before anything is inherited.
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 
 use super::names;
 use crate::model::HostName;
@@ -22,7 +22,8 @@ pub(super) type VarMap = IndexMap<String, Var>;
 pub(super) struct RawGroup {
     /// Where it first stands; `None` for `all` and `ungrouped` when the file does not name them.
     pub(super) at: Option<SourceSpan>,
-    pub(super) hosts: IndexSet<HostName>,
+    /// Each with its first place here.
+    pub(super) hosts: IndexMap<HostName, SourceSpan>,
     pub(super) children: IndexMap<String, SourceSpan>,
     pub(super) vars: VarMap,
     /// From `group_vars`: stronger than what any group says in the inventory itself.
@@ -97,7 +98,8 @@ impl<'a> Raw<'a> {
             vars.insert("ansible_port".to_owned(), Var { value, text, at });
         }
         for host in expanded.hosts {
-            self.group(group, at).hosts.insert(host.clone());
+            let hosts = &mut self.group(group, at).hosts;
+            hosts.entry(host.clone()).or_insert(at);
             self.set(&host, at, &vars);
         }
     }

@@ -403,3 +403,31 @@ proptest! {
         prop_assert_eq!(source.shown.inner().len(), source.text.len());
     }
 }
+
+#[test]
+fn a_host_of_two_kinds_is_named_with_both_places() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hosts.yml");
+    let text = "\
+server:
+  hosts: {h1: {}, h2: {}}
+agent:
+  hosts: {h3: {}}
+  children:
+    more:
+      hosts:
+        h2: {}
+";
+    std::fs::write(&path, text).unwrap();
+    let inventory = keyroll::inventory::read(path.to_str().unwrap()).unwrap();
+    let warnings: Vec<_> = inventory.warnings.iter().collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let what = "host `h2` is in `agent` here, and in `server` in line 2";
+    assert_eq!(warnings[0].what, what);
+    assert_eq!(
+        warnings[0]
+            .position()
+            .map(|(_, line, column)| (line, column)),
+        Some((8, 9))
+    );
+}
