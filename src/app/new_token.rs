@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use camino::Utf8Path;
+use tokio::io::AsyncReadExt as _;
 
 use super::trouble::Trouble;
 use crate::cli::NewTokenFrom;
@@ -114,12 +115,14 @@ fn bounded(from: impl std::io::Read) -> Result<String, String> {
     let read = from.take(LONGEST + 1).read_to_string(&mut text);
     read.map_err(|error| error.to_string())?;
     if text.len() as u64 > LONGEST {
-        Err(format!(
-            "it is longer than {LONGEST} bytes: give the token alone, on one line"
-        ))
+        Err(too_long())
     } else {
         Ok(text)
     }
+}
+
+fn too_long() -> String {
+    format!("it is longer than {LONGEST} bytes: give the token alone, on one line")
 }
 
 /// What a program prints, run without a shell under a deadline.
@@ -131,22 +134,31 @@ fn output(argv: &[String]) -> Result<String, String> {
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| error.to_string())?;
-    runtime.block_on(async {
-        let child = tokio::process::Command::new(program)
+    let ended = async {
+        let mut child = tokio::process::Command::new(program)
             .args(rest)
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
-            .output();
-        let ended = tokio::time::timeout(DEADLINE, child).await;
-        let ended = ended.map_err(|_| format!("it did not end within {}s", DEADLINE.as_secs()))?;
-        let ended = ended.map_err(|error| error.to_string())?;
-        if !ended.status.success() {
-            return Err(format!("it ended with {}", ended.status));
+            .spawn()?;
+        let mut text = Vec::new();
+        if let Some(out) = child.stdout.take() {
+            out.take(LONGEST + 1).read_to_end(&mut text).await?;
         }
-        String::from_utf8(ended.stdout).map_err(|_| "it is not UTF-8".to_owned())
-    })
+        if text.len() as u64 > LONGEST {
+            child.kill().await?;
+            return Ok(Err(too_long()));
+        }
+        let status = child.wait().await?;
+        if !status.success() {
+            return Ok(Err(format!("it ended with {status}")));
+        }
+        Ok(String::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned()))
+    };
+    let ended = runtime.block_on(async { tokio::time::timeout(DEADLINE, ended).await });
+    let ended = ended.map_err(|_| format!("it did not end within {}s", DEADLINE.as_secs()))?;
+    ended.unwrap_or_else(|error: std::io::Error| Err(error.to_string()))
 }
 
 #[cfg(test)]
@@ -189,6 +201,8 @@ mod tests {
         );
         assert!(words(&NewTokenFrom::Env("KEYROLL_NO_SUCH".into())).contains("no such variable"));
         assert!(words(&NewTokenFrom::Exec(vec!["false".into()])).contains("exit status: 1"));
+        let endless = words(&NewTokenFrom::Exec(vec!["yes".into()]));
+        assert!(endless.contains("longer than 4096 bytes"), "{endless}");
         let bad = words(&NewTokenFrom::Exec(vec![
             "echo".into(),
             "canary-with space".into(),

@@ -1,5 +1,6 @@
 //! Reads a text from a file: whole, UTF-8, of bounded size.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use miette::NamedSource;
@@ -75,14 +76,18 @@ pub fn read_file(what: &'static str, path: &Path, open: &[&str]) -> Result<Sourc
         )
         .help("name a file in it"));
     }
-    if state.len() > MOST_BYTES {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    // A device says that it is empty, and has no end.
+    let read = file.take(MOST_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(unreadable)?;
+    if bytes.len() as u64 > MOST_BYTES {
         return Err(Problem::new(
             "source::too-large",
             format!("the {what} `{name}` is larger than 16 MiB"),
         )
         .help(format!("is it really a {what}?")));
     }
-    let bytes = std::fs::read(path).map_err(unreadable)?;
     text_of(&name, bytes, open)
 }
 
@@ -118,7 +123,13 @@ fn text_of(name: &str, bytes: Vec<u8>, open: &[&str]) -> Result<Source, Problem>
 
 #[cfg(test)]
 mod tests {
-    use super::{Source, text_of};
+    use super::{Source, read_file, text_of};
+
+    #[test]
+    fn a_file_without_an_end_is_too_large() {
+        let problem = read_file("inventory", std::path::Path::new("/dev/zero"), &[]);
+        assert_eq!(problem.expect_err("no end").code, "source::too-large");
+    }
 
     #[test]
     fn what_is_shown_is_as_long_as_the_text_and_holds_no_controls() {
