@@ -2,16 +2,18 @@
 //!
 //! A PUT of the *same* server token does it while the server runs; every later restart is then fine (measured:
 //! sqlite-agent-token-cure, ha-agent-token). One is enough for all when it is sent to the server with the latest passwd.
+//! Of a server that was not seen nobody knows it: what can be saved is saved, then that is said.
 
 use serde::Deserialize;
 
 use super::k3s_token::put;
-use super::look::{Cluster, Seen, ServerSeen};
+use super::look::{Blind, Cluster, Seen, ServerSeen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
 use crate::k3s::phase::{Standing, names};
 use crate::k3s::token::TokenKind;
 use crate::k3s::unsaved::Mark;
+use crate::model::HostName;
 use crate::op::{Act, Op};
 use crate::secret::{Content, Secret};
 use crate::wire::WriteFile;
@@ -19,33 +21,116 @@ use crate::wire::WriteFile;
 /// `k3s_heal`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct K3sHeal {}
+pub struct K3sHeal {
+    /// Whether every server must have been seen. Default: true. Without it the task's own host is enough.
+    #[serde(default = "yes")]
+    pub all: bool,
+}
+
+fn yes() -> bool {
+    true
+}
 
 impl K3sHeal {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
         let cluster = Cluster::now(probe, TokenKind::Server).await;
-        let found = cluster.unsaved();
-        let Some((server, passwd)) = found.first() else {
-            return Ok(Proposal::default());
-        };
-        let standing = match &cluster.standing {
-            Ok(standing) => standing,
-            Err(torn) => return Ok(Proposal::refuse(vec![Unmet::of_torn(torn)])),
-        };
-        let Some(secret) = common(server, standing) else {
-            return Ok(Proposal::refuse(vec![unfinished(server)]));
-        };
-        let hosts = found.iter().map(|(server, _)| &server.seen.host);
-        let note = format!(
-            "the next restart of {} would be fatal: what its last start wrote is saved to the datastore",
-            names(hosts)
-        );
-        Ok(Proposal {
-            ops: save(&server.seen, secret, Mark::Of(*passwd)),
-            notes: vec![note],
-            ..Proposal::default()
-        })
+        let mut proposal = save_all(&cluster);
+        proposal.notes.extend(asleep(&cluster));
+        proposal.notes.extend(unseen(&cluster));
+        if proposal.ops.is_empty() && proposal.unmet.is_empty() {
+            proposal.unmet = self.not_known(probe, &cluster)?;
+        }
+        Ok(proposal)
     }
+
+    /// Why nobody can say that every server would start again. Whoever could not be asked is an error of its own.
+    fn not_known(&self, probe: &Probe<'_>, cluster: &Cluster) -> Result<Vec<Unmet>, StepError> {
+        let counts = |(host, _): &&(HostName, Blind)| self.all || host == probe.host();
+        let faulty: Vec<Unmet> = cluster
+            .blind
+            .iter()
+            .filter(counts)
+            .filter_map(|(_, blind)| Unmet::of_blind(blind))
+            .collect();
+        if !faulty.is_empty() {
+            return Ok(faulty);
+        }
+        let unasked = cluster
+            .blind
+            .iter()
+            .filter(counts)
+            .find_map(|(_, blind)| match blind {
+                Blind::Unasked(error) => Some(error),
+                Blind::Faulty(_) => None,
+            });
+        if let Some(error) = unasked {
+            return Err(error.clone().into());
+        }
+        let runs = |server: &ServerSeen| server.seen.unit.is_active();
+        let is_one_up = cluster.servers.iter().any(runs);
+        Ok((self.all && !is_one_up)
+            .then(nothing_runs)
+            .into_iter()
+            .collect())
+    }
+}
+
+/// What the servers that were seen need.
+fn save_all(cluster: &Cluster) -> Proposal {
+    let found = cluster.unsaved();
+    let Some((server, passwd)) = found.first() else {
+        return Proposal::default();
+    };
+    let standing = match &cluster.standing {
+        Ok(standing) => standing,
+        Err(torn) => return Proposal::refuse(vec![Unmet::of_torn(torn)]),
+    };
+    let Some(secret) = common(server, standing) else {
+        return Proposal::refuse(vec![unfinished(server)]);
+    };
+    let hosts = found.iter().map(|(server, _)| &server.seen.host);
+    let note = format!(
+        "the next restart of {} would be fatal: what its last start wrote is saved to the datastore",
+        names(hosts)
+    );
+    Proposal {
+        ops: save(&server.seen, secret, Mark::Of(*passwd)),
+        notes: vec![note],
+        ..Proposal::default()
+    }
+}
+
+/// Servers whose K3s does not run: what their next start will find is not told by times.
+fn asleep(cluster: &Cluster) -> Vec<String> {
+    let down = cluster
+        .servers
+        .iter()
+        .map(|server| &server.seen)
+        .filter(|seen| !seen.unit.is_active());
+    let note = |seen: &Seen| {
+        format!(
+            "{} on {} is {}: whether it would start is not known",
+            seen.unit.text.id,
+            seen.host,
+            seen.unit.words()
+        )
+    };
+    down.map(note).collect()
+}
+
+fn unseen(cluster: &Cluster) -> Vec<String> {
+    let note = |(host, why): &(HostName, Blind)| {
+        format!("{host} was not seen, and may need it too: {why}")
+    };
+    cluster.blind.iter().map(note).collect()
+}
+
+fn nothing_runs() -> Unmet {
+    Unmet::new(
+        "no-server-answers",
+        "K3s runs on no server of the inventory: whether one would start again is not known",
+        "get one server to run first: `keyroll where` on this inventory shows what each server has",
+    )
 }
 
 /// The server token, when surface, memory, files and datastore all have the same.
