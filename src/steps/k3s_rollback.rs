@@ -32,7 +32,7 @@ pub struct K3sRollback {
 pub enum State {
     /// NEW lies in `server/.keyroll/withdrawn` of this server.
     Kept,
-    /// Every server accepts OLD and refuses NEW, which is then forgotten.
+    /// Every server accepts OLD and refuses NEW; then all that a rotation left is forgotten.
     Proven,
 }
 
@@ -63,7 +63,7 @@ fn keep(probe: &Probe<'_>, cluster: &Cluster, standing: &Standing) -> Proposal {
     }
     let kept = kept(cluster);
     let Some(new) = withdrawn(cluster, standing) else {
-        return if kept.is_empty() {
+        return if kept.is_empty() && !cluster.servers.iter().any(keeps_traces) {
             Proposal::note("no rotation is unfinished: there is nothing to take back")
         } else {
             Proposal::default()
@@ -191,23 +191,46 @@ async fn agents(probe: &Probe<'_>, gone: &[Secret], proposal: &mut Proposal) {
     }
 }
 
+/// Whether a rotation that was begun has left anything here that makes it look unfinished.
+fn keeps_traces(server: &ServerSeen) -> bool {
+    server.seen.kept().is_some() || server.seen.rotated().is_some()
+}
+
+/// With OLD proven nothing is left of the rotation. NEW goes last: as long as it is kept, a roll back that was cut is
+/// gone on with.
 fn forget(cluster: &Cluster, proposal: &mut Proposal) {
-    let keepers: Vec<&ServerSeen> = cluster
+    let remove =
+        |server: &ServerSeen, why, path| Op::root(&server.seen.host, why, Act::Remove { path });
+    for server in &cluster.servers {
+        let seen = &server.seen;
+        let word = seen.rotated().map(|_| {
+            let why = "remove the word of the rotate: it was taken back";
+            remove(server, why, seen.rotated_path())
+        });
+        let old = seen.kept().map(|_| {
+            let why = "forget that another token was to come: the old one is proven";
+            remove(server, why, seen.kept_path())
+        });
+        proposal.ops.extend(word.into_iter().chain(old));
+    }
+    let keepers = cluster
         .servers
         .iter()
-        .filter(|server| server.seen.withdrawn().is_some())
-        .collect();
-    if keepers.is_empty() {
+        .filter(|server| server.seen.withdrawn().is_some());
+    proposal.ops.extend(keepers.map(|server| {
+        let why = "forget the token that was taken back";
+        remove(server, why, server.seen.withdrawn_path())
+    }));
+    if proposal.ops.is_empty() {
         return;
     }
     let servers = cluster.servers.len();
-    proposal.notes.push(format!(
-        "rolled back: the old token is accepted and the new one refused by each of {servers} servers; no agent was changed"
-    ));
-    let why = "forget the token that was taken back";
-    let remove = |server: &&ServerSeen| {
-        let path = server.seen.withdrawn_path();
-        Op::root(&server.seen.host, why, Act::Remove { path })
+    let refused = if kept(cluster).is_empty() {
+        ""
+    } else {
+        " and the new one refused"
     };
-    proposal.ops.extend(keepers.iter().map(remove));
+    proposal.notes.push(format!(
+        "rolled back: the old token is accepted{refused} by each of {servers} servers; no agent was changed"
+    ));
 }

@@ -87,8 +87,23 @@ pub async fn proof_of_server(
     } else if olds.is_empty() && !is_proven_by_this_run(probe, seen, standing) {
         proposal.doubt(unprobed(seen, standing));
     }
-    proposal.unmet.extend(not_yet_new(seen, standing));
+    if is_untried(seen, standing) {
+        proposal.doubt(format!(
+            "the configuration of {host} was changed after its process started, which has the same token: its next start will be the first to try it"
+        ));
+    } else {
+        proposal.unmet.extend(not_yet_new(seen, standing));
+    }
     Ok(proposal)
+}
+
+/// A server that accepts the very token that it is configured with, as after a roll back: nothing is known to have been
+/// rotated, so that no restart is due.
+fn is_untried(seen: &Seen, standing: &Standing) -> bool {
+    seen.about == TokenKind::Server
+        && standing.old.is_none()
+        && standing.phase(&seen.host) == Some(Phase::New)
+        && !seen.started_after_change()
 }
 
 /// What the configuration has that the running process does not prove.
