@@ -56,8 +56,12 @@ impl Schedule {
     }
 
     /// The root of the first predecessor that did not end well. A barrier overlooks hosts lost in earlier plays:
-    /// they take no part in this one.
+    /// they take no part in this one. A host that is only held back, as by a closed gate, still counts.
     fn broken_before(&self, node: NodeIndex, barrier: bool, play: usize) -> Option<Root> {
+        let is_lost = |before: NodeIndex| match self.plan.graph.node_weight(before) {
+            Some(Node::Task { play: of, host, .. }) => *of == play && self.lost.contains_key(host),
+            _ => false,
+        };
         let earlier = |root: Root| match root {
             Root::Node(root) => self.play_of(root).is_some_and(|of| of != play),
             Root::Stopped => false,
@@ -66,7 +70,7 @@ impl Schedule {
             End::Well => None,
             End::Failed => Some(Root::Node(before)),
             End::Skipped(root) => {
-                let absent = barrier && self.play_of(before) == Some(play) && earlier(root);
+                let absent = barrier && is_lost(before) && earlier(root);
                 (!absent).then_some(root)
             }
         };

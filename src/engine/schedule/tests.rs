@@ -157,6 +157,35 @@ fn a_closed_gate_skips_all_that_comes_later_with_itself_as_root() {
 }
 
 #[test]
+fn a_closed_gate_holds_a_barrier_of_a_later_play_too() {
+    let mut both = plan(&[1], 1);
+    let mut later = both.plays[0].clone();
+    later.tasks = vec![task(false), task(true)].into();
+    both.plays.push(later);
+    let mut last = NodeIndex::new(1);
+    for task in 0..2 {
+        let host = both.plays[0].batches[0][0].clone();
+        let (play, batch) = (1, 0);
+        let node = both.graph.add_node(Node::Task {
+            play,
+            batch,
+            task,
+            host,
+        });
+        both.graph.add_edge(last, node, ());
+        last = node;
+    }
+    let mut schedule = Schedule::new(Arc::new(both), NonZeroUsize::new(9).unwrap(), false);
+    ready(&mut schedule);
+    schedule.ended(NodeIndex::new(0), true);
+    ready(&mut schedule);
+    schedule.ended(NodeIndex::new(1), false);
+    let root = Root::Node(NodeIndex::new(1));
+    let skipped = [2, 3].map(|node| Work::Skipped(NodeIndex::new(node), root));
+    assert_eq!(ready(&mut schedule), skipped);
+}
+
+#[test]
 fn after_a_stop_visits_that_have_begun_go_on_and_no_gate_is_watched() {
     let mut schedule = schedule(&[2], 2, 1);
     assert_eq!(tasks(&ready(&mut schedule)), [0]);
