@@ -93,6 +93,14 @@ impl UnitState {
         self.active_state == "active"
     }
 
+    /// Whether it is being started, and systemd has not tried before: no crash loop.
+    #[must_use]
+    pub fn is_first_start(&self) -> bool {
+        self.active_state == "activating"
+            && self.n_restarts == 0
+            && self.sub_state != "auto-restart"
+    }
+
     /// Whether its command says `server` or `agent`, as K3s's own does.
     #[must_use]
     pub fn names_a_kind(&self) -> bool {

@@ -81,6 +81,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         "a rotation needs every host of the inventory healthy before it begins",
         "read the journal: journalctl -u UNIT -n 50",
     ),
+    refuse(
+        "unreachable",
+        "a host cannot be reached over SSH, or refuses root",
+        "nothing is known of it",
+        "try it by hand: ssh HOST true, and there: sudo true",
+    ),
+    refuse(
+        "unreadable",
+        "a host answers in an unforeseen way, or a file of it cannot be read",
+        "what cannot be read proves nothing, and is not guessed at",
+        "look at what is named on that host, by hand; repair it, then run the same command again",
+    ),
+    warn(
+        "start-goes-on",
+        "the unit of K3s is being started and has not said yet that it is up",
+        "a start takes a minute or two; one that goes on for long waits for something, such as a server or a token that is accepted",
+        "wait a moment and look again; if it goes on, read the journal: journalctl -u UNIT -n 50",
+    ),
     warn(
         "unit-not-enabled",
         "the unit of K3s does not start by itself at boot",

@@ -15,7 +15,7 @@ use crate::secret::Secret;
 
 pub use leftovers::leftovers;
 pub(super) use log::last_sign;
-pub use log::why_down;
+pub use log::{not_running, why_down};
 
 /// Something that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::engine::Redactor;
 use crate::facts::{FactError, Probe};
 use crate::secret::Secret;
 use crate::steps::StepError;
-use crate::steps::findings::{Finding, leftovers, why_down};
+use crate::steps::findings::{Finding, leftovers, not_running, why_down};
 use crate::steps::k3s_preflight::{Aim, Sight, look as look_at};
 use crate::steps::look::Blind;
 
@@ -46,6 +46,10 @@ async fn one(probe: &Probe<'_>) -> Result<Vec<Finding>, FactError> {
     let sight = Sight::take(probe, &seen, &cluster, Aim::Server).await?;
     found.extend(sight.findings());
     found.extend(judged(probe, &sight).await?);
+    // The preflight of a rotation that has begun waits for what starts, and only notes an agent that is down.
+    if !found.iter().any(|it| it.name == "unit-not-active") {
+        found.extend(not_running(probe, &seen).await);
+    }
     let standing = cluster.standing.as_ref().ok();
     let known = standing.map(|it| it.old.iter().chain([&it.datastore]));
     let mut secrets: Vec<Secret> = known.into_iter().flatten().cloned().collect();

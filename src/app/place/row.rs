@@ -59,6 +59,7 @@ fn resolved(
         Some(agent) => agent_phase(seen, agent, standing.is_some_and(Standing::is_rotated)),
         None => server_phase(seen, cluster),
     };
+    let means = means.map(|means| format!("{means}{}", asleep(seen)));
     let mut refusals: Vec<Said> = install.faults.iter().map(Said::from).collect();
     refusals.extend(seen.disagreements(standing).iter().map(Said::from));
     refusals.extend(seen.hidden().iter().map(Said::from));
@@ -207,6 +208,16 @@ fn server_phase(seen: &Seen, cluster: Option<&Cluster>) -> (Option<String>, Opti
     )
 }
 
+/// What systemd says of a unit that does not run.
+fn asleep(seen: &Seen) -> String {
+    let unit = &seen.unit;
+    if unit.is_active() {
+        String::new()
+    } else {
+        format!("; {} is {}", unit.text.id, unit.words())
+    }
+}
+
 fn agent_phase(
     seen: &Seen,
     agent: AgentStanding,
@@ -218,6 +229,9 @@ fn agent_phase(
             "the servers have another token: it must be flipped and restarted",
         ),
         AgentStanding::Old => ("old", "it has the token that the servers have"),
+        AgentStanding::New if seen.started_after_change() && !seen.unit.is_active() => {
+            ("down", "it has the new token, and is not up")
+        }
         AgentStanding::New if seen.started_after_change() => {
             ("restarted", "it was started with the new token")
         }

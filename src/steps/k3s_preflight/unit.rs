@@ -40,7 +40,7 @@ pub(super) async fn judge(
         proposal.notes.extend(untried(seen, standing));
         return;
     }
-    if unit.active_state == "activating" && unit.n_restarts == 0 {
+    if unit.is_first_start() {
         proposal.ops.push(wait(seen));
         return;
     }
