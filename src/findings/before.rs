@@ -58,6 +58,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "see what the host is, then correct the inventory",
     ),
     refuse(
+        "no-kubelet-certificate",
+        "a server has no client certificate of its kubelet, which says which node of the cluster it is",
+        "its node would be taken for a server that the inventory does not have, and whether it is Ready could not be told after its restart",
+        "put agent/client-kubelet.crt of its data directory back, or restart K3s there, which asks for a new one, while every other server is well",
+    ),
+    refuse(
         "same-machine-twice",
         "two hosts of the inventory are one machine",
         "it would be changed and restarted twice, and counted as two",

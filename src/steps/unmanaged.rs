@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures::future::join_all;
 
 use super::Unmet;
-use super::look::{AgentStanding, Blind, Cluster, ServerSeen, nodes};
+use super::look::{AgentStanding, Blind, Cluster, Seen, ServerSeen, nodes};
 use crate::facts::{EtcdMembers, FactError, Member, Node, NodeName, Probe};
 use crate::k3s::install::DATA_DIR;
 use crate::model::HostName;
@@ -17,21 +17,39 @@ pub(super) async fn unmanaged_servers(probe: &Probe<'_>, cluster: &Cluster) -> V
         Ok(nodes) => nodes,
         Err(error) => return vec![unlisted(&error.to_string())],
     };
-    let mut known = BTreeSet::new();
+    let (mut known, mut nameless) = (BTreeSet::new(), Vec::new());
     for server in &cluster.servers {
         let certificate = NodeName {
             certificate: server.seen.kubelet_certificate(),
         };
-        if let Ok(Some(name)) = probe.get_on(&server.seen.host, certificate).await {
-            known.insert(name);
+        match probe.get_on(&server.seen.host, certificate).await {
+            Ok(Some(name)) => {
+                known.insert(name);
+            }
+            Ok(None) => nameless.extend(no_certificate(&server.seen)),
+            Err(_) => {}
         }
     }
     let stranger = |node: &&Node| node.is_server && !known.contains(&node.name);
-    nodes
-        .iter()
-        .filter(stranger)
-        .map(|node| foreign(node, "server"))
-        .collect()
+    let strangers: Vec<&Node> = nodes.iter().filter(stranger).collect();
+    if strangers.len() > nameless.len() {
+        let strangers = strangers.iter().map(|node| foreign(node, "server"));
+        nameless.extend(strangers.collect::<Vec<_>>());
+    }
+    nameless
+}
+
+/// A server that runs a kubelet, and nothing says as which node. An agent is known by its name, and asks for a new
+/// certificate when it is restarted.
+fn no_certificate(seen: &Seen) -> Option<Unmet> {
+    let (host, unit, path) = (&seen.host, &seen.unit.text.id, seen.kubelet_certificate());
+    (seen.install.has_node && seen.unit.is_active()).then(|| {
+        Unmet::new(
+            "no-kubelet-certificate",
+            format!("{host} has no certificate at {path} that names its node: which node of the cluster it is cannot be told"),
+            format!("put the file back, or restart {unit} on {host}, which asks for a new one, while every other server is well"),
+        )
+    })
 }
 
 /// What comes of calling every name on two lists.
@@ -41,6 +59,8 @@ pub(super) struct Roll {
     pub(super) unmet: Vec<Unmet>,
     /// Who was left out on purpose, or could not be called: a sentence each.
     pub(super) left_out: Vec<String>,
+    /// Servers that have lost what says which node they are.
+    pub(super) nameless: Vec<Unmet>,
 }
 
 impl Roll {
@@ -69,7 +89,7 @@ pub(super) async fn call_roll(probe: &Probe<'_>, cluster: &Cluster) -> Roll {
         Err(error) => {
             return Roll {
                 unmet: vec![unlisted(&error.to_string())],
-                left_out: Vec::new(),
+                ..Roll::default()
             };
         }
     };
@@ -77,14 +97,19 @@ pub(super) async fn call_roll(probe: &Probe<'_>, cluster: &Cluster) -> Roll {
     let members = || fleet.servers.iter().chain(&fleet.agents);
     let names = join_all(members().map(|member| node_name(probe, cluster, member))).await;
     let (mut known, mut away): (Vec<(&HostName, String)>, Vec<&Member>) = Default::default();
+    let mut roll = Roll::default();
     for (member, name) in members().zip(names) {
         match name {
-            Ok(name) => known.extend(name.map(|name| (&member.name, name))),
+            Ok(Some(name)) => known.push((&member.name, name)),
+            Ok(None) => {
+                let server = cluster.server(&member.name);
+                roll.nameless
+                    .extend(server.and_then(|server| no_certificate(&server.seen)));
+            }
             Err(Blind::Unasked(FactError::Transport(_))) => away.push(member),
             Err(_) => {}
         }
     }
-    let mut roll = Roll::default();
     let hosts: BTreeSet<&str> = members().map(|member| member.name.as_str()).collect();
     let managed: BTreeSet<&str> = known.iter().map(|(_, name)| name.as_str()).collect();
     let is_stranger =
@@ -178,8 +203,8 @@ pub(super) async fn call_roll_of_etcd(
     match probe.get_on(&asked.seen.host, members).await {
         Ok(members) => compare(probe, cluster, &members).await,
         Err(error) => Roll {
-            unmet: Vec::new(),
             left_out: vec![format!("the members of etcd could not be listed: {error}")],
+            ..Roll::default()
         },
     }
 }

@@ -42,9 +42,16 @@ pub(super) async fn judge(
     unmet.extend(authorities(cluster));
     let checks = cluster.servers.iter().map(|server| check(probe, server));
     let (rolls, checks) = join(roll(probe, cluster), try_join_all(checks)).await;
+    let has_begun = cluster.standing.as_ref().is_ok_and(Standing::is_rotated);
     for roll in rolls {
         unmet.extend(roll.unmet);
         proposal.notes.extend(roll.left_out);
+        if has_begun {
+            let nameless = roll.nameless.into_iter().map(|unmet| unmet.what);
+            proposal.notes.extend(nameless);
+        } else {
+            unmet.extend(roll.nameless);
+        }
     }
     let (versions, sick): (BTreeSet<Version>, Vec<Option<Unmet>>) = checks?.into_iter().unzip();
     unmet.extend(sick.into_iter().flatten());
