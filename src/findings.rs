@@ -8,6 +8,9 @@ mod log;
 mod others;
 mod place;
 mod playbook;
+mod proof;
+mod rotation;
+mod steps;
 mod token;
 
 /// Whether a finding stands in the way.
@@ -91,6 +94,9 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         others::ENTRIES,
         log::ENTRIES,
         playbook::ENTRIES,
+        rotation::ENTRIES,
+        proof::ENTRIES,
+        steps::ENTRIES,
     ]
     .into_iter()
     .flatten()

@@ -1,0 +1,180 @@
+//! What a rotation, its roll back and a rescue meet on their way.
+
+use super::{Entry, refuse};
+
+pub(super) const ENTRIES: &[Entry] = &[
+    refuse(
+        "not-writable",
+        "a file that holds the token cannot be replaced",
+        "its folder is read-only or full of obstacles such as an immutable flag, and the new token could not be put there",
+        "do what is said beside it, then run the same command again",
+    ),
+    refuse(
+        "server-not-staged",
+        "the new token does not wait beside the configuration of a server yet",
+        "between the rotate and the change of its configuration that server could not be restarted: it must be ready to be changed at once",
+        "keyroll run @rotate-token does it in this order; in a playbook of your own let `k3s_token: { state: staged }` come first on every server",
+    ),
+    refuse(
+        "server-silent",
+        "a server does not answer, or accepts no token that was found",
+        "it would not take the new token, and may be the one that was rotated before",
+        "keyroll where -i INVENTORY; get it to run, then run the same command again",
+    ),
+    refuse(
+        "servers-only",
+        "a state of `k3s_token` that is for servers was asked of an agent",
+        "an agent has nothing to stage, to rotate or to roll back",
+        "let `hosts` of the play name servers only",
+    ),
+    refuse(
+        "not-rotated",
+        "a server is to be configured with the new token, and the datastore is not encrypted with it yet",
+        "started with it now, it would fail for ever",
+        "let `k3s_token: { state: rotated }` come first",
+    ),
+    refuse(
+        "rotate-not-certain",
+        "only the files of one server tell of a rotate, and nobody saw it end well",
+        "a rotate that fails in the middle changes these files and not the datastore",
+        "keyroll where -i INVENTORY; restart no server, then run the same command again",
+    ),
+    refuse(
+        "server-not-on-new",
+        "a server does not run with the new token yet",
+        "agents that are given the new token would be refused by it",
+        "keyroll run @rotate-token -i INVENTORY restarts the servers first",
+    ),
+    refuse(
+        "agent-has-old",
+        "an agent is still configured with the old token",
+        "a restart would not change what it has, and the servers refuse that token",
+        "keyroll run @rotate-token -i INVENTORY; in a playbook of your own let `k3s_token: { state: active }` come before",
+    ),
+    refuse(
+        "restart-would-be-fatal",
+        "a server must not be restarted: its configuration and the datastore do not have the same token",
+        "started with another token than the datastore is encrypted with, K3s does not come up again",
+        "restart it in no other way either; run the same command again, which brings its configuration in line first",
+    ),
+    refuse(
+        "too-late-to-roll-back",
+        "a server already runs with the new token, and the rotation cannot be taken back",
+        "a rotate back would leave that server with a token that the datastore does not have",
+        "keyroll run @rotate-token -i INVENTORY finishes the rotation",
+    ),
+    refuse(
+        "rotator-away",
+        "the datastore has the new token, and the one server that could take it back is away",
+        "the others still have the old token in memory, and K3s rotates only with what the datastore holds",
+        "restart no other server; get that one to answer, or keyroll rescue with its name",
+    ),
+    refuse(
+        "rotation-not-known",
+        "while a server is away nobody knows whether the datastore was rotated",
+        "the server on which a rotate was done is the only one that shows it",
+        "restart no server; get that one to answer, then run the same command again",
+    ),
+    refuse(
+        "no-rotator",
+        "the datastore holds the new token, and no server shows that it was rotated there",
+        "only the server on which it was done could be rotated back",
+        "keyroll run @rotate-token -i INVENTORY finishes the rotation",
+    ),
+    refuse(
+        "server-unseen",
+        "a server could not be looked at after a roll back",
+        "whether it accepts the old token and refuses the new one is not shown",
+        "get it to answer, then keyroll rollback -i INVENTORY again",
+    ),
+    refuse(
+        "not-rolled-back",
+        "the datastore still has the new token after a roll back",
+        "servers that are configured with the old one would not start again",
+        "keyroll rollback -i INVENTORY again; restart no server before",
+    ),
+    refuse(
+        "old-not-accepted",
+        "a server does not accept the old token after a roll back",
+        "it may have the new token in memory, or not answer",
+        "keyroll rollback -i INVENTORY again, which looks first; keyroll where -i INVENTORY shows what it has",
+    ),
+    refuse(
+        "new-not-refused",
+        "a server does not refuse the token that was taken back",
+        "the roll back is not complete there: whoever has that token can still join",
+        "keyroll rollback -i INVENTORY again, which looks first",
+    ),
+    refuse(
+        "agent-has-withdrawn",
+        "an agent is configured with a new token that was taken back",
+        "every server refuses it; only the client certificate lets the agent in",
+        "keyroll rescue with its name",
+    ),
+    refuse(
+        "token-not-certain",
+        "a server does not run, and which token the datastore has is not certain",
+        "started with a wrong token it would fail again, and a wrong repair could lose the right one",
+        "get the other servers to run first; keyroll where -i INVENTORY shows all of them",
+    ),
+    refuse(
+        "still-starting",
+        "a server that is to be rescued is still being started",
+        "whether anything keeps it from coming up is not known yet",
+        "wait until it is up or has failed, then keyroll rescue with its name again",
+    ),
+    refuse(
+        "peers-first",
+        "a server was away during the rotate, and the servers that it joins do not accept the new token yet",
+        "it comes up when one that it joins was restarted with the new token",
+        "on the server that is named, as root: systemctl restart of its unit; then keyroll rescue again",
+    ),
+    refuse(
+        "not-a-token",
+        "a unit of K3s is down, and no token that is known is the reason",
+        "a rescue changes tokens alone, and would change what is right",
+        "read the journal: journalctl -u UNIT -n 50",
+    ),
+    refuse(
+        "servers-differ",
+        "no token is accepted by every server, so none is right for an agent",
+        "an agent talks to any of the servers",
+        "keyroll run @rotate-token -i INVENTORY finishes the rotation of the servers first",
+    ),
+    refuse(
+        "ca-is-a-bundle",
+        "the token of an agent pins a CA, and the servers' CA is a bundle",
+        "which hash would be right for it is not told by any server",
+        "write the token without its `K10…::` part, then run the same command again",
+    ),
+    refuse(
+        "surface-wrong",
+        "a server that was rescued is not configured with the datastore's token",
+        "its next restart would be fatal",
+        "keyroll rescue with its name, which looks again",
+    ),
+    refuse(
+        "token-not-accepted",
+        "a server that was rescued does not accept the datastore's token",
+        "it does not run with it, or does not answer",
+        "keyroll rescue with its name, which looks again",
+    ),
+    refuse(
+        "other-token-not-refused",
+        "a server that was rescued accepts another token that was found beside the datastore's",
+        "two tokens that open a cluster are one too many",
+        "keyroll rescue with its name, which looks again; keyroll where -i INVENTORY shows who has which",
+    ),
+    refuse(
+        "not-restarted",
+        "an agent that was rescued does not run, or was not started since its token was changed",
+        "what it is configured with has not been tried",
+        "keyroll rescue with its name, which looks again",
+    ),
+    refuse(
+        "not-one-token",
+        "a server does not have one and the same token in its configuration, its files, its memory and the datastore",
+        "what its next start needs can only be saved with a token that all of them have",
+        "finish the rotation first: keyroll run @rotate-token -i INVENTORY; restart no server before",
+    ),
+];
