@@ -242,6 +242,8 @@ pub struct Summary {
     pub changed: usize,
     /// Tasks that failed.
     pub failed: usize,
+    /// Tasks that failed, which their playbook ignores.
+    pub ignored: usize,
     /// Tasks that never started.
     pub skipped: usize,
     /// Hosts on which something was changed.

@@ -19,6 +19,7 @@ pub(super) struct Tally {
     proposed: bool,
     not_known: bool,
     proved: BTreeSet<HostName>,
+    unproven: Option<String>,
 }
 
 impl Tally {
@@ -91,7 +92,9 @@ impl Tally {
         if self.summary.verdict.is_none() || left.is_empty() {
             return;
         }
-        let why = format!("no proof came to {}", names(left.iter().copied()));
+        let left = names(left.iter().copied());
+        let why = format!("no proof came to {left}");
+        self.unproven = Some(left);
         self.colour(Verdict::Yellow);
         self.doubt(why);
     }
@@ -102,6 +105,7 @@ impl Tally {
             TaskOutcome::Changed => self.summary.changed += 1,
             TaskOutcome::NotApplicable => {}
             TaskOutcome::Ignored(failure) => {
+                self.summary.ignored += 1;
                 let what = failure.what.join("; ");
                 let note = format!("{key} failed, which its playbook ignores: {what}");
                 self.summary.notes.push(note);
@@ -141,7 +145,12 @@ impl Tally {
                 format!("nothing to be done; some answers are not known yet: {really}")
             }
             (Exit::Fine, true) => "nothing to be done".to_owned(),
-            (Exit::Fine, false) => "nothing is left to do on the hosts".to_owned(),
+            (Exit::Fine, false) => match &self.unproven {
+                None => "nothing is left to do on the hosts".to_owned(),
+                Some(left) => format!(
+                    "nothing is left to do on the hosts that were visited; {left} may still have the old token: run the same command without --limit, then `keyroll verify` on this inventory"
+                ),
+            },
             (Exit::WorkFound, _) => really.to_owned(),
             (Exit::Stopped, _) => {
                 format!("run the same command to go on; keyroll looks first: {again}")

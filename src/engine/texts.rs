@@ -197,6 +197,7 @@ fn redact_summary(summary: &mut Summary, by: &Redactor) {
         satisfied: _,
         changed: _,
         failed: _,
+        ignored: _,
         skipped: _,
         changed_hosts: _,
         verdict: _,

@@ -40,9 +40,14 @@ impl Lines {
             satisfied,
             changed,
             failed,
+            ignored,
             skipped,
             ..
         } = summary;
+        let ignored = match ignored {
+            0 => String::new(),
+            ignored => format!(", {ignored} ignored"),
+        };
         let did = if self.check {
             "would change something"
         } else {
@@ -50,7 +55,7 @@ impl Lines {
         };
         self.writer.result("")?;
         self.writer.result(&format!(
-            "{} {did}, {satisfied} had nothing to do, {failed} failed, {skipped} skipped",
+            "{} {did}, {satisfied} had nothing to do, {failed} failed, {skipped} skipped{ignored}",
             count(*changed, "task", "tasks")
         ))
     }

@@ -117,6 +117,7 @@ fn a_failure_that_is_ignored_is_said_and_ends_nothing() {
     )
     .run();
     assert_eq!((ended.exit, ended.summary.roots.len()), (Exit::Fine, 0));
+    assert_eq!((ended.summary.ignored, ended.summary.failed), (1, 0));
     assert!(
         ended.summary.notes.iter().any(|note| note
             .contains("p/do /x@a failed, which its playbook ignores")
@@ -180,6 +181,27 @@ fn a_barrier_is_skipped_after_a_failed_predecessor() {
     let tasks = vec![touch("/staged"), once(touch("/rotated")), touch("/active")];
     Setup::new(&hosts, plan(vec![play("p", &[&["a", "b"]], tasks)])).run();
     assert_eq!(hosts.changes(), ["a: touch /staged"]);
+}
+
+#[test]
+fn a_barrier_overlooks_hosts_that_were_lost_and_waits_for_those_that_are_held_back() {
+    let run = |first: &[&[&str]]| {
+        let hosts = Hosts::default();
+        hosts.fate("a", Fate::Fails("no"));
+        let later = vec![touch("/y"), once(touch("/z"))];
+        let plays = vec![
+            play("p", first, vec![touch("/x")]),
+            play("q", &[&["b", "a"]], later),
+        ];
+        Setup::new(&hosts, plan(plays)).run();
+        hosts.changes()
+    };
+    assert_eq!(
+        run(&[&["a", "b"]]),
+        ["b: touch /x", "b: touch /y", "b: touch /z"]
+    );
+    // The play has lost all its hosts: what follows it never starts, on whatever host.
+    assert!(run(&[&["a"]]).is_empty());
 }
 
 #[test]
