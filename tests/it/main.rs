@@ -1,6 +1,8 @@
 //! All integration tests, one binary.
 
 #[cfg(test)]
+mod afterwards;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod books;

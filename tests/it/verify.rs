@@ -21,13 +21,13 @@ fn keyroll(state: &Path, args: &[&str]) -> Output {
     command.args(args).output().unwrap()
 }
 
-struct Place {
+pub(crate) struct Place {
     folder: TempDir,
     fleet: String,
 }
 
 /// A fleet that is kept between commands.
-fn place(shape: &str) -> Place {
+pub(crate) fn place(shape: &str) -> Place {
     let folder = tempfile::tempdir().unwrap();
     let kept = folder.path().join("fleet.json");
     let fleet = format!("sim:{shape}state={}", kept.display());
@@ -35,7 +35,15 @@ fn place(shape: &str) -> Place {
 }
 
 impl Place {
-    fn run(&self, args: &[&str]) -> (i32, String) {
+    /// The same fleet, with nothing that goes wrong on purpose from now on.
+    pub(crate) fn without_faults(mut self) -> Self {
+        let (shape, options) = self.fleet.split_once('?').unwrap();
+        let kept = options.split('&').filter(|it| !it.starts_with("fault="));
+        self.fleet = format!("{shape}?{}", kept.collect::<Vec<_>>().join("&"));
+        self
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> (i32, String) {
         let args: Vec<&str> = args.iter().copied().chain(["-i", &self.fleet]).collect();
         let output = keyroll(self.folder.path(), &args);
         let said = String::from_utf8(output.stdout).unwrap();
