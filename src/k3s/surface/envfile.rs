@@ -111,6 +111,9 @@ impl Reader<'_> {
         if written.contains(NEWLINE) {
             return Err("a value of several lines");
         }
+        if value.text.trim() != value.text {
+            return Err(super::BLANK_ENDS);
+        }
         let quote = match (value.quotes.as_slice(), value.plain) {
             ([], true) if !value.escaped => Quote::Bare,
             (['\''], false) => Quote::EnvSingle,
@@ -238,6 +241,14 @@ mod tests {
                 "{text:?}"
             );
         }
+    }
+
+    #[test]
+    fn white_space_that_systemd_keeps_is_no_token_to_edit() {
+        let read = variables("K3S_TOKEN=\u{b}a\n");
+        let token = read.first().unwrap();
+        assert_eq!(token.value, "\u{b}a");
+        assert_eq!(token.slot().unwrap_err(), super::super::BLANK_ENDS);
     }
 
     #[test]

@@ -172,6 +172,10 @@ impl Surface {
     }
 }
 
+/// Why a value with white space at its ends is not edited.
+const BLANK_ENDS: &str =
+    "a text that begins or ends with white space, which may count to the token";
+
 /// A hidden name in the same directory.
 #[must_use]
 pub fn beside(file: &Utf8Path, suffix: &str) -> Utf8PathBuf {

@@ -8,6 +8,9 @@ use super::{Quote, Slot};
 /// With why it cannot be edited there: the token must stand once, whole, in a setting of this name (`ExecStart`,
 /// `Environment`). What stands in comments does not count.
 pub fn slot(text: &str, setting: &str, token: &str) -> Result<Slot, &'static str> {
+    if token.trim() != token {
+        return Err(super::BLANK_ENDS);
+    }
     let mut found = text
         .match_indices(token)
         .filter(|(at, _)| !token.is_empty() && !is_comment(text, *at));

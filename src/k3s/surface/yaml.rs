@@ -208,6 +208,9 @@ impl<'a> Reader<'a> {
         if written.is_empty() || value.is_empty() {
             return Err("empty");
         }
+        if value.trim() != value {
+            return Err(super::BLANK_ENDS);
+        }
         if written.contains(['\n', '\r']) {
             return Err("a text of several lines");
         }
@@ -230,10 +233,8 @@ impl<'a> Reader<'a> {
         let range = self.bytes.at(span.start.index())..self.bytes.at(span.end.index());
         let text = self.text.get(range.clone()).unwrap_or_default();
         let length = match style {
-            ScalarStyle::SingleQuoted => closed(&text.replace("''", "\0\0"), '\''),
-            ScalarStyle::DoubleQuoted => {
-                closed(&text.replace("\\\\", "\0\0").replace("\\\"", "\0\0"), '"')
-            }
+            ScalarStyle::SingleQuoted => closed(text, '\'', &["''"]),
+            ScalarStyle::DoubleQuoted => closed(text, '"', &["\\\\", "\\\""]),
             _ => None,
         };
         range.start..range.start + length.unwrap_or(text.trim_end().len())
@@ -314,9 +315,13 @@ fn is_in(written: &str, mark: char) -> bool {
     written.len() >= 2 && written.starts_with(mark) && written.ends_with(mark)
 }
 
-/// Bytes up to and with the closing quote of a text that begins with the opening one.
-fn closed(text: &str, mark: char) -> Option<usize> {
-    text.get(1..)?.find(mark).map(|at| at + 2)
+/// Bytes up to and with the closing quote of a text that begins with the opening one; pairs of two do not close it.
+fn closed(text: &str, mark: char, pairs: &[&str]) -> Option<usize> {
+    let inner = text.get(1..)?.to_owned();
+    let inner = pairs
+        .iter()
+        .fold(inner, |inner, pair| inner.replace(pair, "\0\0"));
+    inner.find(mark).map(|at| at + 2)
 }
 
 fn position(span: Span) -> Position {

@@ -17,6 +17,7 @@ fn the_bytes_of_a_value_are_found_exactly() {
             "\"ab\\\"c\"",
         ),
         ("{token: abc, server: x}", "abc"),
+        ("token: '''a''' # 'keep'\n", "'''a'''"),
         ("a: b # grün\ntoken: 'a''b' # 'keep'\r\nz: ü\n", "'a''b'"),
         (
             "a: \"grün\" # ö\ntoken: \"a\\\\\" # \"keep\"\n",
@@ -33,6 +34,11 @@ fn what_cannot_be_edited_says_what_it_is_and_where() {
     for (text, what, at) in [
         ("a: b\ntoken: {a: b}", "a map", "2:8"),
         ("token: [a]", "a list", "1:8"),
+        (
+            "token: ' a'\n",
+            "a text that begins or ends with white space, which may count to the token",
+            "1:8",
+        ),
         ("token:\n  - a\n", "a list", "2:3"),
         ("token: |\n  abc\n", "a block of lines", "2:3"),
         ("token: >-\n  abc\n", "a block of lines", "2:3"),
