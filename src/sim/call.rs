@@ -31,6 +31,8 @@ pub enum Call {
         ids: Vec<String>,
         /// `--kubeconfig`
         kubeconfig: Option<String>,
+        /// `--data-dir`
+        data_dir: Option<String>,
     },
     /// `server …` or `agent …`: the arguments, that one included.
     Serve(Vec<String>),
@@ -58,6 +60,8 @@ pub struct CreateToken {
     pub description: String,
     /// `--kubeconfig`
     pub kubeconfig: Option<String>,
+    /// `--data-dir`
+    pub data_dir: Option<String>,
     /// The token itself, `id.secret`, when it is not to be drawn.
     pub token: Option<String>,
 }
@@ -95,6 +99,26 @@ impl Call {
             ["token", "delete", rest @ ..] => delete(rest),
             ["token", "list"] => Some(Self::ListTokens),
             ["server" | "agent", ..] => Some(Self::Serve(args.to_vec())),
+            _ => None,
+        }
+    }
+
+    /// Whether the binary unpacks itself for this where it knows of the unit's data directory by what it is told alone.
+    #[must_use]
+    pub fn unpacks(&self) -> bool {
+        matches!(
+            self,
+            Self::Kubectl(_) | Self::CreateToken(_) | Self::DeleteTokens { .. }
+        )
+    }
+
+    /// The data directory that such a call is told of.
+    #[must_use]
+    pub fn told(&self) -> Option<&str> {
+        match self {
+            Self::Kubectl(Kubectl { data_dir, .. })
+            | Self::CreateToken(CreateToken { data_dir, .. })
+            | Self::DeleteTokens { data_dir, .. } => data_dir.as_deref(),
             _ => None,
         }
     }
@@ -146,6 +170,7 @@ fn create(words: &[&str]) -> Option<Call> {
         ttl: Some(Duration::from_hours(24)),
         description: String::new(),
         kubeconfig: None,
+        data_dir: None,
         token: None,
     };
     let mut words = words;
@@ -159,6 +184,7 @@ fn create(words: &[&str]) -> Option<Call> {
             "--ttl" => wanted.ttl = Some(duration(value)?).filter(|ttl| !ttl.is_zero()),
             "--description" => value.clone_into(&mut wanted.description),
             "--kubeconfig" => wanted.kubeconfig = Some(value.to_owned()),
+            "--data-dir" | "-d" => wanted.data_dir = Some(value.to_owned()),
             _ => return None,
         }
     }
@@ -167,14 +193,23 @@ fn create(words: &[&str]) -> Option<Call> {
 
 /// Flags stand before the ids.
 fn delete(words: &[&str]) -> Option<Call> {
-    let (flag, ids) = match words {
-        [flag, ids @ ..] if flag.starts_with("--kubeconfig=") => (Some(*flag), ids),
-        ids => (None, ids),
-    };
+    let (mut ids, mut data_dir, mut kubeconfig) = (words, None, None);
+    while let [flag, rest @ ..] = ids
+        && flag.starts_with('-')
+    {
+        let (name, value) = flag.split_once('=')?;
+        match name {
+            "--data-dir" => data_dir = Some(value.to_owned()),
+            "--kubeconfig" => kubeconfig = Some(value.to_owned()),
+            _ => return None,
+        }
+        ids = rest;
+    }
     let is_fine = !ids.is_empty() && ids.iter().all(|id| !id.starts_with('-'));
     is_fine.then(|| Call::DeleteTokens {
         ids: ids.iter().map(|id| (*id).to_owned()).collect(),
-        kubeconfig: flag.and_then(|flag| Some(flag.split_once('=')?.1.to_owned())),
+        kubeconfig,
+        data_dir,
     })
 }
 
@@ -259,9 +294,10 @@ mod tests {
             Some(Call::DeleteTokens {
                 ids: ids.iter().map(|id| (*id).to_owned()).collect(),
                 kubeconfig: kubeconfig.map(str::to_owned),
+                data_dir: kubeconfig.map(|_| "/data".to_owned()),
             })
         };
-        let found = call("token delete --kubeconfig=/a abc123 def456");
+        let found = call("token delete --data-dir=/data --kubeconfig=/a abc123 def456");
         assert_eq!(found, wanted(&["abc123", "def456"], Some("/a")));
         assert_eq!(call("token delete abc123"), wanted(&["abc123"], None));
         assert_eq!(call("token delete"), None);

@@ -59,22 +59,22 @@ async fn perform(args: Vec<String>, env: BTreeMap<String, String>) -> Ended {
     if let Some(("dress", rest)) = args.split_first().map(|(verb, rest)| (verb.as_str(), rest)) {
         return dress::dress(rest);
     }
-    match Call::parse(&args) {
+    let call = Call::parse(&args);
+    if let Some(call) = call.as_ref().filter(|call| call.unpacks())
+        && let Err(error) = unpack::for_call(call.told(), &env, &mut disk::Disk)
+    {
+        return launch::fatal(format!("extracting data: {error}"));
+    }
+    match call {
         Some(Call::Version) => Ended::fine(version(&env).banner()),
-        Some(Call::Kubectl(call)) => {
-            let told = call.data_dir.as_deref();
-            match unpack::for_call(told, &env, &mut disk::Disk) {
-                Ok(()) => kubectl::run(&call).await,
-                Err(error) => launch::fatal(format!("extracting data: {error}")),
-            }
-        }
+        Some(Call::Kubectl(call)) => kubectl::run(&call).await,
         Some(Call::SaveSnapshot { name }) => snapshot::save(&name).await,
         Some(Call::EncryptionStatus) => cli::encryption().await,
         Some(Call::Rotate(asked)) => cli::rotate(&asked).await,
         Some(Call::CreateToken(wanted)) => cli::create(&wanted).await,
-        Some(Call::DeleteTokens { ids, kubeconfig }) => {
-            cli::delete(kubeconfig.as_deref(), &ids).await
-        }
+        Some(Call::DeleteTokens {
+            ids, kubeconfig, ..
+        }) => cli::delete(kubeconfig.as_deref(), &ids).await,
         Some(Call::ListTokens) => cli::list().await,
         Some(Call::Serve(args)) => match title::hide(args, &env) {
             Ok(args) => launch::serve(args, env).await,

@@ -90,8 +90,11 @@ impl Place<'_> {
 
 /// What takes a token away; K3s says which.
 fn delete(admin: &Admin, id: &str) -> Command {
+    let words = [admin.k3s.path.as_str(), "token", "delete"].map(str::to_owned);
+    let words = words.into_iter().chain(admin.k3s.told());
     let kubeconfig = format!("--kubeconfig={}", admin.kubeconfig);
-    Command::new([admin.k3s.path.as_str(), "token", "delete", &kubeconfig, id])
+    // Flags stand before the ids.
+    Command::new(words.chain([kubeconfig, id.to_owned()]))
 }
 
 /// A token's id and what it is for.

@@ -34,6 +34,10 @@ impl Desk {
     }
 
     async fn make(&self, file: &str) -> Output {
+        self.make_told(file, &[]).await
+    }
+
+    async fn make_told(&self, file: &str, told: &[&str]) -> Output {
         std::fs::write(self.path("script"), SCRIPT).unwrap();
         Command::new("sh")
             .args(["-s", "--", "join-token"])
@@ -41,6 +45,7 @@ impl Desk {
             .arg("/data/admin.kubeconfig")
             .arg(self.path(file))
             .args(["7200s", "rack 4; $(id)"])
+            .args(told)
             .stdin(std::fs::File::open(self.path("script")).unwrap())
             .stdout(Stdio::piped())
             .output()
@@ -83,6 +88,19 @@ async fn a_token_goes_into_its_file_and_its_id_is_said() {
     assert_eq!(
         desk.asked(),
         "<token><create><--kubeconfig=/data/admin.kubeconfig><--ttl=7200s><--description=rack 4; $(id)>\n"
+    );
+}
+
+#[tokio::test]
+async fn k3s_is_told_of_an_unusual_data_directory() {
+    let desk = Desk::new("echo nothing of use");
+    let output = desk.make_told("root/join", &["--data-dir=/a b"]).await;
+    assert!(!output.status.success());
+    assert!(
+        desk.asked()
+            .starts_with("<token><create><--data-dir=/a b><--kubeconfig="),
+        "{}",
+        desk.asked()
     );
 }
 

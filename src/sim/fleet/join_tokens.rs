@@ -94,18 +94,26 @@ impl Fleet {
 
     /// The script that makes one and keeps it in a file, which it names with the token's id.
     pub(super) fn make_join_token(&mut self, at: usize, words: &[&str]) -> Option<Reply> {
-        let [_k3s, kubeconfig, path, ttl, description] = words else {
+        let [_k3s, kubeconfig, path, ttl, description, told @ ..] = words else {
             return None;
         };
+        let told = told.first().map(|word| word.strip_prefix("--data-dir="));
+        let data_dir = told
+            .map_or(Some(None), |path| path.map(Some))?
+            .map(str::to_owned);
         let ttl = Duration::from_secs(ttl.strip_suffix('s')?.parse().ok()?);
         let wanted = CreateToken {
             ttl: Some(ttl).filter(|ttl| !ttl.is_zero()),
             description: (*description).to_owned(),
             kubeconfig: Some((*kubeconfig).to_owned()),
+            data_dir,
             token: None,
         };
-        let made = self.create_token(at, &wanted);
         let failed = |why: &str| Some(Reply::at_once(ran(1, "", format!("{why}\n"))));
+        if let Err(ended) = self.unpack(at, wanted.data_dir.as_deref()).ok()? {
+            return failed(&format!("{}\nK3s made no join token", ended.stderr));
+        }
+        let made = self.create_token(at, &wanted);
         if made.status != 0 {
             return failed(&format!("{}K3s made no join token", made.stderr));
         }

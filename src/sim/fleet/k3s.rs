@@ -38,6 +38,11 @@ impl Fleet {
         call: &Call,
         command: &Command,
     ) -> Result<Reply, Trouble> {
+        if call.unpacks()
+            && let Err(ended) = self.unpack(at, call.told())?
+        {
+            return Ok(reply(&ended, KUBECTL));
+        }
         match call {
             Call::Version => Ok(reply(&Ended::fine(self.version.banner()), KUBECTL / 4)),
             Call::Kubectl(kubectl) => Ok(reply(&self.kubectl(at, kubectl, command)?, KUBECTL)),
@@ -45,7 +50,9 @@ impl Fleet {
             Call::EncryptionStatus => Ok(reply(&self.encryption(at), KUBECTL)),
             Call::Rotate(asked) => Ok(reply(&self.rotate_by_cli(at, asked)?, ROTATE)),
             Call::CreateToken(wanted) => Ok(reply(&self.create_token(at, wanted), KUBECTL)),
-            Call::DeleteTokens { ids, kubeconfig } => {
+            Call::DeleteTokens {
+                ids, kubeconfig, ..
+            } => {
                 let ended = self.delete_tokens(at, kubeconfig.as_deref(), ids);
                 Ok(reply(&ended, KUBECTL))
             }
@@ -57,13 +64,20 @@ impl Fleet {
         }
     }
 
-    fn kubectl(&mut self, at: usize, call: &Kubectl, command: &Command) -> Result<Ended, Trouble> {
+    /// What the binary does before it does anything.
+    pub(super) fn unpack(
+        &mut self,
+        at: usize,
+        told: Option<&str>,
+    ) -> Result<Result<(), Ended>, Trouble> {
         let host = self.hosts.get_mut(at).ok_or(Trouble::Cut)?;
-        let told = call.data_dir.as_deref();
-        if let Err(error) = unpack::for_call(told, &BTreeMap::new(), &mut host.disk) {
-            let text = format!("level=fatal msg=\"extracting data: {error}\"");
-            return Ok(Ended::bad(1, text));
-        }
+        let unpacked = unpack::for_call(told, &BTreeMap::new(), &mut host.disk);
+        Ok(unpacked.map_err(|error| {
+            Ended::bad(1, format!("level=fatal msg=\"extracting data: {error}\""))
+        }))
+    }
+
+    fn kubectl(&mut self, at: usize, call: &Kubectl, command: &Command) -> Result<Ended, Trouble> {
         let stdin = command.stdin.as_ref().map(|input| input.text());
         let kubeconfig = match call.kubeconfig() {
             "/dev/stdin" => Some(stdin.unwrap_or_default().into_owned()),

@@ -197,6 +197,7 @@ impl Place<'_> {
             &made.description,
         ]
         .map(str::to_owned);
+        let argv = argv.into_iter().chain(admin.k3s.told());
         let command = Command::new(argv)
             .stdin(Content::from(SCRIPT))
             .within(Duration::from_mins(2));
