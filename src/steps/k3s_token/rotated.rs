@@ -135,7 +135,8 @@ fn catch_up(server: &ServerSeen, rotator: &HostName) -> Op {
         until: Until::CaughtUp {
             with: rotator.clone(),
         },
-        timeout: Duration::from_secs(20),
+        // As long as a reboot: every surface has NEW by now, and a roll back beside a server that comes up with it is worse.
+        timeout: Duration::from_mins(3),
         interval: Duration::from_secs(1),
     };
     Op::root(
