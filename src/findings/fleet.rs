@@ -142,6 +142,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "restart no server before that is clear",
     ),
     refuse(
+        "taken-back-beside",
+        "a rotation was taken back while a server had started with its token",
+        "that server runs with a token that the datastore has no more, and others do not accept it",
+        "let its configuration have the token that the others accept, and restart K3s there by hand",
+    ),
+    refuse(
         "surface-differs",
         "a server is configured with another token than the datastore has",
         "its next restart is fatal",

@@ -34,6 +34,8 @@ pub struct ServerView {
     pub proven: Option<Proven>,
     /// When its process started, on its own clock.
     pub started: Option<HostTime>,
+    /// When a rotate that this process took last changed `server/cred/passwd`, on its own clock; `None` when it took none.
+    pub put: Option<HostTime>,
 }
 
 /// What a green proof leaves on every server: which run proved which token.

@@ -92,10 +92,47 @@ fn common_memory<'a>(servers: &'a [ServerView], kept: Option<&Secret>) -> Result
     match held.as_slice() {
         [] => Err(nobody_answers(servers)),
         [one] => Ok(one),
-        [a, b] if kept == Some(*a) => Ok(b),
-        [a, b] if kept == Some(*b) => Ok(a),
+        [old, new] | [new, old] if kept == Some(*old) && was_taken_back(servers, old, new) => {
+            Err(taken_back(servers, new))
+        }
+        [old, new] | [new, old] if kept == Some(*old) => Ok(new),
         [a, b] => later(servers, a, b).ok_or_else(|| mixed(servers)),
         _ => Err(mixed(servers)),
+    }
+}
+
+/// Whether a process that holds OLD was rotated to it no earlier than the last process with NEW started: then the rotate to
+/// NEW was taken back after that start, or nobody can tell.
+fn was_taken_back(servers: &[ServerView], old: &Secret, new: &Secret) -> bool {
+    let holders = |secret| {
+        servers
+            .iter()
+            .filter(move |s| s.memory.secret() == Some(secret))
+    };
+    let put = holders(old)
+        .filter(|s| s.passwd.as_ref() == Some(old))
+        .filter_map(|s| s.put)
+        .max();
+    let start = holders(new).filter_map(|s| s.started).max();
+    put.zip(start)
+        .is_some_and(|(put, start)| start.since(put) <= CLEARLY_LATER)
+}
+
+fn taken_back(servers: &[ServerView], new: &Secret) -> Torn {
+    let hosts: Vec<&HostName> = servers
+        .iter()
+        .filter(|s| s.memory.secret() == Some(new))
+        .map(|s| &s.host)
+        .collect();
+    let names = names(hosts.iter().copied());
+    Torn {
+        name: "taken-back-beside",
+        what: format!(
+            "a rotation was taken back while {names} had started with its token, and still runs with it"
+        ),
+        next: format!(
+            "on {names}: see that the configuration has the token that the other servers accept (`keyroll where` on this inventory compares them), then restart K3s there by hand, one server at a time; then run the same command again"
+        ),
     }
 }
 

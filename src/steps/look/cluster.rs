@@ -185,6 +185,7 @@ impl ServerSeen {
             staged: self.seen.staged(),
             proven: self.seen.proven(),
             started: self.seen.unit.started,
+            put: self.seen.put(),
         }
     }
 }

@@ -8,6 +8,9 @@ use crate::model::{HostName, HostTime};
 use crate::secret::Secret;
 use crate::steps::Unmet;
 
+/// A start that was just ready may still write for so long.
+const AFTER_START: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Where a [`Mark`] lies, below the data directory.
 pub(super) const SAVED: &str = "server/.keyroll/saved";
 
@@ -16,6 +19,14 @@ impl Seen {
     #[must_use]
     pub fn saved_path(&self) -> camino::Utf8PathBuf {
         self.install.data(SAVED)
+    }
+
+    /// When a rotate that the running process took last changed passwd: a start writes it before it says that it is ready.
+    #[must_use]
+    pub fn put(&self) -> Option<HostTime> {
+        let ready = self.unit.ready.filter(|_| self.unit.is_active())?;
+        let written = self.written(&self.install.data(PASSWD))?;
+        (written.since(ready) > AFTER_START).then_some(written)
     }
 
     /// The times that tell whether this server would start again; `None` when it does not run, or they are not to be had.

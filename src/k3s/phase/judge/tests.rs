@@ -20,6 +20,7 @@ fn view(name: &str, [surface, memory, disk, kept, staged]: [&str; 5]) -> ServerV
         staged: secret(staged),
         proven: None,
         started: Some(HostTime(0)),
+        put: None,
     }
 }
 
@@ -154,6 +155,26 @@ fn without_a_mark_the_later_start_tells_the_datastore() {
     assert_eq!(stand(&servers, "").unwrap_err().name, "memories-differ");
     servers[0].started = Some(HostTime(60_000_000));
     assert_eq!(stand(&servers, "").unwrap().new.expose(), N);
+}
+
+/// A server that reboots between the flip and a roll back comes up with NEW, and the datastore has OLD again.
+#[test]
+fn a_rotate_that_was_taken_back_beside_a_server_with_new_is_not_gone_on_with() {
+    let mut servers = [
+        view("a", [O, O, O, O, ""]),
+        view("b", [O, O, O, O, ""]),
+        view("c", [O, N, N, O, ""]),
+    ];
+    servers[2].started = Some(HostTime(60_000_000));
+    for (put, name) in [(75, "taken-back-beside"), (55, "taken-back-beside")] {
+        servers[0].put = Some(HostTime(put * 1_000_000));
+        let torn = stand(&servers, "").unwrap_err();
+        assert_eq!(torn.name, name);
+        assert!(torn.what.contains("while c had started"), "{}", torn.what);
+    }
+    // A rotate to OLD long before that start has nothing to do with it.
+    servers[0].put = Some(HostTime(40_000_000));
+    assert_eq!(stand(&servers, "").unwrap().datastore.expose(), N);
 }
 
 #[test]
