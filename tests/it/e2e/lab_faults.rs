@@ -51,7 +51,7 @@ pub(super) fn inflict(cluster: &Cluster<'_>, host: &str, fault: &str) {
         "password-wrong" => log_in_as(
             cluster,
             host,
-            "ansible_user: asker\n          ansible_become_password: wrong",
+            "ansible_user: asker\n          ansible_become_password: not-this-one",
         ),
         "host-keys-unknown" => {
             let config = std::fs::read_to_string(cluster.ssh_config()).unwrap();
