@@ -214,7 +214,11 @@ impl<'a> Reader<'a> {
         if written.contains(['\n', '\r']) {
             return Err("a text of several lines");
         }
+        // Quotes right behind an anchor's name would belong to it.
+        let before = self.text.get(..range.start).unwrap_or_default();
+        let stands_alone = before.ends_with(|c: char| c.is_whitespace() || c == ':');
         let quote = match style {
+            ScalarStyle::Plain if !stands_alone => return Err("a text right behind its anchor"),
             ScalarStyle::Plain if typed::is_read_as_text(value) && written == value => {
                 Quote::YamlDouble
             }

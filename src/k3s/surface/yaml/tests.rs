@@ -35,6 +35,11 @@ fn what_cannot_be_edited_says_what_it_is_and_where() {
         ("a: b\ntoken: {a: b}", "a map", "2:8"),
         ("token: [a]", "a list", "1:8"),
         (
+            "token: &~\u{feff}",
+            "a text right behind its anchor",
+            "1:10",
+        ),
+        (
             "token: ' a'\n",
             "a text that begins or ends with white space, which may count to the token",
             "1:8",
