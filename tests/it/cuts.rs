@@ -53,6 +53,10 @@ fn every_fleet(fleets: &[&str], cut: impl Fn(usize) -> Cut) {
         .iter()
         .flat_map(|fleet| cut_everywhere(fleet, &cut))
         .collect();
+    nothing_is(&wrong);
+}
+
+fn nothing_is(wrong: &[String]) {
     assert!(
         wrong.is_empty(),
         "{} wrong:\n{}",

@@ -2,7 +2,7 @@
 
 use super::held::{distinct, is_finished, kept, waiting};
 use super::{Memory, Phase, ServerView, Standing, Torn, Wish};
-use crate::model::HostName;
+use crate::model::{HostName, HostTime};
 use crate::secret::Secret;
 
 /// Two clocks that differ by less than this cannot order two starts.
@@ -101,30 +101,30 @@ fn common_memory<'a>(servers: &'a [ServerView], kept: Option<&Secret>) -> Result
     }
 }
 
+/// Servers whose process has this token.
+fn holders<'a>(servers: &'a [ServerView], secret: &Secret) -> impl Iterator<Item = &'a ServerView> {
+    servers
+        .iter()
+        .filter(move |s| s.memory.secret() == Some(secret))
+}
+
+fn last_start(servers: &[ServerView], secret: &Secret) -> Option<HostTime> {
+    holders(servers, secret).filter_map(|s| s.started).max()
+}
+
 /// Whether a process that holds OLD was rotated to it no earlier than the last process with NEW started: then the rotate to
 /// NEW was taken back after that start, or nobody can tell.
 fn was_taken_back(servers: &[ServerView], old: &Secret, new: &Secret) -> bool {
-    let holders = |secret| {
-        servers
-            .iter()
-            .filter(move |s| s.memory.secret() == Some(secret))
-    };
-    let put = holders(old)
+    let put = holders(servers, old)
         .filter(|s| s.passwd.as_ref() == Some(old))
         .filter_map(|s| s.put)
         .max();
-    let start = holders(new).filter_map(|s| s.started).max();
-    put.zip(start)
+    put.zip(last_start(servers, new))
         .is_some_and(|(put, start)| start.since(put) <= CLEARLY_LATER)
 }
 
 fn taken_back(servers: &[ServerView], new: &Secret) -> Torn {
-    let hosts: Vec<&HostName> = servers
-        .iter()
-        .filter(|s| s.memory.secret() == Some(new))
-        .map(|s| &s.host)
-        .collect();
-    let names = names(hosts.iter().copied());
+    let names = names(holders(servers, new).map(|s| &s.host));
     Torn {
         name: "taken-back-beside",
         what: format!(
@@ -138,14 +138,7 @@ fn taken_back(servers: &[ServerView], new: &Secret) -> Torn {
 
 /// A server starts only with the datastore's token, so the last to start holds it.
 fn later<'a>(servers: &[ServerView], a: &'a Secret, b: &'a Secret) -> Option<&'a Secret> {
-    let start = |secret| {
-        servers
-            .iter()
-            .filter(|s| s.memory.secret() == Some(secret))
-            .filter_map(|s| s.started)
-            .max()
-    };
-    let (at_a, at_b) = (start(a)?, start(b)?);
+    let (at_a, at_b) = (last_start(servers, a)?, last_start(servers, b)?);
     if at_a.since(at_b) > CLEARLY_LATER {
         Some(a)
     } else if at_b.since(at_a) > CLEARLY_LATER {

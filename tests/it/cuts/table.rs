@@ -170,12 +170,7 @@ fn rows(rest: usize, tests: usize) {
         }
         print::row(topology.name, &cells, !part.is_empty());
     }
-    assert!(
-        wrong.is_empty(),
-        "{} wrong:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    super::nothing_is(&wrong);
 }
 
 #[test]
