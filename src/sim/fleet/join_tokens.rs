@@ -97,10 +97,10 @@ impl Fleet {
         let [_k3s, kubeconfig, path, ttl, description, told @ ..] = words else {
             return None;
         };
-        let told = told.first().map(|word| word.strip_prefix("--data-dir="));
-        let data_dir = told
-            .map_or(Some(None), |path| path.map(Some))?
-            .map(str::to_owned);
+        let data_dir = match told {
+            [] => None,
+            [told, ..] => Some(told.strip_prefix("--data-dir=")?.to_owned()),
+        };
         let ttl = Duration::from_secs(ttl.strip_suffix('s')?.parse().ok()?);
         let wanted = CreateToken {
             ttl: Some(ttl).filter(|ttl| !ttl.is_zero()),
