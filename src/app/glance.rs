@@ -1,5 +1,6 @@
 //! Looking at hosts without a playbook: what every command shares that only reads.
 
+use std::num::NonZeroUsize;
 use std::sync::mpsc;
 
 use futures::{StreamExt as _, stream};
@@ -25,7 +26,6 @@ pub(super) struct Sight {
     pub(super) scope: Scope,
     /// Those that `--limit` leaves, in the inventory's order, with their variables.
     hosts: Vec<(HostName, Vars)>,
-    forks: usize,
     overlay: Overlay,
 }
 
@@ -41,7 +41,7 @@ impl Sight {
                 let probe = Probe::new(host, &Become::Root, vars, &self.scope, &self.overlay);
                 (host.clone(), look(probe).await)
             })
-            .buffered(self.forks)
+            .buffered(self.scope.options.forks.get())
             .collect()
             .await
     }
@@ -64,7 +64,7 @@ pub(super) fn glance<T>(
         (host, vars.unwrap_or_default())
     };
     let hosts = hosts.into_iter().map(vars).collect();
-    let options = options()?;
+    let options = options(asked.view.forks)?;
     let runtime = super::run::runtime(sim.is_some())?;
     runtime.block_on(async {
         let clock = Clock::starting_at(begin(sim.is_some()), 1);
@@ -80,7 +80,6 @@ pub(super) fn glance<T>(
                 learn,
             ),
             hosts,
-            forks: asked.view.forks.get(),
             overlay: Overlay::default(),
         };
         let (raise, mut stop) = watch::channel(StopLevel::Run);
@@ -99,7 +98,7 @@ pub(super) fn glance<T>(
 }
 
 /// Nothing is rotated here, so the generated tokens are never used.
-fn options() -> Result<RunOptions, Trouble> {
+fn options(forks: NonZeroUsize) -> Result<RunOptions, Trouble> {
     Ok(RunOptions {
         given: None,
         generated: new_token::made()?,
@@ -108,6 +107,7 @@ fn options() -> Result<RunOptions, Trouble> {
             generated: new_token::made()?,
         },
         run: places::run_id(),
+        forks,
         expect_unmanaged: Vec::new(),
         words: crate::facts::Words::default(),
     })

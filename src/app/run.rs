@@ -98,6 +98,7 @@ pub(super) fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
             generated: new_token::made()?,
         },
         run: places::run_id(),
+        forks: asked.perform.forks,
         expect_unmanaged: asked.perform.expect_unmanaged.clone(),
         words: Words {
             ignored: asked.perform.ignore_node.clone(),

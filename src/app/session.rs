@@ -116,7 +116,6 @@ impl Session<'_> {
             title: self.title(),
             check: self.asked.only.check,
             read_only: self.only_looks(),
-            forks: self.asked.perform.forks,
             stop,
         };
         Ok(match unseen {

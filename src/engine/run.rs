@@ -6,7 +6,6 @@ mod ends;
 mod ledger;
 
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use petgraph::graph::NodeIndex;
@@ -64,8 +63,6 @@ pub struct Run {
     pub check: bool,
     /// Waits are done, changes are refused.
     pub read_only: bool,
-    /// Hosts at once.
-    pub forks: NonZeroUsize,
     /// How far the user wants to stop.
     pub stop: watch::Receiver<StopLevel>,
 }
@@ -123,7 +120,7 @@ impl Run {
         let mut ledger = Ledger::new(self.journal, self.screens, self.learned, self.scope.clock);
         ledger.learn(&self.scope.options);
         let mut run = Loop {
-            schedule: Schedule::new(self.plan, self.forks, self.check),
+            schedule: Schedule::new(self.plan, self.scope.options.forks, self.check),
             shared: Arc::new(shared),
             ledger,
             messages,

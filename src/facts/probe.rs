@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use futures::future::join_all;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 use super::{Fact, FactError, HostClock};
 use crate::clock::Clock;
@@ -313,6 +315,23 @@ impl<'a> Probe<'a> {
         };
         self.scope
             .read(&fact, &self.overlay.lay_over(host, &queries, answers))
+    }
+
+    /// Looks at many hosts, as many at once as `--forks` allows; answers in their order. What a look keeps should be
+    /// small: the answers of a whole fleet are held together.
+    pub fn each<F: Future>(
+        &self,
+        looks: impl Iterator<Item = F>,
+    ) -> impl Future<Output = Vec<F::Output>> {
+        let free = Arc::new(Semaphore::new(self.scope.options.forks.get()));
+        join_all(looks.map(move |look| {
+            let free = Arc::clone(&free);
+            async move {
+                // The semaphore is never closed.
+                let _permit = free.acquire().await;
+                look.await
+            }
+        }))
     }
 
     /// Looks as the play's user instead of root, for generic steps.

@@ -4,7 +4,6 @@
 mod fleet;
 mod host;
 
-use futures::future::join_all;
 use serde::Deserialize;
 
 use super::findings::{Finding, leftovers};
@@ -179,20 +178,23 @@ async fn unproven(
         .servers
         .iter()
         .filter(|server| server.seen.host != *probe.host());
-    let servers =
-        join_all(servers.map(|server| proof_of_server(probe, &server.seen, standing))).await;
-    let agents = join_all(probe.fleet().agents.iter().map(|member| async {
-        match AgentStanding::seen(probe, &member.name).await {
-            Ok(seen) => proof_of_agent(probe, &seen.of(cluster.about), cluster, standing).await,
-            Err(_) => Ok(Proposal::refuse(vec![Unmet::red(
-                "agent-unseen",
-                "it could not be looked at",
-                "",
-            )])),
-        }
-    }));
+    let servers = probe
+        .each(servers.map(|server| proof_of_server(probe, &server.seen, standing)))
+        .await;
+    let agents = probe
+        .each(probe.fleet().agents.iter().map(|member| async {
+            match AgentStanding::seen(probe, &member.name).await {
+                Ok(seen) => proof_of_agent(probe, &seen.of(cluster.about), cluster, standing).await,
+                Err(_) => Ok(Proposal::refuse(vec![Unmet::red(
+                    "agent-unseen",
+                    "it could not be looked at",
+                    "",
+                )])),
+            }
+        }))
+        .await;
     let mut left = 0;
-    for proof in servers.into_iter().chain(agents.await) {
+    for proof in servers.into_iter().chain(agents) {
         let proof = proof?;
         left += usize::from(!proof.unmet.is_empty() || !proof.ops.is_empty());
     }

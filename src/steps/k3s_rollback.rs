@@ -4,11 +4,10 @@
 
 use std::time::Duration;
 
-use futures::future::join_all;
 use serde::Deserialize;
 
 use super::k3s_token::{said, too_late};
-use super::look::{AgentStanding, Cluster, ServerSeen};
+use super::look::{AgentStanding, Cluster, Seen, ServerSeen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock, Role};
@@ -176,16 +175,17 @@ async fn prove_one(
 async fn agents(probe: &Probe<'_>, gone: &[Secret], proposal: &mut Proposal) {
     let looks = probe.fleet().agents.iter().map(|member| async {
         let seen = AgentStanding::seen(probe, &member.name).await;
-        (&member.name, seen)
+        let holds_gone = |seen: Seen| seen.surface().is_some_and(|secret| gone.contains(secret));
+        (&member.name, seen.map(holds_gone))
     });
-    for (host, seen) in join_all(looks).await {
-        match seen {
-            Ok(seen) if seen.surface().is_some_and(|secret| gone.contains(secret)) => proposal.unmet.push(Unmet::red(
+    for (host, holds_gone) in probe.each(looks).await {
+        match holds_gone {
+            Ok(true) => proposal.unmet.push(Unmet::red(
                 "agent-has-withdrawn",
                 format!("{host} is configured with the token that was taken back"),
                 format!("keyroll rescue {host}"),
             )),
-            Ok(_) => {}
+            Ok(false) => {}
             Err(why) => proposal.notes.push(format!("{host} was not looked at, and a rotation that is taken back has changed no agent: {why}")),
         }
     }

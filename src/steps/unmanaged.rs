@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use futures::future::join_all;
-
 use super::Unmet;
 use super::look::{AgentStanding, Blind, Cluster, Seen, ServerSeen, nodes};
 use crate::facts::{EtcdMembers, FactError, Member, Node, NodeName, Probe};
@@ -95,7 +93,9 @@ pub(super) async fn call_roll(probe: &Probe<'_>, cluster: &Cluster) -> Roll {
     };
     let fleet = probe.fleet();
     let members = || fleet.servers.iter().chain(&fleet.agents);
-    let names = join_all(members().map(|member| node_name(probe, cluster, member))).await;
+    let names = probe
+        .each(members().map(|member| node_name(probe, cluster, member)))
+        .await;
     let (mut known, mut away): (Vec<(&HostName, String)>, Vec<&Member>) = Default::default();
     let mut roll = Roll::default();
     for (member, name) in members().zip(names) {
@@ -219,7 +219,8 @@ async fn compare(probe: &Probe<'_>, cluster: &Cluster, members: &[String]) -> Ro
         let node = node_name(probe, cluster, member).await.ok().flatten();
         [node, Some(member.name.to_string())]
     });
-    let names: BTreeSet<String> = join_all(names)
+    let names: BTreeSet<String> = probe
+        .each(names)
         .await
         .into_iter()
         .flatten()

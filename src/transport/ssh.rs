@@ -140,7 +140,11 @@ impl SshTransport {
 
     /// Ends the connections that this transport opened; those of an earlier run are left.
     pub async fn close(&self) {
-        join_all(self.links.values().map(|link| link.close(&self.options))).await;
+        join_all(self.links.values().map(|link| async {
+            let _permit = self.pace.acquire().await;
+            link.close(&self.options).await;
+        }))
+        .await;
     }
 }
 

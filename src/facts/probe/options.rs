@@ -1,5 +1,6 @@
 //! What the operator asked for, beside the playbook.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::model::RunId;
@@ -16,6 +17,8 @@ pub struct RunOptions {
     pub agent: NewAgentToken,
     /// Names this run.
     pub run: RunId,
+    /// How many hosts are looked at at once, from `--forks`.
+    pub forks: NonZeroUsize,
     /// Patterns of nodes that exist and are not in the inventory on purpose.
     pub expect_unmanaged: Vec<String>,
     /// What else the operator knows, wants or allows.

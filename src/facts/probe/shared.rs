@@ -105,6 +105,7 @@ mod tests {
                 generated: Secret::new("generated for agents"),
             },
             run: RunId("r".to_owned()),
+            forks: std::num::NonZeroUsize::MIN,
             expect_unmanaged: Vec::new(),
             words: crate::facts::probe::Words::default(),
         };

@@ -159,6 +159,7 @@ impl Inner {
                 generated: Secret::new(made_for_agents(number)),
             },
             run: RunId(format!("run-{number}")),
+            forks: std::num::NonZeroUsize::new(50).unwrap(),
             expect_unmanaged: Vec::new(),
             words: Words {
                 quorum_loss: true,
@@ -213,7 +214,6 @@ impl Inner {
             title: title(number),
             check,
             read_only: false,
-            forks: std::num::NonZeroUsize::new(50).unwrap(),
             stop,
         }
         .perform()

@@ -358,6 +358,7 @@ impl Setup {
                     generated: Secret::new("canary-made-88bb"),
                 },
                 run: RunId("20261122-041505-3f2a".into()),
+                forks: NonZeroUsize::new(50).unwrap(),
                 expect_unmanaged: Vec::new(),
                 words: keyroll::facts::Words::default(),
             };
@@ -387,7 +388,6 @@ impl Setup {
                 },
                 check: self.check,
                 read_only: self.read_only,
-                forks: NonZeroUsize::new(50).unwrap(),
                 stop,
             }
             .perform()

@@ -67,6 +67,7 @@ impl Rig {
                 generated: Secret::new(GENERATED_AGENT),
             },
             run: RunId("test".to_owned()),
+            forks: std::num::NonZeroUsize::MIN,
             expect_unmanaged: Vec::new(),
             words: keyroll::facts::Words::default(),
         };
