@@ -12,11 +12,11 @@ use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::facts::{Fleet, Member};
 use crate::inventory::{Connect, Inventory};
-use crate::model::{GroupName, HostName};
+use crate::model::{GroupName, HostName, RunId};
 use crate::report::Writer;
 use crate::sim::Spec;
 use crate::transport::sim::{SimTransport, StateError};
-use crate::transport::ssh::{SshOptions, SshTransport};
+use crate::transport::ssh::{Holds, SshOptions, SshTransport};
 use crate::wire::Transport;
 
 /// A way to the hosts that must be closed or kept afterwards.
@@ -159,6 +159,27 @@ impl Way {
             );
             Writer::standard().talk(&line).ok();
         }
+    }
+
+    /// Keeps other runs off the servers, from whichever workstation. A simulated fleet's own file has a lock.
+    pub(super) async fn hold(&self, servers: &[Member], run: &RunId) -> Result<Holds<'_>, Trouble> {
+        let Self::Ssh(ssh) = self else {
+            return Ok(Holds::default());
+        };
+        let words = format!("run {run} ({})", places::process());
+        let held = ssh.hold(servers.iter().map(|server| &server.name), &words);
+        let holds = held.await.map_err(|taken| {
+            Trouble::said(
+                Exit::Journal,
+                format!("another run works on these servers: {} is held by {}", taken.host, taken.by),
+                "wait until it has ended, or stop it; when it died its servers are free again after a minute and a half",
+            )
+        })?;
+        for (host, why) in &holds.free {
+            let line = format!("nothing keeps a second keyroll off {host}: {why}");
+            Writer::standard().talk(&line).ok();
+        }
+        Ok(holds)
     }
 
     /// Ends connections, or keeps the simulated fleet: not after a dry run, which leaves even its clock alone.

@@ -56,6 +56,13 @@ pub(super) fn run_id() -> RunId {
     RunId(format!("{time}-{:04x}", u16::from_be_bytes(bytes)))
 }
 
+/// This process, in words that another workstation understands.
+pub(super) fn process() -> String {
+    let system = rustix::system::uname();
+    let here = system.nodename().to_string_lossy();
+    format!("process {} on {here}", std::process::id())
+}
+
 /// The command line of this process, and the same without `--check`.
 pub(super) fn command_lines() -> (String, String) {
     let args: Vec<String> = std::env::args().skip(1).collect();

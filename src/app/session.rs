@@ -26,6 +26,7 @@ use crate::report::{Brief, Json, Lines, Verbosity, Writer};
 use crate::secret::Secret;
 use crate::steps::look::restart_order;
 use crate::transport::sim::SimTransport;
+use crate::transport::ssh::Holds;
 
 /// When virtual time begins: 2026-01-01 00:00 UTC.
 const REHEARSAL: Timestamp = Timestamp::constant(1_767_225_600, 0);
@@ -106,6 +107,11 @@ impl Session<'_> {
         options.words.stated = self.books.inventory.stated();
         let scope = Scope::new(way.transport(), who, options, clock, learn)
             .with_custody(Arc::clone(&self.custody));
+        let mut holds = if self.changes() {
+            way.hold(&scope.fleet.servers, &self.options.run).await?
+        } else {
+            Holds::default()
+        };
         let (plan, unseen) = self.plan(&scope).await?;
         let run = Run {
             plan: Arc::new(plan),
@@ -118,9 +124,13 @@ impl Session<'_> {
             read_only: self.only_looks(),
             stop,
         };
-        Ok(match unseen {
-            Some(why) => run.end_unbegun(why),
-            None => run.perform().await,
+        if let Some(why) = unseen {
+            return Ok(run.end_unbegun(why));
+        }
+        Ok(tokio::select! {
+            biased;
+            ended = run.perform() => ended,
+            never = holds.keep() => match never {},
         })
     }
 

@@ -3,8 +3,10 @@
 //! Reads no environment and asks nobody anything: paths, arguments and passwords are handed in.
 
 mod command;
+mod entry;
 mod exchange;
 mod hearing;
+mod hold;
 mod host_keys;
 mod link;
 mod master;
@@ -20,6 +22,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use futures::future::{BoxFuture, FutureExt, join_all};
 use tokio::sync::Semaphore;
 
+pub use self::hold::{Holds, Taken};
 use self::link::Link;
 use crate::inventory::Connect;
 use crate::model::HostName;
@@ -43,6 +46,8 @@ pub struct SshOptions {
     pub connect_timeout: Duration,
     /// How many connects may be under way at once; 8 by default, as sshd drops more than 10 unauthenticated ones.
     pub connects_at_once: usize,
+    /// How long a host that is held waits to hear of this run, in whole seconds; 90 s by default.
+    pub patience: Duration,
     /// What a batch may take beyond the deadlines of its requests; 30 s by default.
     pub slack: Duration,
 }
@@ -58,6 +63,7 @@ impl SshOptions {
             control_dir: control_dir.into(),
             connect_timeout: Duration::from_secs(10),
             connects_at_once: 8,
+            patience: Duration::from_secs(90),
             slack: Duration::from_secs(30),
         }
     }
@@ -136,6 +142,20 @@ impl SshTransport {
             .collect();
         lax.sort();
         lax
+    }
+
+    /// Keeps other runs away from these hosts, wherever they run, until what is returned is dropped. `words` are what
+    /// they are told. Nothing is left on a host but an empty-handed file in `/run`.
+    ///
+    /// # Errors
+    /// When another run holds one of them.
+    pub async fn hold(
+        &self,
+        hosts: impl Iterator<Item = &HostName>,
+        words: &str,
+    ) -> Result<Holds<'_>, Taken> {
+        let links = hosts.filter_map(|host| self.links.get(host));
+        hold::hold(links, &self.options, &self.pace, words).await
     }
 
     /// Ends the connections that this transport opened; those of an earlier run are left.

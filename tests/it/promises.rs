@@ -18,10 +18,14 @@ fn is_there(file: &str, name: &str) -> bool {
     let text = fs::read_to_string(root().join(file)).unwrap_or_default();
     let is_it = |line: &str| match line.split_once(": ") {
         Some(("- case" | "- scenario", case)) => case.trim_matches(['"', '\'']) == name,
-        _ => line.trim().strip_prefix("fn ").is_some_and(|rest| {
-            let end = rest.find('(').unwrap_or(rest.len());
-            &rest[..end] == name
-        }),
+        _ => line
+            .trim()
+            .trim_start_matches("async ")
+            .strip_prefix("fn ")
+            .is_some_and(|rest| {
+                let end = rest.find('(').unwrap_or(rest.len());
+                &rest[..end] == name
+            }),
     };
     text.lines().any(is_it)
 }

@@ -14,17 +14,26 @@ use crate::ssh_rig::{change, only, query, sh, text};
 
 const HOSTS: usize = 3;
 
+/// How long a held host waits to hear of its run.
+const PATIENCE: Duration = Duration::from_secs(8);
+
 fn transport(lab: &Lab, user: &str, password: Option<&str>) -> SshTransport {
+    transport_of(lab, user, password, user)
+}
+
+/// The same with connections of its own, as another workstation has.
+fn transport_of(lab: &Lab, user: &str, password: Option<&str>, sockets: &str) -> SshTransport {
     let connect = Connect {
         user: Some(user.to_owned()),
         become_password: password.map(Secret::new),
         ..Connect::default()
     };
     let hosts = (1..=HOSTS).map(|number| (host(number), connect.clone()));
-    let mut options = SshOptions::new(lab.sockets().join(user).to_str().unwrap());
+    let mut options = SshOptions::new(lab.sockets().join(sockets).to_str().unwrap());
     options.config = Some(lab.file("ssh_config").try_into().unwrap());
     options.connect_timeout = Duration::from_secs(4);
     options.slack = Duration::from_secs(5);
+    options.patience = PATIENCE;
     SshTransport::new(hosts, options).unwrap()
 }
 
@@ -57,6 +66,7 @@ async fn sudo_and_faults_on_lab_hosts() {
         return;
     };
     sudo_without_a_password(&lab).await;
+    one_run_at_a_time(&lab).await;
     sudo_with_a_password(&lab).await;
     refusals_of_sudo(&lab).await;
     many_hosts_at_once(&lab).await;
@@ -64,6 +74,96 @@ async fn sudo_and_faults_on_lab_hosts() {
     a_pulled_cable(&lab).await;
     a_power_cut(&lab).await;
     drop(lab);
+}
+
+async fn one_run_at_a_time(lab: &Lab) {
+    let hosts: Vec<HostName> = (1..=HOSTS).map(host).collect();
+    let (first, second) = (
+        transport(lab, "ops", None),
+        transport_of(lab, "ops", None, "other"),
+    );
+    let mut held = first.hold(hosts.iter(), "run 1").await.unwrap();
+    assert_eq!(held.free, []);
+    let taken = second.hold(hosts[2..].iter(), "run 2").await.err().unwrap();
+    assert_eq!((taken.host, taken.by.as_str()), (host(3), "run 1"));
+    // As long as it lets itself be heard.
+    let keep = tokio::time::timeout(PATIENCE * 2, held.keep()).await;
+    assert!(keep.is_err() && second.hold(hosts.iter(), "run 2").await.is_err());
+    tokio::select! {
+        never = held.keep() => match never {},
+        () = refused_by_a_held_server(lab) => {}
+    }
+    drop(held);
+    let held = second.hold(hosts.iter(), "run 2").await.unwrap();
+    // A run that nobody hears of any more: its workstation has lost its power.
+    assert!(first.hold(hosts.iter(), "run 3").await.is_err());
+    tokio::time::sleep(PATIENCE + Duration::from_secs(2)).await;
+    assert!(first.hold(hosts.iter(), "run 3").await.is_ok());
+    drop(held);
+    first.close().await;
+    second.close().await;
+    a_host_with_one_session(lab).await;
+}
+
+/// It is needed for the work.
+async fn a_host_with_one_session(lab: &Lab) {
+    let conf = "/etc/ssh/sshd_config.d/one.conf";
+    let reload = "systemctl reload ssh && sleep 1 && echo done";
+    let before = transport(lab, "ops", None);
+    let one = sh(&format!("echo MaxSessions 1 >{conf} && {reload}"));
+    assert_eq!(ask(&before, 3, &as_root(one)).await.unwrap(), "done\n");
+    before.close().await;
+    let strict = transport(lab, "ops", None);
+    let held = strict.hold([host(3)].iter(), "run 4").await.unwrap();
+    assert_eq!(
+        held.free,
+        [(host(3), "its sshd allows one session alone".to_owned())]
+    );
+    let all = sh(&format!("rm {conf} && {reload}"));
+    assert_eq!(ask(&strict, 3, &as_root(all)).await.unwrap(), "done\n");
+    strict.close().await;
+}
+
+/// What the operator of a second run sees.
+async fn refused_by_a_held_server(lab: &Lab) {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "inventory",
+        "[server]\nh1 ansible_user=ops\nh2 ansible_user=ops\n",
+    );
+    write(
+        "book.yml",
+        "- hosts: server\n  become: true\n  tasks:\n    - command: touch /root/was-here\n",
+    );
+    let run = |more: &str| {
+        let mut keyroll = assert_cmd::Command::cargo_bin("keyroll").unwrap();
+        keyroll
+            .current_dir(&folder)
+            .args([
+                "run",
+                "book.yml",
+                "-i",
+                "inventory",
+                "--yes",
+                "--state-dir",
+                "state",
+                "-F",
+            ])
+            .arg(lab.file("ssh_config"))
+            .args(more.split_whitespace())
+            .timeout(Duration::from_mins(1));
+        tokio::task::spawn_blocking(move || keyroll.output().unwrap())
+    };
+    let refused = run("").await.unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(6), "{said}");
+    assert!(said.contains("is held by run 1"), "{said}");
+    let look = as_root(sh("test -e /root/was-here || echo untouched"));
+    let found = ask(&transport(lab, "ops", None), 1, &look).await.unwrap();
+    assert_eq!(found, "untouched\n");
+    // A dry run changes nothing, and is in nobody's way.
+    assert_ne!(run("--check").await.unwrap().status.code(), Some(6));
 }
 
 async fn sudo_without_a_password(lab: &Lab) {
