@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{join_all, pending};
 use openssh::{Child, ChildStdin, Session};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -35,6 +35,9 @@ pub struct Holds<'a> {
 impl Holds<'_> {
     /// Lets every host hear of this run, for ever.
     pub async fn keep(&mut self) -> Infallible {
+        if self.held.is_empty() {
+            return pending().await;
+        }
         loop {
             // What was let go stays so: the host was cut off, and the others are still held.
             join_all(self.held.iter_mut().map(Hold::beat)).await;
