@@ -31,7 +31,7 @@ pub(super) struct Books {
 pub(super) fn read(books: &cli::Books) -> Result<Books, Trouble> {
     let extra = extra(&books.hosts)?;
     let playbook = playbook::read(&books.playbook);
-    let found = fleet(&books.hosts.inventory);
+    let found = fleet(&books.hosts.inventory, &extra);
     let ((mut inventory, sim), playbook) = match (found, playbook) {
         (Ok(found), Ok(playbook)) => (found, playbook),
         (Err(Trouble::Problems(mut problems)), Err(more)) => {
@@ -55,7 +55,7 @@ pub(super) fn read(books: &cli::Books) -> Result<Books, Trouble> {
 /// Reads the inventory alone.
 pub(super) fn hosts(hosts: &cli::Hosts) -> Result<(Inventory, Option<Spec>), Trouble> {
     let extra = extra(hosts)?;
-    let (mut inventory, sim) = fleet(&hosts.inventory)?;
+    let (mut inventory, sim) = fleet(&hosts.inventory, &extra)?;
     for host in inventory.hosts.values_mut() {
         lay_over(&mut host.vars, &extra);
     }
@@ -76,9 +76,9 @@ fn extra(hosts: &cli::Hosts) -> Result<Vec<(String, Value)>, Trouble> {
     Ok(all)
 }
 
-fn fleet(name: &str) -> Result<(Inventory, Option<Spec>), Trouble> {
+fn fleet(name: &str, extra: &[(String, Value)]) -> Result<(Inventory, Option<Spec>), Trouble> {
     if !name.starts_with(SIM) {
-        return Ok((inventory::read(name)?, None));
+        return Ok((inventory::read(name, extra)?, None));
     }
     let spec = spec::parse(name).map_err(wrong_fleet)?;
     Ok((spec.inventory(), Some(spec)))

@@ -312,7 +312,8 @@ fn groups_of_hosts<'m>(raw: &Raw<'_>, depths: &Depths, members: &'m Members) -> 
     groups
 }
 
-/// The variables of a host: inventory groups, `group_vars`, the host's own, `host_vars`; later ones win.
+/// The variables of a host: inventory groups, `group_vars`, the host's own, `host_vars`, the
+/// command line; later ones win.
 fn merged(raw: &Raw<'_>, host: &RawHost, groups: &[&str]) -> VarMap {
     let groups: Vec<&RawGroup> = groups
         .iter()
@@ -321,7 +322,7 @@ fn merged(raw: &Raw<'_>, host: &RawHost, groups: &[&str]) -> VarMap {
     let layers = groups.iter().map(|group| &group.vars);
     let layers = layers.chain(groups.iter().map(|group| &group.file_vars));
     let mut vars = VarMap::new();
-    for layer in layers.chain([&host.vars, &host.file_vars]) {
+    for layer in layers.chain([&host.vars, &host.file_vars, &raw.extra]) {
         vars.extend(layer.iter().map(|(name, var)| (name.clone(), var.clone())));
     }
     vars

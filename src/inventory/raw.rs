@@ -44,6 +44,8 @@ pub(super) struct Raw<'a> {
     pub(super) source: &'a Source,
     pub(super) groups: IndexMap<String, RawGroup>,
     pub(super) hosts: IndexMap<HostName, RawHost>,
+    /// From the command line: stronger than all others.
+    pub(super) extra: VarMap,
     pub(super) problems: Problems,
 }
 
@@ -56,6 +58,7 @@ impl<'a> Raw<'a> {
             source,
             groups,
             hosts: IndexMap::new(),
+            extra: VarMap::new(),
             problems: Problems::default(),
         }
     }

@@ -2,15 +2,18 @@
 
 use std::path::Path;
 
-use super::raw::Raw;
+use minijinja::Value;
+
+use super::raw::{Raw, Var};
 use super::{Inventory, build, files, ini, settings, yaml};
 use crate::source::{Problem, Problems, Source, read_file};
 
-/// Reads an inventory from a file, with the `group_vars` and `host_vars` beside it.
+/// Reads an inventory from a file, with the `group_vars` and `host_vars` beside it. Variables of the command line
+/// (`extra`) win over all others, also where they say how hosts are reached.
 ///
 /// # Errors
 /// With everything that is wrong with it.
-pub fn read(path: &str) -> Result<Inventory, Problems> {
+pub fn read(path: &str, extra: &[(String, Value)]) -> Result<Inventory, Problems> {
     let path = Path::new(path);
     if path.is_dir() {
         let what = format!("the inventory `{}` is a directory", path.display());
@@ -20,7 +23,7 @@ pub fn read(path: &str) -> Result<Inventory, Problems> {
             .into());
     }
     let source = read_file("inventory", path, &[])?;
-    load(&source, path.parent())
+    load(&source, path.parent(), extra)
 }
 
 /// Reads an inventory from its text alone.
@@ -28,11 +31,16 @@ pub fn read(path: &str) -> Result<Inventory, Problems> {
 /// # Errors
 /// With everything that is wrong with it.
 pub fn parse(source: &Source) -> Result<Inventory, Problems> {
-    load(source, None)
+    load(source, None, &[])
 }
 
-fn load(source: &Source, beside: Option<&Path>) -> Result<Inventory, Problems> {
+fn load(
+    source: &Source,
+    beside: Option<&Path>,
+    extra: &[(String, Value)],
+) -> Result<Inventory, Problems> {
     let mut raw = Raw::new(source);
+    raw.extra = extra.iter().map(on_command_line).collect();
     if is_ini(source) {
         ini::read(&mut raw);
     } else {
@@ -43,6 +51,17 @@ fn load(source: &Source, beside: Option<&Path>) -> Result<Inventory, Problems> {
         settings::warn(directory, &mut raw.problems);
     }
     build::build(raw)
+}
+
+/// A variable with the place that its mistakes are shown at.
+fn on_command_line((name, value): &(String, Value)) -> (String, Var) {
+    let source = Source::new("--extra-vars", format!("{name}={value}"), &[]);
+    let var = Var {
+        value: value.clone(),
+        at: (0, source.text.len()).into(),
+        text: source.shown,
+    };
+    (name.clone(), var)
 }
 
 /// By the file's name, else by its first line that says something.

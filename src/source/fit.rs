@@ -100,10 +100,18 @@ fn plainly(expected: &str) -> String {
         "a sequence" => "a list".to_owned(),
         "a string" | "string" => "a text".to_owned(),
         "a borrowed string" | "any value" => "a value".to_owned(),
+        "u8" => whole(u8::MAX),
+        "u16" => whole(u16::MAX),
+        "u32" => whole(u32::MAX),
+        "u64" | "usize" => whole(u64::MAX),
         _ if expected.starts_with("struct ") => "a map of arguments".to_owned(),
         _ if expected.starts_with("enum ") => "one of its values".to_owned(),
         _ => expected.to_owned(),
     }
+}
+
+fn whole(most: impl Into<u64>) -> String {
+    format!("a whole number up to {}", most.into())
 }
 
 /// Names a value without repeating it: it may be a secret.

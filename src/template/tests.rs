@@ -95,7 +95,10 @@ fn a_value_that_does_not_fit_is_an_error_without_the_value() {
         .render(&some_vars())
         .expect_err("no number");
     assert_eq!(error.expression, "{{ name }}");
-    assert_eq!(error.why, "found a text, expected u16");
+    assert_eq!(
+        error.why,
+        "found a text, expected a whole number up to 65535"
+    );
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn shown(problems: &Problems) -> String {
 }
 
 fn fleet() -> Inventory {
-    inventory::read(FLEET).expect("the fleet of the cases")
+    inventory::read(FLEET, &[]).expect("the fleet of the cases")
 }
 
 fn mistakes_of_playbook(path: &str) -> Problems {
@@ -138,7 +138,7 @@ fn every_good_playbook_becomes_a_plan() {
 #[test]
 fn every_bad_inventory_is_told_what_is_wrong_and_where() {
     check("inventories/bad", |path| {
-        let problems = inventory::read(path).expect_err(path);
+        let problems = inventory::read(path, &[]).expect_err(path);
         for problem in problems.iter() {
             assert!(
                 problem.position().is_some(),
@@ -154,7 +154,7 @@ fn every_bad_inventory_is_told_what_is_wrong_and_where() {
 fn every_good_inventory_is_understood() {
     check("inventories/good", |path| {
         let inventory =
-            inventory::read(path).unwrap_or_else(|problems| panic!("{}", shown(&problems)));
+            inventory::read(path, &[]).unwrap_or_else(|problems| panic!("{}", shown(&problems)));
         let mut text = String::new();
         for (group, hosts) in &inventory.groups {
             let hosts: Vec<&str> = hosts.iter().map(keyroll::model::HostName::as_str).collect();
@@ -204,7 +204,7 @@ fn no_expectation_shows_a_secret() {
 #[test]
 fn variables_beside_the_inventory_are_stronger_than_those_in_it() {
     let inventory =
-        inventory::read("tests/books/inventories/beside/hosts.yml").expect("an inventory");
+        inventory::read("tests/books/inventories/beside/hosts.yml", &[]).expect("an inventory");
     let told = |host: &str, name: &str| {
         let host = keyroll::model::HostName::new(host).expect("a name");
         inventory.hosts[&host]
@@ -240,7 +240,7 @@ fn variables_beside_the_inventory_are_stronger_than_those_in_it() {
 fn what_an_inventory_states_is_told_by_file_and_line() {
     let told = |path: &str| {
         let folder = "tests/books/inventories/";
-        let inventory = inventory::read(&format!("{folder}{path}")).expect("an inventory");
+        let inventory = inventory::read(&format!("{folder}{path}"), &[]).expect("an inventory");
         let stated = inventory.stated().into_iter();
         let told = stated.map(|it| {
             let place = it.place.strip_prefix(folder).unwrap_or(&it.place);
@@ -278,7 +278,7 @@ fn what_an_inventory_states_is_told_by_file_and_line() {
 #[test]
 fn a_mistake_beside_the_inventory_names_its_own_file() {
     let problems =
-        inventory::read("tests/books/inventories/beside-bad/hosts.yml").expect_err("mistakes");
+        inventory::read("tests/books/inventories/beside-bad/hosts.yml", &[]).expect_err("mistakes");
     let places: Vec<_> = problems
         .iter()
         .filter_map(keyroll::source::Problem::position)
@@ -304,10 +304,12 @@ fn what_is_no_file_is_told_by_name() {
         told(playbook::read("tests").expect_err("a directory")).contains("`tests` is a directory")
     );
     assert!(
-        told(inventory::read("tests").expect_err("a directory")).contains("`tests` is a directory")
+        told(inventory::read("tests", &[]).expect_err("a directory"))
+            .contains("`tests` is a directory")
     );
     assert!(
-        told(inventory::read("no-such").expect_err("missing")).contains("`no-such` cannot be read")
+        told(inventory::read("no-such", &[]).expect_err("missing"))
+            .contains("`no-such` cannot be read")
     );
     let problems = playbook::read("@rotate-tokn").expect_err("no such playbook");
     assert!(
@@ -419,7 +421,7 @@ agent:
         h2: {}
 ";
     std::fs::write(&path, text).unwrap();
-    let inventory = keyroll::inventory::read(path.to_str().unwrap()).unwrap();
+    let inventory = keyroll::inventory::read(path.to_str().unwrap(), &[]).unwrap();
     let warnings: Vec<_> = inventory.warnings.iter().collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     let what = "host `h2` is in `agent` here, and in `server` in line 2";
@@ -430,4 +432,31 @@ agent:
             .map(|(_, line, column)| (line, column)),
         Some((8, 9))
     );
+}
+
+#[test]
+fn the_command_line_says_how_hosts_are_reached_before_all_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hosts.ini");
+    std::fs::write(&path, "[server]\nh1 ansible_user=own ansible_port=22\n").unwrap();
+    let read = |extra: &[(String, minijinja::Value)]| {
+        keyroll::inventory::read(path.to_str().unwrap(), extra)
+    };
+    let extra = [
+        ("ansible_user".to_owned(), "ops".into()),
+        ("ansible_port".to_owned(), "2222".into()),
+    ];
+    let inventory = read(&extra).unwrap();
+    let connect = &inventory.hosts[0].connect;
+    assert_eq!(
+        (connect.user.as_deref(), connect.port),
+        (Some("ops"), Some(2222))
+    );
+    let wrong = read(&[("ansible_port".to_owned(), "ssh".into())]).unwrap_err();
+    let wrong = shown(&wrong);
+    assert!(
+        wrong.contains("`ansible_port` is a port, not `ssh`"),
+        "{wrong}"
+    );
+    assert!(wrong.contains("--extra-vars:1:1"), "{wrong}");
 }

@@ -60,7 +60,7 @@ fn each_mistake_points_at_the_innermost_value() {
 fn a_mistake_never_repeats_a_text_that_may_be_secret() {
     assert_eq!(
         told("{name: x, size: hunter2}").1,
-        "found a text, expected u16"
+        "found a text, expected a whole number up to 65535"
     );
 }
 
