@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::model::{HostName, RunId, TaskKey};
+use crate::model::{HostName, RunId, TaskKey, count};
 use crate::op::Op;
 
 /// One thing that happened. Texts in it are redacted before a sink sees it.
@@ -242,6 +242,8 @@ pub struct Summary {
     pub changed: usize,
     /// Tasks that failed.
     pub failed: usize,
+    /// Tasks that the user stopped before they were done.
+    pub stopped: usize,
     /// Tasks that failed, which their playbook ignores.
     pub ignored: usize,
     /// Tasks that never started.
@@ -272,9 +274,11 @@ pub fn window(name: &str, hosts: &[(HostName, u64)], open: &[HostName]) -> Strin
         .iter()
         .map(|(host, ms)| format!("{host} {}", seconds(*ms)))
         .collect();
-    let one = if hosts.len() == 1 { "host" } else { "hosts" };
     let (all, each) = (seconds(longest), each.join(", "));
-    let closed = (!hosts.is_empty()).then(|| format!("{all} on {} {one} ({each})", hosts.len()));
+    let closed = (!hosts.is_empty()).then(|| {
+        let hosts = count(hosts.len(), "host", "hosts");
+        format!("{all} on {hosts} ({each})")
+    });
     let open: Vec<&str> = open.iter().map(HostName::as_str).collect();
     let still = (!open.is_empty()).then(|| format!("still open on {}", open.join(", ")));
     let said: Vec<String> = closed.into_iter().chain(still).collect();

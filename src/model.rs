@@ -35,6 +35,15 @@ fn checked(kind: &'static str, text: &str) -> Result<Arc<str>, NameError> {
     })
 }
 
+/// A number with its noun: `1 host`, `2 hosts`.
+pub fn count<N>(number: N, one: &str, many: &str) -> String
+where
+    N: Copy + fmt::Display + PartialEq + From<u8>,
+{
+    let word = if number == N::from(1) { one } else { many };
+    format!("{number} {word}")
+}
+
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $kind:literal) => {
         $(#[$doc])*

@@ -4,6 +4,7 @@ use super::trouble::Trouble;
 use super::{Desk, books, print};
 use crate::cli;
 use crate::exit::Exit;
+use crate::model::count;
 use crate::playbook;
 use crate::report::Writer;
 
@@ -21,7 +22,9 @@ pub(super) fn lint(desk: &Desk, asked: &cli::Books) -> Result<Exit, Trouble> {
     }
     let hosts = books.inventory.hosts.len();
     print(&format!(
-        "{} and {} are fine ({hosts} hosts)\n",
-        asked.playbook, asked.hosts.inventory
+        "{} and {} are fine ({})\n",
+        asked.playbook,
+        asked.hosts.inventory,
+        count(hosts, "host", "hosts")
     ))
 }

@@ -10,6 +10,7 @@ use super::{Desk, fleet, keep, new_token, places, print};
 use crate::cli::{self, NewTokenFrom, Pace, Unshown};
 use crate::exit::Exit;
 use crate::facts::{NewAgentToken, RunOptions, Words};
+use crate::model::count;
 use crate::plan::{Plan, Request};
 use crate::secret::Secret;
 use crate::wire::Become;
@@ -129,8 +130,9 @@ fn confirmed(asked: &cli::Run, books: &Books, plan: &Plan) -> Result<bool, Troub
     }
     let hosts = books.inventory.hosts.len();
     ask(&format!(
-        "perform {} plays on {hosts} hosts? [y/N] ",
-        plan.plays.len()
+        "perform {} on {}? [y/N] ",
+        count(plan.plays.len(), "play", "plays"),
+        count(hosts, "host", "hosts")
     ))
 }
 

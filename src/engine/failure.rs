@@ -3,11 +3,16 @@
 use crate::event::Failure;
 use crate::exit::Exit;
 use crate::facts::FactError;
+use crate::k3s::phase::names;
+use crate::model::HostName;
 use crate::steps::{StepError, Unmet};
 use crate::wire::{Ran, TransportError};
 
 /// How many lines of a host's own words are quoted.
 const QUOTED: usize = 20;
+
+/// Of how many hosts it is said in full why they could not be asked.
+const TOLD: usize = 3;
 
 impl Failure {
     /// A failed task with one sentence of what was seen and one of what to do.
@@ -24,10 +29,33 @@ impl Failure {
 pub(super) fn of_step(error: &StepError) -> Failure {
     match error {
         StepError::Fact(error) => of_fact(error),
+        StepError::Unasked(all) => of_several(all),
         StepError::Argument(error) => Failure::task(
             error.to_string(),
             "correct the argument or the variable, then run the same command again",
         ),
+    }
+}
+
+/// The first few in their own words, the others by name; what to do is said once.
+fn of_several(all: &[(HostName, FactError)]) -> Failure {
+    let failures: Vec<Failure> = all.iter().map(|(_, error)| of_fact(error)).collect();
+    let (told, rest) = failures.split_at(failures.len().min(TOLD));
+    let mut what: Vec<String> = told.iter().flat_map(|it| it.what.clone()).collect();
+    if !rest.is_empty() {
+        let others = names(all.iter().skip(TOLD).map(|(host, _)| host));
+        what.push(format!("nor could {others} be asked"));
+    }
+    let mut next: Vec<String> = Vec::new();
+    for said in told.iter().flat_map(|it| &it.next) {
+        if !next.contains(said) {
+            next.push(said.clone());
+        }
+    }
+    Failure {
+        what,
+        next,
+        exit: Exit::first_of(failures.iter().map(|it| it.exit)),
     }
 }
 
@@ -94,6 +122,18 @@ pub(super) fn of_ran(doing: &str, ran: &Ran) -> Failure {
         what,
         next: vec!["see why on the host, then run the same command again".to_owned()],
         exit: Exit::TaskFailed,
+    }
+}
+
+/// What was under way when the user wanted to leave at once.
+pub(super) fn left(doing: Vec<String>) -> Failure {
+    let mut what = vec!["left at once, as the user asked, before it was done".to_owned()];
+    let goes_on = |op| format!("{op}: was begun, and goes on there until its deadline");
+    what.extend(doing.into_iter().map(goes_on));
+    Failure {
+        what,
+        next: vec!["run the same command to go on; keyroll looks first".to_owned()],
+        exit: Exit::Stopped,
     }
 }
 

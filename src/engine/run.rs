@@ -2,6 +2,7 @@
 //!
 //! Event ─► redacted ─► journal (synced) ─► ack to the task ─► screens. It never waits for a host itself.
 
+mod abandon;
 mod ends;
 mod ledger;
 
@@ -93,6 +94,14 @@ enum Job {
     Undo(NodeIndex),
 }
 
+impl Job {
+    fn node(&self) -> NodeIndex {
+        match self {
+            Self::Task(node, _) | Self::Gate(node) | Self::Undo(node) => *node,
+        }
+    }
+}
+
 struct Loop {
     shared: Arc<Shared>,
     schedule: Schedule,
@@ -177,6 +186,7 @@ impl Loop {
             }
         }
         self.jobs.shutdown().await;
+        self.abandon();
     }
 
     fn note_stop(&mut self) {

@@ -1,6 +1,6 @@
 //! Counts what the summary says. Reads redacted events only, so that it holds no secret.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::stop::StopLevel;
 use crate::event::{EventKind, Failure, OpOutcome, Summary, TaskOutcome, Verdict, window};
@@ -15,7 +15,7 @@ pub(super) struct Tally {
     summary: Summary,
     changed: BTreeSet<HostName>,
     noted: HashSet<String>,
-    under_way: HashMap<(TaskKey, usize), HostName>,
+    under_way: BTreeMap<(TaskKey, usize), (HostName, String)>,
     proposed: bool,
     not_known: bool,
     proved: BTreeSet<HostName>,
@@ -27,7 +27,8 @@ impl Tally {
     pub(super) fn count(&mut self, kind: &EventKind) {
         match kind {
             EventKind::OpStarted { key, index, op } if op.act.changes() => {
-                self.under_way.insert((key.clone(), *index), op.on.clone());
+                let doing = (op.on.clone(), op.why.clone());
+                self.under_way.insert((key.clone(), *index), doing);
             }
             EventKind::OpEnded {
                 key,
@@ -36,7 +37,7 @@ impl Tally {
             } => {
                 let host = self.under_way.remove(&(key.clone(), *index));
                 if !matches!(outcome, OpOutcome::Failed(_) | OpOutcome::Moved(_)) {
-                    self.changed.extend(host);
+                    self.changed.extend(host.map(|(host, _)| host));
                 }
             }
             EventKind::Proposed { ops, not_known, .. } => {
@@ -112,7 +113,11 @@ impl Tally {
             }
             TaskOutcome::Skipped { .. } => self.summary.skipped += 1,
             TaskOutcome::Failed(failure) => {
-                self.summary.failed += 1;
+                if failure.exit == Exit::Stopped {
+                    self.summary.stopped += 1;
+                } else {
+                    self.summary.failed += 1;
+                }
                 self.root(key, failure);
             }
         }
@@ -120,6 +125,13 @@ impl Tally {
 
     fn root(&mut self, key: &TaskKey, failure: &Failure) {
         self.summary.roots.push((key.clone(), failure.clone()));
+    }
+
+    /// Changes of a task that were begun and not answered.
+    pub(super) fn doing(&self, key: &TaskKey) -> Vec<String> {
+        let own = self.under_way.iter().filter(|((task, _), _)| task == key);
+        own.map(|(_, (host, why))| format!("{host}: {why}"))
+            .collect()
     }
 
     /// Whether a task or a gate has failed so far.

@@ -197,6 +197,7 @@ fn redact_summary(summary: &mut Summary, by: &Redactor) {
         satisfied: _,
         changed: _,
         failed: _,
+        stopped: _,
         ignored: _,
         skipped: _,
         changed_hosts: _,
@@ -295,10 +296,11 @@ fn redact_deposit(deposit: &mut Deposit, by: &Redactor) {
         rotation: _,
         servers: _,
         snapshots,
+        to_come,
         old: _,
         note,
     } = deposit;
-    let paths = snapshots.iter_mut().map(|(_, path)| path);
+    let paths = snapshots.iter_mut().chain(to_come).map(|(_, path)| path);
     for path in paths.chain(folder) {
         redact_path(path, by);
     }

@@ -11,7 +11,7 @@ use written::{argv, environment, environment_files};
 use super::started::{BootClock, Stamp};
 use super::{Fact, FactError, ran, said, succeeded, unreadable};
 use crate::k3s::install::{Manager, UnitText};
-use crate::model::HostTime;
+use crate::model::{HostTime, count};
 use crate::wire::{Command, Query, Ran, Response};
 
 const PROPERTIES: &str = "--property=Id,LoadState,ActiveState,SubState,MainPID,NRestarts,InvocationID,\
@@ -114,7 +114,7 @@ impl UnitState {
         let times = if self.n_restarts == 0 {
             String::new()
         } else {
-            format!(", restarted {} times", self.n_restarts)
+            format!(", restarted {}", count(self.n_restarts, "time", "times"))
         };
         format!("{} ({}){times}", self.active_state, self.sub_state)
     }

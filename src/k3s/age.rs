@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::model::HostTime;
+use crate::model::{HostTime, count};
 
 /// The annotation of the namespace `kube-system` that says when the server token was proven, in UTC.
 pub const ANNOTATION: &str = "keyroll/server-token-proven";
@@ -88,17 +88,20 @@ impl Since {
 /// A time in its largest unit: `61 days`, `1 hour`, `12 seconds`.
 #[must_use]
 pub fn span(time: Duration) -> String {
-    const UNITS: [(&str, u64); 4] = [
-        ("day", 86_400),
-        ("hour", 3_600),
-        ("minute", 60),
-        ("second", 1),
+    const UNITS: [(&str, &str, u64); 4] = [
+        ("day", "days", 86_400),
+        ("hour", "hours", 3_600),
+        ("minute", "minutes", 60),
+        ("second", "seconds", 1),
     ];
     let seconds = time.as_secs();
-    let fits = |(_, length): &&(&str, u64)| seconds >= *length;
-    let (unit, length) = UNITS.iter().find(fits).copied().unwrap_or(("second", 1));
-    let count = seconds / length;
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+    let fits = |(_, _, length): &&(&str, &str, u64)| seconds >= *length;
+    let (one, many, length) = UNITS
+        .iter()
+        .find(fits)
+        .copied()
+        .unwrap_or(("second", "seconds", 1));
+    count(seconds / length, one, many)
 }
 
 /// A moment as the annotation has it: RFC 3339 in whole seconds.

@@ -26,6 +26,8 @@ pub struct Deposit {
     pub servers: Vec<HostName>,
     /// Snapshots that need the old token.
     pub snapshots: Vec<(HostName, Utf8PathBuf)>,
+    /// How the path of one begins that is about to be taken: K3s ends its name with the node's name and the time.
+    pub to_come: Option<(HostName, Utf8PathBuf)>,
     /// The old token.
     pub old: Secret,
     /// How a restore goes, for people.

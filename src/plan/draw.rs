@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{Plan, PlannedPlay};
-use crate::model::HostName;
+use crate::model::{HostName, count};
 use crate::playbook::{Health, Task};
 
 const MOST_BATCHES: usize = 12;
@@ -39,8 +39,8 @@ fn heading(whole: &Plan, play: &PlannedPlay, index: usize) -> String {
     let hosts: usize = play.batches.iter().map(Vec::len).sum();
     let size = match (hosts, play.batches.len()) {
         (0, _) => "no hosts, left out".to_owned(),
-        (hosts, 1) => plural(hosts, "host"),
-        (hosts, batches) => format!("{} in {batches} batches", plural(hosts, "host")),
+        (hosts, 1) => count(hosts, "host", "hosts"),
+        (hosts, batches) => format!("{} in {batches} batches", count(hosts, "host", "hosts")),
     };
     let waits = match play.needs.as_slice() {
         [] if index == 0 => String::new(),
@@ -55,10 +55,6 @@ fn heading(whole: &Plan, play: &PlannedPlay, index: usize) -> String {
         }
     };
     format!("{} ({size}{waits})", play.name)
-}
-
-fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn draw_task(text: &mut String, task: &Task) {
@@ -97,9 +93,9 @@ fn draw_batches(text: &mut String, play: &PlannedPlay) {
             text,
             1,
             &format!(
-                "and {} more batches of {}",
-                hidden.len(),
-                plural(hosts, "host")
+                "and {} of {}",
+                count(hidden.len(), "more batch", "more batches"),
+                count(hosts, "host", "hosts")
             ),
         );
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::event::EventKind;
-use crate::model::HostName;
+use crate::model::{HostName, count};
 
 /// So many hosts have a line of their own; the rest is counted.
 const ROWS: usize = 12;
@@ -68,8 +68,9 @@ impl Bars {
                     self.all.remove(&row);
                 }
                 self.whole.set_message(format!(
-                    "{} tasks ended, {} at work",
-                    self.done, self.at_work
+                    "{} ended, {} at work",
+                    count(self.done, "task", "tasks"),
+                    self.at_work
                 ));
             }
             EventKind::GateWaiting { because, .. } => {

@@ -8,7 +8,7 @@ use std::io;
 use super::bars::Bars;
 use super::{Paint, Verbosity, Writer};
 use crate::event::{Event, EventKind, Failure, Sink};
-use crate::model::{HostName, TaskKey};
+use crate::model::{HostName, TaskKey, count};
 
 /// So many names stand in a line; the rest is counted.
 pub(super) const NAMES: usize = 8;
@@ -201,9 +201,4 @@ pub(super) fn names(hosts: &[HostName]) -> String {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
-}
-
-/// `1 task had`, `2 tasks had`.
-pub(super) fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
 }

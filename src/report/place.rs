@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::Paint;
+use crate::model::count;
 
 /// Columns of a screen.
 const WIDTH: usize = 100;
@@ -219,7 +220,7 @@ impl Page {
     }
 
     fn summary(&mut self, places: &Places) {
-        let count = |outcome| {
+        let number = |outcome| {
             places
                 .hosts
                 .iter()
@@ -230,11 +231,11 @@ impl Page {
             let sign = self.paint.yellow("note      ");
             self.said(&sign, said);
         }
-        let (refused, away) = (count(Outcome::Refused), count(Outcome::Unreachable));
+        let (refused, away) = (number(Outcome::Refused), number(Outcome::Unreachable));
         let text = format!(
-            "{} hosts: {} resolved, {refused} refused, {away} unreachable; equal letters are equal tokens",
-            places.hosts.len(),
-            count(Outcome::Resolved)
+            "{}: {} resolved, {refused} refused, {away} unreachable; equal letters are equal tokens",
+            count(places.hosts.len(), "host", "hosts"),
+            number(Outcome::Resolved)
         );
         self.line(&text);
     }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::io;
 
 use super::Lines;
-use super::lines::{count, names};
+use super::lines::names;
 use crate::event::{Failure, Summary, Verdict};
 use crate::exit::Exit;
-use crate::model::TaskKey;
+use crate::model::{TaskKey, count};
 
 /// So many roots are shown in full; the journal has all.
 const ROOTS: usize = 20;
@@ -42,8 +42,13 @@ impl Lines {
             failed,
             ignored,
             skipped,
+            stopped,
             ..
         } = summary;
+        let stopped = match stopped {
+            0 => String::new(),
+            stopped => format!(", {stopped} stopped"),
+        };
         let ignored = match ignored {
             0 => String::new(),
             ignored => format!(", {ignored} ignored"),
@@ -55,7 +60,7 @@ impl Lines {
         };
         self.writer.result("")?;
         self.writer.result(&format!(
-            "{} {did}, {satisfied} had nothing to do, {failed} failed, {skipped} skipped{ignored}",
+            "{} {did}, {satisfied} had nothing to do, {failed} failed, {skipped} skipped{stopped}{ignored}",
             count(*changed, "task", "tasks")
         ))
     }
@@ -119,7 +124,12 @@ impl Lines {
             }
         }
         for (key, failure, more) in groups.iter().take(ROOTS) {
-            let wrong = self.paint.red("went wrong");
+            let word = if failure.exit == Exit::Stopped {
+                "stopped"
+            } else {
+                "went wrong"
+            };
+            let wrong = self.paint.red(word);
             let same = match more {
                 0 => String::new(),
                 more => format!(

@@ -4,6 +4,7 @@ use std::io;
 
 use super::{Lines, Verbosity};
 use crate::event::{EventKind, OpOutcome, TaskOutcome, window};
+use crate::exit::Exit;
 use crate::model::{HostName, TaskKey};
 use crate::op::custody::Source;
 use crate::op::{Act, Op};
@@ -111,9 +112,10 @@ impl Lines {
                 self.writer.result(&format!("  {changed}  {host}: {name}"))
             }
             TaskOutcome::Failed(failure) => {
-                let failed = self.paint.red("FAILED");
-                self.writer
-                    .result(&format!("  {failed}   {host}: {name}"))?;
+                let is_stopped = failure.exit == Exit::Stopped;
+                let word = if is_stopped { "STOPPED" } else { "FAILED " };
+                let word = self.paint.red(word);
+                self.writer.result(&format!("  {word}  {host}: {name}"))?;
                 self.failure(failure)
             }
             TaskOutcome::Ignored(failure) => {

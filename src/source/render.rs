@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyles};
 
 use super::{Problem, Problems};
+use crate::model::count;
 
 /// More are only counted.
 const MOST_SHOWN: usize = 50;
@@ -73,11 +74,14 @@ impl Problems {
             .take(MOST_SHOWN)
             .map(|problem| problem.render(look));
         let mut drawn = shown.collect::<Vec<_>>().join("\n");
-        let counts = [(self.errors(), "mistake"), (self.warnings(), "warning")];
+        let counts = [
+            (self.errors(), "mistake", "mistakes"),
+            (self.warnings(), "warning", "warnings"),
+        ];
         let counts: Vec<String> = counts
             .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, word)| format!("{count} {word}{}", if count == 1 { "" } else { "s" }))
+            .filter(|(number, _, _)| *number > 0)
+            .map(|(number, one, many)| count(number, one, many))
             .collect();
         // Writing to a String cannot fail.
         let _written = writeln!(drawn, "\n{}", counts.join(", "));

@@ -46,25 +46,18 @@ impl K3sHeal {
     /// Why nobody can say that every server would start again. Whoever could not be asked is an error of its own.
     fn not_known(&self, probe: &Probe<'_>, cluster: &Cluster) -> Result<Vec<Unmet>, StepError> {
         let counts = |(host, _): &&(HostName, Blind)| self.all || host == probe.host();
-        let faulty: Vec<Unmet> = cluster
-            .blind
-            .iter()
-            .filter(counts)
-            .filter_map(|(_, blind)| Unmet::of_blind(blind))
-            .collect();
+        let (mut faulty, mut unasked) = (Vec::new(), Vec::new());
+        for (host, blind) in cluster.blind.iter().filter(counts) {
+            match blind {
+                Blind::Faulty(fault) => faulty.push(Unmet::of_fault(fault)),
+                Blind::Unasked(error) => unasked.push((host.clone(), error.clone())),
+            }
+        }
         if !faulty.is_empty() {
             return Ok(faulty);
         }
-        let unasked = cluster
-            .blind
-            .iter()
-            .filter(counts)
-            .find_map(|(_, blind)| match blind {
-                Blind::Unasked(error) => Some(error),
-                Blind::Faulty(_) => None,
-            });
-        if let Some(error) = unasked {
-            return Err(error.clone().into());
+        if !unasked.is_empty() {
+            return Err(StepError::Unasked(unasked));
         }
         let runs = |server: &ServerSeen| server.seen.unit.is_active();
         let is_one_up = cluster.servers.iter().any(runs);

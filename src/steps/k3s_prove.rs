@@ -14,6 +14,7 @@ use crate::facts::{FactError, Probe};
 use crate::k3s::install::Kind;
 use crate::k3s::phase::{Proven, Standing};
 use crate::k3s::token::{self, TokenKind};
+use crate::model::count;
 use crate::op::{Act, Op};
 use crate::secret::{Content, Secret};
 use crate::wire::WriteFile;
@@ -130,14 +131,17 @@ async fn forget(
     let left = unproven(probe, cluster, standing).await?;
     if left > 0 {
         proposal.notes.push(format!(
-            "the old token is kept on the servers, since {left} hosts are not proven yet"
+            "the old token is kept on the servers, since {} not proven yet",
+            count(left, "host is", "hosts are")
         ));
         return Ok(());
     }
-    let (servers, agents) = (cluster.servers.len(), probe.fleet().agents.len());
+    let agents = probe.fleet().agents.len();
+    let agents = count(agents, "agent runs", "agents run");
     let word = cluster.about.short();
     proposal.notes.push(format!(
-        "proven: the new {word} is accepted and the old one refused by each of {servers} servers; {agents} agents run with a token that is accepted"
+        "proven: the new {word} is accepted and the old one refused by {}; {agents} with a token that is accepted",
+        cluster.each()
     ));
     let mark = Proven {
         run: probe.options().run.clone(),

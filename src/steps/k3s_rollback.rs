@@ -224,13 +224,13 @@ fn forget(cluster: &Cluster, proposal: &mut Proposal) {
     if proposal.ops.is_empty() {
         return;
     }
-    let servers = cluster.servers.len();
     let refused = if kept(cluster).is_empty() {
         ""
     } else {
         " and the new one refused"
     };
     proposal.notes.push(format!(
-        "rolled back: the old token is accepted{refused} by each of {servers} servers; no agent was changed"
+        "rolled back: the old token is accepted{refused} by {}; no agent was changed",
+        cluster.each()
     ));
 }

@@ -21,6 +21,7 @@ mod unmanaged;
 use crate::facts::{FactError, Probe};
 use crate::k3s::install::Fault;
 use crate::k3s::phase::Torn;
+use crate::model::HostName;
 use crate::op::Op;
 use crate::template::TemplateError;
 use futures::future::BoxFuture;
@@ -210,12 +211,21 @@ impl Proposal {
     }
 }
 
+/// Of several hosts, each in its own words.
+fn several(all: &[(HostName, FactError)]) -> String {
+    let all: Vec<String> = all.iter().map(|(_, error)| error.to_string()).collect();
+    all.join("; ")
+}
+
 /// Why a step could not propose.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StepError {
     /// A look failed.
     #[error(transparent)]
     Fact(#[from] FactError),
+    /// Hosts could not be asked, each for its own reason.
+    #[error("{}", several(.0))]
+    Unasked(Vec<(HostName, FactError)>),
     /// An argument's template could not be rendered, or gave a value that does not fit.
     #[error(transparent)]
     Argument(#[from] TemplateError),

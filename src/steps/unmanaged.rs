@@ -6,7 +6,7 @@ use super::Unmet;
 use super::look::{AgentStanding, Blind, Cluster, Seen, ServerSeen, nodes};
 use crate::facts::{EtcdMembers, FactError, Member, Node, NodeName, Probe};
 use crate::k3s::install::DATA_DIR;
-use crate::model::HostName;
+use crate::model::{HostName, count};
 use crate::secret::Secret;
 
 /// Servers that exist and are not in the inventory: rotating without them would break them.
@@ -238,9 +238,10 @@ async fn compare(probe: &Probe<'_>, cluster: &Cluster, members: &[String]) -> Ro
         roll.unmet.push(Unmet::new(
             "etcd-member-missing",
             format!(
-                "etcd has {} members ({}), and the inventory {ours} servers with embedded etcd",
-                members.len(),
-                members.join(", ")
+                "etcd has {} ({}), and the inventory {} with embedded etcd",
+                count(members.len(), "member", "members"),
+                members.join(", "),
+                count(ours, "server", "servers")
             ),
             "see which server left the cluster or was re-installed, and take it out of the inventory or join it",
         ));

@@ -25,7 +25,21 @@ fn heal_does_not_call_well_what_it_has_not_seen() {
     let away = ["server-1", "server-2", "server-3"].map(|host| format!("fault={host}:unreachable"));
     let (code, said) = place(&format!("3+1?{}&", away.join("&"))).run(&["heal"]);
     assert_eq!(code, 7, "{said}");
-    assert!(said.contains("server-1 cannot be reached"), "{said}");
+    for host in ["server-1", "server-2", "server-3"] {
+        assert!(
+            said.contains(&format!("{host} cannot be reached")),
+            "{said}"
+        );
+    }
+    let away: Vec<String> = (1..=5)
+        .map(|at| format!("fault=server-{at}:unreachable"))
+        .collect();
+    let (code, said) = place(&format!("5+0?{}&", away.join("&"))).run(&["heal"]);
+    assert_eq!(code, 7, "{said}");
+    assert!(
+        said.contains("nor could server-4 and server-5 be asked"),
+        "{said}"
+    );
     let (code, said) = place("3+1?fault=server-3:unreachable&").run(&["heal"]);
     assert_eq!(code, 7, "{said}");
     assert!(said.contains("server-3 cannot be reached"), "{said}");

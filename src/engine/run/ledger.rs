@@ -127,6 +127,11 @@ impl Ledger {
             });
     }
 
+    /// What a task has begun to change and was not answered yet.
+    pub(super) fn doing(&self, key: &TaskKey) -> Vec<String> {
+        self.tally.doing(key)
+    }
+
     /// Whether a task or a gate has failed so far.
     pub(super) fn has_failed(&self) -> bool {
         self.tally.has_failed()

@@ -80,6 +80,15 @@ impl Cluster {
         }
     }
 
+    /// `each of 3 servers`.
+    #[must_use]
+    pub fn each(&self) -> String {
+        match self.servers.len() {
+            1 => "the one server".to_owned(),
+            servers => format!("each of {servers} servers"),
+        }
+    }
+
     /// The usual look of a task: its own host now, the others lately. Agents share one look at the servers.
     pub async fn around(probe: &Probe<'_>, about: TokenKind) -> Arc<Self> {
         if !probe.fleet().is_server(probe.host()) {

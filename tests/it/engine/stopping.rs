@@ -1,7 +1,7 @@
 //! Each stop level ends what it says, and nothing more.
 
 use keyroll::engine::StopLevel;
-use keyroll::event::EventKind;
+use keyroll::event::{EventKind, TaskOutcome};
 use keyroll::exit::Exit;
 use tokio::sync::watch;
 
@@ -52,4 +52,20 @@ fn the_third_signal_leaves_at_once_and_still_writes_the_end() {
             .iter()
             .any(|event| matches!(event.kind, EventKind::Stopping { .. }))
     );
+    let left = journal.iter().find_map(|event| match &event.kind {
+        EventKind::TaskEnded {
+            outcome: TaskOutcome::Failed(failure),
+            ..
+        } => Some(failure),
+        _ => None,
+    });
+    let left = left.unwrap();
+    assert_eq!(
+        left.what,
+        [
+            "left at once, as the user asked, before it was done",
+            "a: run `touch /x`: was begun, and goes on there until its deadline",
+        ]
+    );
+    assert_eq!(left.exit, Exit::Stopped);
 }
