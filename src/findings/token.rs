@@ -22,6 +22,31 @@ pub(super) const ENTRIES: &[Entry] = &[
         "decode it once, then inspect what comes out",
     ),
     refuse(
+        "token-not-filled-in",
+        "this is a placeholder and no token",
+        "whatever was to put the token in its place has not done so, or something has hidden it",
+        "take the join token from `server/token` of a server, as root",
+    ),
+    refuse(
+        "token-with-its-name",
+        "a line that sets a token was taken for the token",
+        "K3s takes all of it for the password where only the value is meant, and no server accepts that",
+        "take what stands behind the `=` or `:` alone, without quotes; in the file that it comes from the line may be right",
+    ),
+    refuse(
+        "token-byte-order-mark",
+        "there is a byte order mark before the token, which cannot be seen",
+        "some editors begin a file with it; K3s takes it for a part of the token, and no server accepts that",
+        "write the file as UTF-8 without BOM: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE",
+    ),
+    refuse(
+        "token-unseen-character",
+        "there is a control character, or another one that cannot be seen, in the token",
+        "it came with a copy from a screen, or from a file in another encoding (one in UTF-16 is full of NULs): K3s takes it for \
+         a part of the token, and no environment can hold a NUL",
+        "see it with `od -c FILE`; copy the whole of `server/token` again, or convert the file: iconv -f UTF-16 -t UTF-8 FILE",
+    ),
+    refuse(
         "token-has-blanks",
         "there is white space inside the token",
         "env files, CSV and YAML end a value there, each at another place",
@@ -38,6 +63,19 @@ pub(super) const ENTRIES: &[Entry] = &[
         "there are quotes around the token",
         "a token file is taken as it stands: the quotes become part of the password",
         "take the quotes off; they belong into YAML and env files, never into the value",
+    ),
+    refuse(
+        "token-wrapped-twice",
+        "a whole token stands inside another one",
+        "something put `K10<CA hash>::server:` before what had it already: K3s takes all behind the first `server:` for the password, \
+         and no server accepts that",
+        "give the inner one alone: all from the second `K10` on, or the secret behind the last `:`",
+    ),
+    refuse(
+        "token-without-prefix",
+        "it has the form of a full token, and does not begin with `K10`",
+        "K3s takes the whole text for a bare password, and no server accepts that",
+        "copy the whole of `server/token` again; `K10` is written with a capital letter",
     ),
     refuse(
         "token-without-separator",

@@ -2,15 +2,20 @@
 
 mod inspect;
 mod kind;
+mod layers;
+mod pinned;
 mod strength;
 
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest, Sha256};
 
-pub use inspect::{Flaw, Inspected, Kind, inspect, pinned_hash};
+pub use inspect::{Flaw, Inspected, Kind, inspect};
 pub use kind::TokenKind;
+pub use pinned::pinned_hash;
 
+use crate::model::count;
 use crate::secret::Secret;
+use strength::Strength;
 
 /// A token as it stands on a surface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +66,8 @@ pub enum TokenError {
     BootstrapShape,
     /// A new token that can be guessed.
     #[error(
-        "it is too short: {length} characters of this kind carry {bits} bits, and 128 are needed"
+        "it is too short: {} {bits} bits, and 128 are needed",
+        count(*length, "character of this kind carries", "characters of this kind carry")
     )]
     Weak {
         /// Characters.
@@ -71,7 +77,7 @@ pub enum TokenError {
     },
     /// A new token that repeats itself.
     #[error(
-        "it is {length} characters, but only the same {period} over and over: that much carries {bits} bits, and 128 are needed"
+        "it is {length} characters long, but only the same {period} over and over: that much carries {bits} bits, and 128 are needed"
     )]
     Trivial {
         /// Characters.
@@ -84,6 +90,11 @@ pub enum TokenError {
     /// A new token that YAML takes for a number.
     #[error("YAML reads it as a number where it stands without quotes; use one with letters")]
     Number,
+    /// A line that sets a token.
+    #[error(
+        "it begins with `{0}`, so that it is a line that sets a token: give what stands behind, alone"
+    )]
+    Named(String),
     /// A new token that some file format would read differently.
     #[error(
         "it contains {0}, which CSV, YAML, systemd or a shell may read differently; use letters, digits and `-_.+/=~`"
@@ -189,23 +200,30 @@ pub fn check_new(text: &str) -> Result<Secret, TokenError> {
     if is_bootstrap(text) {
         return Err(TokenError::BootstrapShape);
     }
+    if let Some(name) = layers::named(text).map(|(name, _)| name) {
+        return Err(TokenError::Named(name.to_owned()));
+    }
     if let Some(first) = text.chars().next().filter(|c| "-~=".contains(*c)) {
         return Err(TokenError::Character(format!("`{first}` at its beginning")));
     }
     if let Some(bad) = strength::dangerous(text) {
         return Err(TokenError::Character(format!("{bad:?}")));
     }
-    let (length, bits) = (text.len(), strength::bits(text));
+    let strength = Strength::of(text);
+    let Strength {
+        length,
+        period,
+        bits,
+    } = strength;
     if bits < ENOUGH {
-        return Err(TokenError::Weak { length, bits });
-    }
-    let period = strength::period(text);
-    let bits = strength::bits(text.get(..period).unwrap_or(text));
-    if bits < ENOUGH {
-        return Err(TokenError::Trivial {
-            length,
-            period,
-            bits,
+        return Err(if strength.repeats() {
+            TokenError::Trivial {
+                length,
+                period,
+                bits,
+            }
+        } else {
+            TokenError::Weak { length, bits }
         });
     }
     if strength::is_number(text) {
@@ -360,6 +378,11 @@ mod tests {
         }
         let number = "12345678901234567890987654321098765432109876543210";
         assert_eq!(check_new(number), Err(TokenError::Number));
+        let line = "K3S_TOKEN=0123456789abcdef0123456789abcdef";
+        assert_eq!(
+            check_new(line),
+            Err(TokenError::Named("K3S_TOKEN=".to_owned()))
+        );
         for edge in ["~", "=", "-"] {
             let text = format!("{edge}0123456789abcdefghijklmnopqrstuv");
             assert!(matches!(check_new(&text), Err(TokenError::Character(_))));

@@ -5,11 +5,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use sha2::{Digest as _, Sha256};
-use x509_cert::Certificate;
-use x509_cert::der::Encode as _;
 
-use super::{ENOUGH, hex, is_bootstrap, strength};
+use super::layers::{self, Layer};
+use super::strength::{self, Strength};
+use super::{ENOUGH, is_bootstrap};
+use crate::model::count;
 use crate::secret::Secret;
 
 /// What kind of token it is.
@@ -84,11 +84,7 @@ pub fn inspect(text: &str) -> Inspected {
     let line = text.strip_suffix('\n').unwrap_or(text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     let mut flaws = Flaws::default();
-    let trimmed = line.trim();
-    if trimmed.len() != line.len() && !trimmed.is_empty() {
-        flaws.add("token-has-blanks-around", "white space stands around it");
-    }
-    let bare = unquoted(trimmed, &mut flaws);
+    let bare = peel(line, &mut flaws);
     let (kind, hash, secret) = split(bare, &mut flaws);
     if kind != Kind::None {
         judge_secret(secret, kind, &mut flaws);
@@ -96,33 +92,56 @@ pub fn inspect(text: &str) -> Inspected {
     Inspected {
         kind,
         hash: hash.map(str::to_owned),
-        bits: bits(secret),
+        bits: Strength::of(secret).bits,
         secret: Secret::new(secret),
         flaws: flaws.0,
     }
+}
+
+/// What is left without everything that was pasted with it.
+fn peel<'a>(text: &'a str, flaws: &mut Flaws) -> &'a str {
+    let mut rest = text;
+    while let Some((layer, inner)) = layers::outer(rest) {
+        match layer {
+            Layer::ByteOrderMark => {
+                flaws.add("token-byte-order-mark", "its first character is U+FEFF");
+            }
+            Layer::Blanks if inner.is_empty() => {}
+            Layer::Blanks => {
+                flaws.add("token-has-blanks-around", "white space stands around it");
+            }
+            Layer::Name(name) => {
+                flaws.add("token-with-its-name", format!("it begins with `{name}`"));
+            }
+            Layer::Quotes(open, close) => {
+                let what = format!("it stands between {open} and {close}");
+                flaws.add("token-in-quotes", what);
+            }
+            Layer::Quote(quote) => {
+                let what = format!("a single {quote} stands at its beginning or end");
+                flaws.add("token-in-quotes", what);
+            }
+        }
+        rest = inner;
+    }
+    rest
 }
 
 #[derive(Default)]
 struct Flaws(Vec<Flaw>);
 
 impl Flaws {
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|flaw| flaw.name == name)
+    }
+
+    /// Each name once: a second layer of the same kind says nothing new.
     fn add(&mut self, name: &'static str, what: impl Into<String>) {
         let what = what.into();
-        self.0.push(Flaw { name, what });
-    }
-}
-
-fn unquoted<'a>(text: &'a str, flaws: &mut Flaws) -> &'a str {
-    for quote in ['"', '\''] {
-        let inner = text
-            .strip_prefix(quote)
-            .and_then(|rest| rest.strip_suffix(quote));
-        if let Some(inner) = inner {
-            flaws.add("token-in-quotes", format!("it stands between {quote}"));
-            return inner;
+        if !self.has(name) {
+            self.0.push(Flaw { name, what });
         }
     }
-    text
 }
 
 /// Kind, CA hash and secret.
@@ -130,6 +149,10 @@ fn split<'a>(text: &'a str, flaws: &mut Flaws) -> (Kind, Option<&'a str>, &'a st
     let no_token = (Kind::None, None, text);
     if text.is_empty() {
         flaws.add("token-empty", "nothing is there");
+        return no_token;
+    }
+    if let Some(what) = layers::placeholder(text) {
+        flaws.add("token-not-filled-in", what);
         return no_token;
     }
     if is_jwt(text) {
@@ -141,15 +164,15 @@ fn split<'a>(text: &'a str, flaws: &mut Flaws) -> (Kind, Option<&'a str>, &'a st
         return no_token;
     }
     let Some(rest) = text.strip_prefix("K10") else {
-        let shaped = is_bootstrap(text);
-        return (
-            if shaped { Kind::Bootstrap } else { Kind::Bare },
-            None,
-            text,
-        );
+        return (bare(text, flaws), None, text);
     };
     let Some((hash, tail)) = rest.split_once("::") else {
-        let what = format!("{} characters follow `K10`, none of them `::`", rest.len());
+        let follow = count(
+            rest.chars().count(),
+            "character follows",
+            "characters follow",
+        );
+        let what = format!("{follow} `K10`, and no `::`");
         flaws.add("token-without-separator", what);
         return no_token;
     };
@@ -158,7 +181,10 @@ fn split<'a>(text: &'a str, flaws: &mut Flaws) -> (Kind, Option<&'a str>, &'a st
         return (Kind::FullBootstrap, Some(hash), tail);
     }
     match tail.split_once(':') {
-        Some((user, secret)) if !secret.is_empty() => (of_user(user, flaws), Some(hash), secret),
+        Some((user, secret)) if !secret.is_empty() => {
+            let kind = of_user(user, flaws);
+            (kind, Some(hash), innermost(secret, flaws))
+        }
         _ => {
             flaws.add(
                 "token-user-missing",
@@ -169,14 +195,45 @@ fn split<'a>(text: &'a str, flaws: &mut Flaws) -> (Kind, Option<&'a str>, &'a st
     }
 }
 
+/// A text that does not begin with `K10`.
+fn bare(text: &str, flaws: &mut Flaws) -> Kind {
+    let users = ["::server:", "::node:"];
+    if let Some(user) = users.into_iter().find(|user| text.contains(user)) {
+        let what = format!("it holds `{user}`, and does not begin with `K10`");
+        flaws.add("token-without-prefix", what);
+    }
+    if is_bootstrap(text) {
+        Kind::Bootstrap
+    } else {
+        Kind::Bare
+    }
+}
+
+/// The password, where a whole token or a line of a file stands in its place.
+fn innermost<'a>(secret: &'a str, flaws: &mut Flaws) -> &'a str {
+    let peeled = peel(secret, flaws);
+    let inner = peeled.strip_prefix("K10").and_then(|rest| {
+        let (_, tail) = rest.split_once("::")?;
+        tail.split_once(':').filter(|(_, inner)| !inner.is_empty())
+    });
+    let Some((_, inner)) = inner else {
+        return peeled;
+    };
+    flaws.add(
+        "token-wrapped-twice",
+        "a whole token, `K10` and all, stands where its secret belongs",
+    );
+    innermost(inner, flaws)
+}
+
 fn of_user(user: &str, flaws: &mut Flaws) -> Kind {
     match user {
         "server" => Kind::Server,
         "node" => Kind::Node,
         _ => {
             let what = format!(
-                "a user of {} characters, neither `server` nor `node`",
-                user.len()
+                "a user of {}, neither `server` nor `node`",
+                count(user.chars().count(), "character", "characters")
             );
             flaws.add("token-user-odd", what);
             Kind::OtherUser
@@ -185,10 +242,11 @@ fn of_user(user: &str, flaws: &mut Flaws) -> Kind {
 }
 
 fn judge_hash(hash: &str, flaws: &mut Flaws) {
-    let count = hash.chars().count();
+    let length = hash.chars().count();
     let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
-    if count != 64 {
-        flaws.add("token-hash-length", format!("it has {count} characters"));
+    if length != 64 {
+        let what = format!("it has {}", count(length, "character", "characters"));
+        flaws.add("token-hash-length", what);
     } else if !hash.chars().all(is_hex) {
         flaws.add(
             "token-hash-not-hex",
@@ -198,12 +256,17 @@ fn judge_hash(hash: &str, flaws: &mut Flaws) {
 }
 
 fn judge_secret(secret: &str, kind: Kind, flaws: &mut Flaws) {
-    if secret.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        flaws.add(
-            "token-has-blanks",
-            "white space or a line end stands inside",
-        );
-    } else if let Some(bad) = strength::dangerous(secret) {
+    let unseen = secret.chars().find(|c| layers::is_unseen(*c));
+    if let Some(what) = blanks(secret) {
+        flaws.add("token-has-blanks", what);
+    }
+    if let Some(unseen) = unseen {
+        let what = format!("it holds {}", layers::word(unseen));
+        flaws.add("token-unseen-character", what);
+    }
+    // Of a text that is no secret alone it says nothing new.
+    let is_told = flaws.has("token-without-prefix") || blanks(secret).is_some() || unseen.is_some();
+    if let (false, Some(bad)) = (is_told, strength::dangerous(secret)) {
         flaws.add("token-character", format!("it holds {bad:?}"));
     }
     if kind.is_bootstrap() {
@@ -216,14 +279,24 @@ fn judge_secret(secret: &str, kind: Kind, flaws: &mut Flaws) {
         );
         return;
     }
-    let (length, plain) = (secret.chars().count(), strength::bits(secret));
-    if plain < ENOUGH {
-        let what = format!("{length} characters of this kind carry {plain} bits at most");
-        flaws.add("token-weak", what);
-    } else if bits(secret) < ENOUGH {
-        let period = strength::period(secret);
-        let what = format!("{length} characters, but only the same {period} over and over");
+    let strength = Strength::of(secret);
+    let Strength {
+        length,
+        period,
+        bits,
+    } = strength;
+    if bits < ENOUGH && strength.repeats() {
+        let long = count(length, "character", "characters");
+        let what = format!("{long}, but only the same {period} over and over: {bits} bits");
         flaws.add("token-trivial", what);
+    } else if bits < ENOUGH {
+        let carry = count(
+            length,
+            "character of this kind carries",
+            "characters of this kind carry",
+        );
+        let what = format!("{carry} {bits} bits at most");
+        flaws.add("token-weak", what);
     }
     if strength::is_number(secret) {
         flaws.add(
@@ -233,9 +306,14 @@ fn judge_secret(secret: &str, kind: Kind, flaws: &mut Flaws) {
     }
 }
 
-fn bits(secret: &str) -> usize {
-    let pattern = secret.get(..strength::period(secret));
-    strength::bits(pattern.unwrap_or(secret))
+fn blanks(secret: &str) -> Option<String> {
+    let lines = secret.lines().count();
+    if secret.contains(['\n', '\r']) {
+        let what = format!("a line end stands inside, so that there are {lines} lines");
+        return Some(what);
+    }
+    let blank = secret.chars().find(|c| c.is_whitespace())?;
+    Some(format!("{} stands inside", layers::word(blank)))
 }
 
 /// Three parts in base64, the first a JSON object.
@@ -254,37 +332,6 @@ fn decodes_to_token(text: &str) -> bool {
         .into_iter()
         .flatten()
         .any(|bytes| bytes.starts_with(b"K10") && bytes.windows(2).any(|pair| pair == b"::"))
-}
-
-/// The hash that a token pins for this bundle, as K3s computes it: of one certificate the file's bytes, of several the
-/// DER of the root that the first leads to. Where no root is found K3s takes the bytes too.
-#[must_use]
-pub fn pinned_hash(bundle: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(bundle);
-    match text.matches("-----BEGIN CERTIFICATE-----").count() {
-        0 => None,
-        1 => Some(hex(&Sha256::digest(bundle))),
-        _ => Some(match root(bundle) {
-            Some(root) => hex(&Sha256::digest(root)),
-            None => hex(&Sha256::digest(bundle)),
-        }),
-    }
-}
-
-/// The root of the first certificate, by names of issuers.
-fn root(bundle: &[u8]) -> Option<Vec<u8>> {
-    let chain = Certificate::load_pem_chain(bundle).ok()?;
-    let mut at = chain.first()?;
-    for _ in 0..chain.len() {
-        let (issuer, subject) = (&at.tbs_certificate.issuer, &at.tbs_certificate.subject);
-        if issuer == subject {
-            return at.to_der().ok();
-        }
-        at = chain
-            .iter()
-            .find(|other| other.tbs_certificate.subject == *issuer)?;
-    }
-    None
 }
 
 #[cfg(test)]

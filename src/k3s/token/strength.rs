@@ -1,7 +1,34 @@
 //! How hard a secret is to guess, and which of its characters some file format would read differently.
 
+/// What there is to guess of a secret. There is one way to count it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Strength {
+    /// Characters.
+    pub(super) length: usize,
+    /// Characters after which it only repeats itself; its whole length when it never does.
+    pub(super) period: usize,
+    /// At most, by kind of characters and by what does not repeat itself.
+    pub(super) bits: usize,
+}
+
+impl Strength {
+    pub(super) fn of(text: &str) -> Self {
+        let pattern = text.get(..period(text)).unwrap_or(text);
+        Self {
+            length: text.chars().count(),
+            period: pattern.chars().count(),
+            bits: bits(pattern),
+        }
+    }
+
+    /// Whether it repeats a pattern.
+    pub(super) fn repeats(self) -> bool {
+        self.period < self.length
+    }
+}
+
 /// At most, by length and kind of characters.
-pub(super) fn bits(text: &str) -> usize {
+fn bits(text: &str) -> usize {
     let all = |is: fn(&u8) -> bool| text.bytes().all(|byte| is(&byte));
     // Tenths of a bit for each character.
     let tenths = if all(u8::is_ascii_digit) {
@@ -15,7 +42,7 @@ pub(super) fn bits(text: &str) -> usize {
 }
 
 /// Bytes after which it only repeats itself; its whole length when it never does.
-pub(super) fn period(text: &str) -> usize {
+fn period(text: &str) -> usize {
     let bytes = text.as_bytes();
     // Length of the longest beginning that is also an end, for every beginning.
     let mut border = vec![0_usize; bytes.len()];
@@ -81,6 +108,16 @@ mod tests {
             (bits("0123456789"), bits("0123456789a"), bits("zz")),
             (33, 44, 12)
         );
+    }
+
+    #[test]
+    fn what_repeats_itself_counts_once() {
+        let all = Strength::of("12345678901234567890123456789012");
+        assert_eq!((all.length, all.period, all.bits), (32, 10, 33));
+        let none = Strength::of("0123456789abcdef");
+        assert_eq!((none.repeats(), none.bits), (false, 64));
+        let wide = Strength::of("äöäöäö");
+        assert_eq!((wide.length, wide.period), (6, 2));
     }
 
     proptest! {

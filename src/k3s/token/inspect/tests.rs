@@ -75,20 +75,43 @@ fn each_mistake_has_its_name() {
     }
 }
 
+/// A text, and what is said of it. `HASH` and `GOOD` stand for a hash and a good secret.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pasted {
+    text: String,
+    kind: String,
+    #[serde(default)]
+    bits: Option<usize>,
+    #[serde(default)]
+    flaws: std::collections::BTreeMap<String, String>,
+    /// Whether the secret that is left is `GOOD`.
+    #[serde(default)]
+    good: bool,
+}
+
 #[test]
-fn of_a_bundle_the_root_is_pinned() {
-    let one = include_bytes!("tests/root.pem");
-    let leaf = include_bytes!("tests/intermediate.pem");
-    let bundle = [leaf.as_slice(), one.as_slice()].concat();
-    let der = Certificate::load_pem_chain(one).unwrap().remove(0).to_der();
-    assert_eq!(pinned_hash(one), Some(hex(&Sha256::digest(one))));
-    assert_eq!(
-        pinned_hash(&bundle),
-        Some(hex(&Sha256::digest(der.unwrap())))
-    );
-    let twice = [leaf.as_slice(), leaf.as_slice()].concat();
-    assert_eq!(pinned_hash(&twice), Some(hex(&Sha256::digest(&twice))));
-    assert_eq!(pinned_hash(b"nothing"), None);
+fn what_people_paste_is_named_once_and_rightly() {
+    let all: Vec<Pasted> = serde_yaml::from_str(include_str!("tests/pasted.yml")).unwrap();
+    assert!(all.len() > 40, "{} texts", all.len());
+    for it in all {
+        let text = it.text.replace("HASH", HASH).replace("GOOD", GOOD);
+        let seen = inspect(&text);
+        let kind = serde_yaml::to_string(&seen.kind).unwrap();
+        assert_eq!(kind.trim(), it.kind, "{:?}", it.text);
+        let flaws = seen.flaws.into_iter();
+        let flaws = flaws.map(|flaw| (flaw.name.to_owned(), flaw.what));
+        let flaws = flaws.collect::<std::collections::BTreeMap<_, _>>();
+        assert_eq!(flaws, it.flaws, "{:?}", it.text);
+        assert_eq!(seen.secret.expose() == GOOD, it.good, "{:?}", it.text);
+        if let Some(bits) = it.bits {
+            assert_eq!(seen.bits, bits, "{:?}", it.text);
+            let said = flaws
+                .values()
+                .any(|what| what.contains(&format!("{bits} bits")));
+            assert!(bits >= ENOUGH || said, "{:?}", it.text);
+        }
+    }
 }
 
 proptest! {
