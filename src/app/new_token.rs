@@ -1,7 +1,7 @@
 //! Gets a token from where the operator says it is. No error repeats what was found there.
 
 use std::io::{IsTerminal as _, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ fn text(from: &NewTokenFrom) -> (String, Result<String, String>) {
         NewTokenFrom::Stdin => ("stdin".to_owned(), input()),
         NewTokenFrom::Exec(argv) => (
             format!("exec:{}", argv.first().map_or("", String::as_str)),
-            output(argv),
+            output(argv, DEADLINE),
         ),
     };
     let one = |text: String| match text.strip_suffix('\n') {
@@ -86,6 +86,11 @@ fn variable(name: &str) -> Result<String, String> {
 }
 
 fn file(path: &Utf8Path) -> Result<String, String> {
+    // Another kind is not even opened: a named pipe would wait for a writer, a device may never end.
+    let meta = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if let Some(kind) = other_kind(meta.file_type()) {
+        return Err(format!("it is {kind}, and no file: {THROUGH}"));
+    }
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
     let mode = file
         .metadata()
@@ -102,6 +107,21 @@ fn file(path: &Utf8Path) -> Result<String, String> {
     bounded(file)
 }
 
+/// What goes for what is no file.
+const THROUGH: &str =
+    "name a file of mode 0600, or give the token through `stdin` or `exec:PROGRAM`";
+
+/// What a path is when it is no file.
+fn other_kind(kind: std::fs::FileType) -> Option<&'static str> {
+    let kinds = [
+        (kind.is_dir(), "a directory"),
+        (kind.is_fifo(), "a named pipe (FIFO)"),
+        (kind.is_char_device() || kind.is_block_device(), "a device"),
+        (kind.is_socket(), "a socket"),
+    ];
+    kinds.into_iter().find_map(|(is, name)| is.then_some(name))
+}
+
 /// What stands on standard input, when it is no terminal.
 pub(super) fn input() -> Result<String, String> {
     if std::io::stdin().is_terminal() {
@@ -111,14 +131,27 @@ pub(super) fn input() -> Result<String, String> {
 }
 
 fn bounded(from: impl std::io::Read) -> Result<String, String> {
-    let mut text = String::new();
-    let read = from.take(LONGEST + 1).read_to_string(&mut text);
+    let mut bytes = Vec::new();
+    let read = from.take(LONGEST + 1).read_to_end(&mut bytes);
     read.map_err(|error| error.to_string())?;
-    if text.len() as u64 > LONGEST {
+    if bytes.len() as u64 > LONGEST {
         Err(too_long())
     } else {
-        Ok(text)
+        utf8(bytes)
     }
+}
+
+fn utf8(bytes: Vec<u8>) -> Result<String, String> {
+    let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to() + 1;
+        if is_utf16 {
+            "it is UTF-16, as some editors write it, and not UTF-8: iconv -f UTF-16 -t UTF-8 FILE"
+                .to_owned()
+        } else {
+            format!("it is not UTF-8: byte {at} belongs to no character")
+        }
+    })
 }
 
 fn too_long() -> String {
@@ -126,7 +159,7 @@ fn too_long() -> String {
 }
 
 /// What a program prints, run without a shell under a deadline.
-fn output(argv: &[String]) -> Result<String, String> {
+fn output(argv: &[String], deadline: Duration) -> Result<String, String> {
     let [program, rest @ ..] = argv else {
         return Err("no program is named".to_owned());
     };
@@ -154,10 +187,10 @@ fn output(argv: &[String]) -> Result<String, String> {
         if !status.success() {
             return Ok(Err(format!("it ended with {status}")));
         }
-        Ok(String::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned()))
+        Ok(utf8(text))
     };
-    let ended = runtime.block_on(async { tokio::time::timeout(DEADLINE, ended).await });
-    let ended = ended.map_err(|_| format!("it did not end within {}s", DEADLINE.as_secs()))?;
+    let ended = runtime.block_on(async { tokio::time::timeout(deadline, ended).await });
+    let ended = ended.map_err(|_| format!("it did not end within {deadline:?}, and was killed"))?;
     ended.unwrap_or_else(|error: std::io::Error| Err(error.to_string()))
 }
 
@@ -192,6 +225,14 @@ mod tests {
         assert!(words(&NewTokenFrom::File(path)).starts_with("2: "));
     }
 
+    /// No time is measured: a program that was waited for would hold the test for ever.
+    #[test]
+    fn a_program_that_does_not_end_is_left_at_its_deadline() {
+        let argv = ["sh", "-c", "printf canary; exec sleep infinity"].map(str::to_owned);
+        let late = output(&argv, Duration::from_millis(50)).unwrap_err();
+        assert_eq!(late, "it did not end within 50ms, and was killed");
+    }
+
     #[test]
     fn each_bad_source_is_named_and_what_it_holds_is_not() {
         let missing = words(&NewTokenFrom::File("/none/there".into()));
@@ -201,6 +242,32 @@ mod tests {
         );
         assert!(words(&NewTokenFrom::Env("KEYROLL_NO_SUCH".into())).contains("no such variable"));
         assert!(words(&NewTokenFrom::Exec(vec!["false".into()])).contains("exit status: 1"));
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = Utf8PathBuf::from_path_buf(folder.path().join("pipe")).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            fifo.as_str(),
+            rustix::fs::FileType::Fifo,
+            0o600.into(),
+            0,
+        )
+        .unwrap();
+        for (path, kind) in [
+            (fifo, "a named pipe (FIFO)"),
+            ("/dev/zero".into(), "a device"),
+            ("/tmp".into(), "a directory"),
+        ] {
+            let refused = words(&NewTokenFrom::File(path.clone()));
+            assert!(refused.contains(&format!("file:{path}")), "{refused}");
+            assert!(
+                refused.contains(&format!("it is {kind}, and no file")),
+                "{refused}"
+            );
+        }
+        let wide = folder.path().join("wide");
+        std::fs::write(&wide, b"\xff\xfea\0").unwrap();
+        let wide = Utf8PathBuf::from_path_buf(wide).unwrap();
+        assert!(words(&NewTokenFrom::File(wide)).contains("it is UTF-16"));
         let endless = words(&NewTokenFrom::Exec(vec!["yes".into()]));
         assert!(endless.contains("longer than 4096 bytes"), "{endless}");
         let bad = words(&NewTokenFrom::Exec(vec![
