@@ -10,6 +10,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         "put it back, or do not name it",
     ),
     refuse(
+        "data-dir-not-certain",
+        "a variable names the data directory, and the version of K3s cannot be told",
+        "K3s before v1.27.16, v1.28.12, v1.29.7 and v1.30.3 passes over it: which directory is used is not known",
+        "name the directory that is used as `data-dir:` in the configuration, or take the variable out",
+    ),
+    warn(
+        "data-dir-not-heeded",
+        "a variable names a data directory that this version of K3s passes over",
+        "after an upgrade K3s would use it, and start as a new cluster in an empty directory",
+        "take K3S_DATA_DIR out of the environment before K3s is upgraded",
+    ),
+    refuse(
         "two-config-files",
         "K3S_CONFIG_FILE and --config name different files",
         "versions of K3s differ in which one wins",

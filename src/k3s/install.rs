@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use camino::Utf8PathBuf;
 
 use super::surface::Surface;
+use super::version::Version;
 use crate::secret::{Content, Secret};
 use reader::Reader;
 use settings::Settings;
@@ -56,6 +57,8 @@ pub struct Known {
     pub files: HashMap<Utf8PathBuf, Option<Content>>,
     /// Names in directories; empty when there is no such directory.
     pub folders: HashMap<Utf8PathBuf, Vec<String>>,
+    /// The version of K3s, or why it could not be told; `None` as long as nothing asked for it.
+    pub version: Option<Result<Version, String>>,
 }
 
 /// What must be read before more can be said.
@@ -65,6 +68,8 @@ pub struct Wanted {
     pub files: BTreeSet<Utf8PathBuf>,
     /// Directories.
     pub folders: BTreeSet<Utf8PathBuf>,
+    /// The version of K3s, where a setting counts on some versions alone.
+    pub version: bool,
 }
 
 /// Server or agent.
@@ -143,6 +148,8 @@ pub struct Install {
     pub etcd: Vec<String>,
     /// What is wrong with it.
     pub faults: Vec<Fault>,
+    /// What people should know of it, and stands in the way of nothing.
+    pub remarks: Vec<Fault>,
 }
 
 impl Install {
@@ -156,6 +163,7 @@ impl Install {
             wanted: Wanted::default(),
             read: Wanted::default(),
             faults: Vec::new(),
+            remarks: Vec::new(),
         };
         let settings = Settings::read(unit, &mut reader);
         if unit.manager == Manager::OpenRc {
@@ -174,6 +182,7 @@ impl Install {
             Ok(Self {
                 sources: reader.read,
                 faults: reader.faults,
+                remarks: reader.remarks,
                 ..install
             })
         } else {

@@ -68,6 +68,21 @@ impl Version {
         (self.patch >= first).then_some(flag)
     }
 
+    /// Whether a variable `K3S_DATA_DIR` names its data directory: v1.27.16, v1.28.12, v1.29.7, v1.30.3 and later
+    /// (release notes; k3s: #10591, #10596 to #10599). Those before pass over it.
+    #[must_use]
+    pub fn heeds_data_dir(self) -> bool {
+        let first = match self.minor {
+            ..=26 => return false,
+            27 => 16,
+            28 => 12,
+            29 => 7,
+            30 => 3,
+            31.. => 0,
+        };
+        self.major == 1 && self.patch >= first
+    }
+
     /// Whether a rotation was measured on some patch of the same minor version.
     #[must_use]
     pub fn is_near_a_measured_one(self) -> bool {
@@ -112,6 +127,26 @@ mod tests {
             assert_eq!(Version::parse(text).unwrap().can_rotate(), can, "{text}");
         }
         assert_eq!(Version::parse("no version here"), None);
+    }
+
+    #[test]
+    fn the_variable_for_the_data_directory_counts_from_a_patch_of_each_minor_on() {
+        for (text, heeds) in [
+            ("v1.26.15+k3s1", false),
+            ("v1.27.15+k3s2", false),
+            ("v1.27.16+k3s1", true),
+            ("v1.28.11+k3s2", false),
+            ("v1.28.12+k3s1", true),
+            ("v1.29.6+k3s2", false),
+            ("v1.29.7+k3s1", true),
+            ("v1.30.2+k3s2", false),
+            ("v1.30.3+k3s1", true),
+            ("v1.31.0+k3s1", true),
+            ("v1.34.3+k3s1", true),
+        ] {
+            let version = Version::parse(text).unwrap();
+            assert_eq!(version.heeds_data_dir(), heeds, "{text}");
+        }
     }
 
     #[test]

@@ -51,6 +51,12 @@ impl Version {
         )
     }
 
+    /// Whether a variable `K3S_DATA_DIR` names its data directory.
+    #[must_use]
+    pub fn heeds_data_dir(self) -> bool {
+        self != Self::V1_28_8
+    }
+
     /// Whether a PUT takes the new token as it stands, and writes files before it knows what it has.
     #[must_use]
     pub fn takes_any_shape(self) -> bool {

@@ -98,6 +98,9 @@ pub(super) async fn serve(args: Vec<String>, mut env: BTreeMap<String, String>) 
     for (name, value) in of_unit() {
         env.entry(name).or_insert(value);
     }
+    if !version(&env).heeds_data_dir() {
+        env.remove("K3S_DATA_DIR");
+    }
     let launch = Launch { args, env };
     let settings = loop {
         match Settings::resolve(&Disk, &launch) {

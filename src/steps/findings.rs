@@ -100,6 +100,7 @@ pub(super) fn judge(
     let mut found = files::judge(seen, stats);
     found.extend(files::disagree(seen, &in_flight(seen, standing)));
     found.extend(files::set_twice(seen));
+    found.extend(seen.install.remarks.iter().cloned().map(Finding::of_fault));
     found.extend(standing.into_iter().flat_map(|it| files::stale(seen, it)));
     found.extend(heard.first().and_then(|heard| join::judge(seen, heard)));
     found

@@ -11,6 +11,7 @@ pub(super) struct Reader<'a> {
     pub(super) wanted: Wanted,
     pub(super) read: Wanted,
     pub(super) faults: Vec<Fault>,
+    pub(super) remarks: Vec<Fault>,
 }
 
 impl Reader<'_> {

@@ -1,12 +1,13 @@
 //! What sets something for K3s on a host, strongest first: arguments, config files, environment files, environment.
 
 mod critical;
+mod data_dir;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::arguments::{self, Argument};
 use super::reader::Reader;
-use super::{CONFIG, DATA_DIR, Datastore, Install, Kind, UnitText, Wanted};
+use super::{CONFIG, Datastore, Install, Kind, UnitText, Wanted};
 use crate::k3s::surface::{Place, Position, Slot, envfile, whole, yaml};
 use crate::secret::Secret;
 
@@ -276,10 +277,7 @@ impl Settings {
         } else {
             Kind::Server
         };
-        let data_dir = Utf8PathBuf::from(
-            self.value("data-dir", "K3S_DATA_DIR")
-                .unwrap_or_else(|| DATA_DIR.to_owned()),
-        );
+        let data_dir = self.data_dir(reader);
         let (flag, default) = if kind == Kind::Server {
             ("https-listen-port", 6443)
         } else {
@@ -318,6 +316,7 @@ impl Settings {
             data_dir,
             sources: Wanted::default(),
             faults: Vec::new(),
+            remarks: Vec::new(),
         }
     }
 

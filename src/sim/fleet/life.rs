@@ -184,7 +184,10 @@ impl Fleet {
         if host.settled && host.has(Fault::UnitFailing) {
             return self.fail_with(at, "code=exited, status=203/EXEC", "exit-code");
         }
-        let launch = host.unit.loaded.launch(&host.disk);
+        let mut launch = host.unit.loaded.launch(&host.disk);
+        if !self.version.heeds_data_dir() {
+            launch.env.remove("K3S_DATA_DIR");
+        }
         let settings = Settings::resolve(&host.disk, &launch);
         if let Ok(settings) = &settings {
             // A disk without room for it is told by what comes next.

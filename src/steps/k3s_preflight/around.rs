@@ -75,6 +75,7 @@ fn wanted() -> Wanted {
     Wanted {
         files: files.map(Utf8PathBuf::from).into_iter().collect(),
         folders: [Utf8PathBuf::from(MORE_SUDOERS)].into_iter().collect(),
+        ..Wanted::default()
     }
 }
 
@@ -151,7 +152,7 @@ async fn eavesdropper(
     let more = names.iter().filter(counts).map(|name| folder.join(name));
     let more = Wanted {
         files: more.collect(),
-        folders: BTreeSet::new(),
+        ..Wanted::default()
     };
     let mut files = probe.get(Contents(more)).await?.files;
     let own = known.files.get(Utf8Path::new(SUDOERS)).cloned().flatten();

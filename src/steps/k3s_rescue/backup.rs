@@ -53,7 +53,7 @@ async fn copy(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
         .collect();
     let there = Wanted {
         files: copies.iter().map(|(_, copy)| copy.clone()).collect(),
-        folders: BTreeSet::new(),
+        ..Wanted::default()
     };
     let there = probe.get(Contents(there)).await?;
     let op = |(path, copy): &(&Utf8PathBuf, Utf8PathBuf)| {

@@ -9,13 +9,15 @@ use super::unsaved::SAVED;
 use super::usual::{BINARIES, USUAL, files_of, listed};
 use super::{Blind, Freshness, unit};
 use crate::facts::{
-    Contents, Environment, Environments, FactError, Paths, Probe, Programs, UnitState, Units,
-    Unmanaged,
+    Contents, Environment, Environments, FactError, K3sVersion, Paths, Probe, Programs, Tried,
+    UnitState, Units, Unmanaged,
 };
 use crate::k3s::install::{Fault, Install, Kind, Known, Wanted};
 use crate::k3s::openrc;
+use crate::k3s::program::Program;
 use crate::k3s::surface::beside;
 use crate::k3s::token::TokenKind;
+use crate::k3s::version::Version;
 use crate::model::HostName;
 use crate::wire::{FileKind, FileStat};
 
@@ -98,7 +100,7 @@ impl Hand<'_> {
         for _ in 0..ROUNDS {
             match Install::resolve(&unit.text, &found.known) {
                 Ok(install) => return Ok(install),
-                Err(wanted) => self.fetch(wanted, found).await?,
+                Err(wanted) => self.fetch(wanted, unit, found).await?,
             }
         }
         Err(Blind::Faulty(Fault {
@@ -112,7 +114,15 @@ impl Hand<'_> {
     }
 
     /// What is wanted, with what `stat` says of it and what waits beside it, since it may be a surface.
-    async fn fetch(&self, mut wanted: Wanted, found: &mut Found) -> Result<(), FactError> {
+    async fn fetch(
+        &self,
+        mut wanted: Wanted,
+        unit: &UnitState,
+        found: &mut Found,
+    ) -> Result<(), FactError> {
+        if wanted.version {
+            found.known.version = Some(self.version(unit, found).await?);
+        }
         let files = wanted.files.clone();
         wanted
             .files
@@ -121,6 +131,27 @@ impl Hand<'_> {
         found.learn(more);
         found.stats.extend(stats);
         Ok(())
+    }
+
+    /// What the program says of itself, which it tells without its data directory; or why it does not.
+    async fn version(
+        &self,
+        unit: &UnitState,
+        found: &mut Found,
+    ) -> Result<Result<Version, String>, FactError> {
+        let programs = unit::binaries(unit);
+        let mut unknown = programs.clone();
+        unknown.retain(|path| !found.programs.contains_key(path));
+        if !unknown.is_empty() {
+            found.programs.extend(self.get(Programs(unknown)).await?);
+        }
+        let runs = |path: &&Utf8PathBuf| found.programs.get(*path) == Some(&true);
+        let Some(path) = programs.iter().find(runs) else {
+            return Ok(Err("no k3s binary was found".to_owned()));
+        };
+        let k3s = Program::from(path.as_str());
+        let said = self.get(Tried(K3sVersion { k3s })).await?;
+        Ok(said.map_err(|error| error.to_string()))
     }
 
     /// A surface that is a symbolic link is edited where it leads to.

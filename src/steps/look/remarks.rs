@@ -1,6 +1,8 @@
 //! What is said of a set-up beside the surfaces themselves: what holds the same token, who can read it, and whether the
 //! running process was started from what stands there now.
 
+use std::collections::BTreeSet;
+
 use super::Seen;
 use crate::k3s::install::Fault;
 use crate::k3s::surface::{Place, Surface};
@@ -46,13 +48,13 @@ impl Seen {
     /// What people should know, none of which stands in the way.
     #[must_use]
     pub fn remarks(&self) -> Vec<Fault> {
-        let mut remarks: Vec<Fault> = self.same_token().into_iter().collect();
-        remarks.extend(
-            self.install
-                .surfaces
-                .iter()
-                .filter_map(|surface| self.exposed(surface)),
-        );
+        let mut remarks = self.install.remarks.clone();
+        remarks.extend(self.same_token());
+        let mut files = BTreeSet::new();
+        let both = self.install.surfaces.iter();
+        let both = both.chain(&self.install.agent_surfaces);
+        let each = both.filter(|surface| files.insert(&surface.file));
+        remarks.extend(each.filter_map(|surface| self.exposed(surface)));
         if self.unit.is_active() && (self.is_newer_than_process() || self.was_started_otherwise()) {
             let id = &self.unit.text.id;
             remarks.push(Fault {
@@ -90,7 +92,7 @@ impl Seen {
         (stat.mode & 0o077 != 0 && !is_fixed).then(|| Fault {
             name: "others-can-read",
             what: format!(
-                "{} has mode {:04o}; a rotation narrows it",
+                "{} has mode {:04o}; a rotation of the token in it narrows it",
                 surface.file, stat.mode
             ),
             next: String::new(),

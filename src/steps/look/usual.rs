@@ -99,8 +99,8 @@ pub(super) fn listed() -> Wanted {
         format!("{DATA_DIR}/server/db/snapshots"),
     ];
     Wanted {
-        files: BTreeSet::new(),
         folders: folders.into_iter().map(Utf8PathBuf::from).collect(),
+        ..Wanted::default()
     }
 }
 
@@ -114,7 +114,7 @@ pub(super) fn files_of(install: &Install, known: &Known) -> Wanted {
     };
     let mut wanted = Wanted {
         files: staged.chain(data).chain([install.ca()]).collect(),
-        folders: BTreeSet::new(),
+        ..Wanted::default()
     };
     // Of these folders all was read, so that what was not found there is not there.
     let surveyed = |path: &Utf8PathBuf| USUAL.folders.iter().any(|folder| folder.holds(path));
