@@ -22,8 +22,16 @@ struct Found {
     findings: Vec<(String, Finding)>,
     /// What was looked at.
     looked_at: Vec<String>,
-    /// Hosts that could not be looked at, and why.
-    unreachable: Vec<(String, String)>,
+    /// Hosts that could not be looked at.
+    unreachable: Vec<Unseen>,
+}
+
+/// A host that could not be looked at.
+struct Unseen {
+    host: String,
+    why: String,
+    /// What to do next.
+    next: String,
 }
 
 impl Found {

@@ -10,6 +10,8 @@ use crate::cli::{self, NO_ARGUMENT};
 use crate::exit::Exit;
 use crate::findings::{Weight, weight};
 use crate::k3s::token::{self, Flaw, Inspected, inspect};
+use crate::model::HostName;
+use crate::steps::look::Blind;
 use answers::Answers;
 
 /// More is no token.
@@ -26,6 +28,9 @@ pub(super) fn token(desk: &Desk, asked: &cli::Token) -> Result<Exit, Trouble> {
         )),
     }
 }
+
+/// A host that was not seen.
+type Unseen = (HostName, Blind);
 
 /// One token with all that is known about it.
 struct Judged {
@@ -58,7 +63,7 @@ fn judge(desk: &Desk, asked: &cli::Inspect) -> Result<Exit, Trouble> {
         Some(_) if asked.stdin.is_empty() => None,
         _ => Some(new_token::input().map_err(|why| refused(format!("no token on stdin: {why}")))?),
     };
-    let mut exit = Exit::Fine;
+    let (mut exit, mut unseen) = (Exit::Fine, Vec::new());
     let judged = match asked.aim.glance() {
         None => vec![Judged {
             place: "stdin".to_owned(),
@@ -66,10 +71,11 @@ fn judge(desk: &Desk, asked: &cli::Inspect) -> Result<Exit, Trouble> {
             answers: None,
         }],
         Some(glance) => {
-            let (judged, unseen) = answers::ask(desk, &glance, given.as_deref())?;
-            if unseen > 0 {
+            let (judged, blind) = answers::ask(desk, &glance, given.as_deref())?;
+            if !blind.is_empty() {
                 exit = Exit::Unreachable;
             }
+            unseen = blind;
             judged
         }
     };
@@ -78,7 +84,7 @@ fn judge(desk: &Desk, asked: &cli::Inspect) -> Result<Exit, Trouble> {
         exit = Exit::first_of([exit, Exit::TaskFailed]);
     }
     print(&if asked.aim.view.json {
-        screen::json(&judged, asked.show)
+        screen::json(&judged, &unseen, asked.show)
     } else {
         screen::text(&judged, asked.show)
     })?;

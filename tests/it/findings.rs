@@ -168,6 +168,39 @@ fn doctor_ends_with_the_number_of_what_it_found() {
 }
 
 #[test]
+fn doctor_says_what_to_do_about_a_host_that_it_has_not_seen() {
+    let output = doctor(&["--hosts", "-i", "sim:3+1?fault=agent-1:unreachable"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut lines = said.lines().skip_while(|line| *line != "agent-1").skip(1);
+    for begins in ["  unseen  agent-1 cannot be reached", "  next    "] {
+        let line = lines.next().unwrap_or_default();
+        assert!(
+            line.starts_with(begins) && line.len() > begins.len(),
+            "{said}"
+        );
+    }
+    assert!(said.contains(", 1 host was not seen\n"), "{said}");
+}
+
+/// Each is what is said of a text in `pasted.yml`; that it is, the unit test shows.
+#[test]
+fn each_flaw_of_what_people_paste_is_in_the_catalogue() {
+    #[derive(serde::Deserialize)]
+    struct Pasted {
+        #[serde(default)]
+        flaws: std::collections::BTreeMap<String, String>,
+    }
+    let text = include_str!("../../src/k3s/token/inspect/tests/pasted.yml");
+    let all: Vec<Pasted> = serde_yaml::from_str(text).unwrap();
+    let names: std::collections::BTreeSet<&String> =
+        all.iter().flat_map(|it| it.flaws.keys()).collect();
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
+        assert!(keyroll::findings::entry(name).is_some(), "{name}");
+    }
+}
+
+#[test]
 fn each_name_is_explained_and_another_is_not() {
     for entry in keyroll::findings::all() {
         let output = doctor(&["--explain", entry.name]);

@@ -152,6 +152,18 @@ fn a_host_that_cannot_be_reached_ends_with_7() {
     let fleet = "sim:1+1?fault=agent-1:unreachable";
     let (code, seen) = json(&["inspect", "-i", fleet], "");
     assert_eq!((code, seen["tokens"].as_array().unwrap().len()), (7, 1));
+    assert_eq!(seen["not_seen"][0]["host"], "agent-1");
+    assert!(seen["not_seen"][0]["next"].as_str().unwrap().len() > 9);
+    let said = all(&token(&["inspect", "-i", fleet], ""));
+    assert!(said.contains("agent-1 cannot be reached"), "{said}");
+    assert!(said.contains("\nnext: "), "{said}");
+    let fleet = "sim:3+0?fault=server-3:unreachable";
+    let said = all(&token(&["age", "-i", fleet], ""));
+    let (_, behind) = said.split_once("not seen: server-3: ").unwrap();
+    assert!(
+        behind.lines().nth(1).unwrap().starts_with("  next: "),
+        "{said}"
+    );
 }
 
 #[test]

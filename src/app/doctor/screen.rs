@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::Found;
+use super::{Found, Unseen};
 use crate::exit::Exit;
 use crate::findings::Weight;
+use crate::model::count;
 use crate::steps::findings::Finding;
 
 pub(super) fn text(found: &Found) -> String {
@@ -34,16 +35,11 @@ fn write(to: &mut String, found: &Found) -> std::fmt::Result {
             writeln!(to, "  next    {}", finding.next)?;
         }
     }
-    for (host, why) in &found.unreachable {
-        writeln!(to, "{host}\n  unseen  {why}")?;
+    for Unseen { host, why, next } in &found.unreachable {
+        writeln!(to, "{host}\n  unseen  {why}\n  next    {next}")?;
     }
-    let places = found.looked_at.len();
-    let plural = if places == 1 {
-        "place was"
-    } else {
-        "places were"
-    };
-    let count = |weight| {
+    let places = count(found.looked_at.len(), "place was", "places were");
+    let number = |weight| {
         found
             .findings
             .iter()
@@ -52,10 +48,14 @@ fn write(to: &mut String, found: &Found) -> std::fmt::Result {
     };
     writeln!(
         to,
-        "{places} {plural} looked at: {} stand in the way, {} are warnings, {} hosts were not seen",
-        count(Weight::Refuse),
-        count(Weight::Warn),
-        found.unreachable.len()
+        "{places} looked at: {}, {}, {} not seen",
+        count(
+            number(Weight::Refuse),
+            "stands in the way",
+            "stand in the way"
+        ),
+        count(number(Weight::Warn), "is a warning", "are warnings"),
+        count(found.unreachable.len(), "host was", "hosts were")
     )?;
     if found.exit() == Exit::Fine && found.findings.is_empty() {
         return Ok(());
@@ -70,7 +70,7 @@ pub(super) fn json(found: &Found) -> String {
             "what": finding.what, "next": finding.next,
         })
     };
-    let unseen = |(host, why): &(String, String)| json!({ "host": host, "why": why });
+    let unseen = |it: &Unseen| json!({ "host": it.host, "why": it.why, "next": it.next });
     let value = json!({
         "looked_at": found.looked_at,
         "findings": found.findings.iter().map(finding).collect::<Vec<Value>>(),

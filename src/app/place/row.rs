@@ -5,6 +5,7 @@ use crate::facts::FactError;
 use crate::k3s::phase::{Phase, Standing};
 use crate::k3s::surface::{Place, Surface};
 use crate::k3s::token::Form;
+use crate::model::HostName;
 use crate::report::{Holder, Outcome, PlaceRow, Said};
 use crate::secret::Secret;
 use crate::steps::Unmet;
@@ -36,7 +37,7 @@ pub(super) fn row(
 ) -> PlaceRow {
     match &sighting.seen {
         Ok(seen) => resolved(seen, sighting.standing, cluster, letters),
-        Err(blind) => unresolved(sighting.host.as_str(), blind),
+        Err(blind) => unresolved(&sighting.host, blind),
     }
 }
 
@@ -85,30 +86,15 @@ fn resolved(
     }
 }
 
-fn unresolved(host: &str, blind: &Blind) -> PlaceRow {
-    let (outcome, said) = match blind {
-        Blind::Faulty(fault) => (Outcome::Refused, Said::from(fault)),
-        Blind::Unasked(FactError::Transport(error)) => {
-            let next = error
-                .hint()
-                .unwrap_or("see why, then run the same command again");
-            (
-                Outcome::Unreachable,
-                said("unreachable", &error.to_string(), next),
-            )
-        }
-        Blind::Unasked(error) => {
-            let next = format!(
-                "on {host}, see what became of it (ls -l, head -c 200), repair it, then run the same command again"
-            );
-            (
-                Outcome::Refused,
-                said("unreadable", &error.to_string(), &next),
-            )
-        }
+fn unresolved(host: &HostName, blind: &Blind) -> PlaceRow {
+    let (outcome, name) = match blind {
+        Blind::Faulty(fault) => (Outcome::Refused, fault.name),
+        Blind::Unasked(FactError::Transport(_)) => (Outcome::Unreachable, "unreachable"),
+        Blind::Unasked(FactError::Unreadable { .. }) => (Outcome::Refused, "unreadable"),
     };
+    let said = said(name, &blind.to_string(), &blind.next(host));
     PlaceRow {
-        host: host.to_owned(),
+        host: host.to_string(),
         outcome,
         kind: None,
         unit: None,

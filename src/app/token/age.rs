@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::facts::HostClock;
 use crate::k3s::age::{ANNOTATION, Since, stamp};
 use crate::k3s::token::TokenKind;
-use crate::model::HostTime;
+use crate::model::{HostName, HostTime};
 use crate::steps::look::{Aged, Blind, Cluster, aged};
 
 /// What was seen of a fleet.
@@ -52,11 +52,6 @@ async fn look(sight: &Sight) -> Option<Told> {
 }
 
 impl Told {
-    fn unseen(&self) -> Vec<String> {
-        let blind = self.cluster.blind.iter();
-        blind.map(|(host, why)| format!("{host}: {why}")).collect()
-    }
-
     /// Whether the token is known that the times are of.
     fn torn(&self) -> Option<String> {
         let torn = self.cluster.standing.as_ref().err()?;
@@ -97,15 +92,14 @@ impl Told {
             "  latest server/cred/passwd          {}",
             moment(traces.passwd)
         ));
-        lines.extend(
-            self.torn()
-                .map(|what| format!("  the servers do not agree: {what}")),
-        );
-        lines.extend(
-            self.unseen()
-                .iter()
-                .map(|line| format!("  not seen: {line}")),
-        );
+        if let (Some(what), Err(torn)) = (self.torn(), &self.cluster.standing) {
+            lines.push(format!("  the servers do not agree: {what}"));
+            lines.push(format!("  next: {}", torn.next));
+        }
+        for (host, why) in &self.cluster.blind {
+            lines.push(format!("  not seen: {host}: {why}"));
+            lines.push(format!("  next: {}", why.next(host)));
+        }
         lines.join("\n") + "\n"
     }
 
@@ -118,6 +112,7 @@ impl Told {
         };
         let seconds = self.now.zip(at).map(|(now, at)| now.since(at).as_secs());
         let moment = |at: Option<HostTime>| at.map_or(Value::Null, |at| stamp(at).into());
+        let unseen = |(host, why): &(HostName, Blind)| json!({ "host": host, "why": why.to_string(), "next": why.next(host) });
         let value = json!({
             "schema": 1,
             "since": since,
@@ -128,7 +123,7 @@ impl Told {
             "annotation_unknown": self.aged.unasked,
             "passwd": moment(traces.passwd),
             "torn": self.torn(),
-            "not_seen": self.unseen(),
+            "not_seen": self.cluster.blind.iter().map(unseen).collect::<Vec<_>>(),
             "exit": self.exit().number(),
         });
         format!("{value:#}\n")

@@ -3,7 +3,7 @@
 use super::super::Desk;
 use super::super::glance::glance;
 use super::super::trouble::Trouble;
-use super::Judged;
+use super::{Judged, Unseen};
 use crate::cli;
 use crate::facts::{Knocked, Probe};
 use crate::k3s::install::Kind as HostKind;
@@ -91,12 +91,12 @@ struct Told {
     faults: Vec<String>,
 }
 
-/// Judges the given token against a fleet, or the token of each of its hosts. Also how many hosts were not seen.
+/// Judges the given token against a fleet, or the token of each of its hosts. Also the hosts that were not seen.
 pub(super) fn ask(
     desk: &Desk,
     asked: &cli::Glance,
     given: Option<&str>,
-) -> Result<(Vec<Judged>, usize), Trouble> {
+) -> Result<(Vec<Judged>, Vec<Unseen>), Trouble> {
     let secret = given.map(inspect);
     let (told, redactor) = glance(desk, asked, async |sight| {
         let secret = secret.as_ref();
@@ -104,7 +104,7 @@ pub(super) fn ask(
             .each(|probe| async move { tell(&probe, secret).await })
             .await
     })?;
-    let mut unseen = 0;
+    let mut unseen = Vec::new();
     let mut seen = Vec::new();
     let talk = |line: String| {
         let mut line = line;
@@ -120,8 +120,9 @@ pub(super) fn ask(
                 seen.push((host, told));
             }
             Err(blind) => {
-                unseen += 1;
                 talk(format!("{host}: {blind}"));
+                talk(format!("next: {}", blind.next(&host)));
+                unseen.push((host, blind));
             }
         }
     }
@@ -155,7 +156,7 @@ async fn tell(probe: &Probe<'_>, given: Option<&Inspected>) -> Result<Told, Blin
             .install
             .faults
             .iter()
-            .map(|fault| fault.what.clone())
+            .map(|fault| format!("{}; next: {}", fault.what, fault.next))
             .collect(),
     })
 }

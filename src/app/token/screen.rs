@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Judged, answers};
+use super::{Judged, Unseen, answers};
 use crate::findings::{entry, weight};
 use crate::k3s::knock::{Heard, Role};
 use crate::k3s::token::{Kind, tag};
+use crate::model::count;
 
 pub(super) fn text(judged: &[Judged], show: bool) -> String {
     let mut text = String::new();
@@ -24,11 +25,9 @@ fn write_one(to: &mut String, it: &Judged, show: bool) -> std::fmt::Result {
     writeln!(to, "  kind     {}", token.kind.words())?;
     if token.kind != Kind::None {
         let length = token.secret.expose().chars().count();
+        let length = count(length, "character", "characters");
         let (bits, tag) = (token.bits, tag(&token.secret));
-        writeln!(
-            to,
-            "  secret   {length} characters, {bits} bits at most, tag {tag}"
-        )?;
+        writeln!(to, "  secret   {length}, {bits} bits at most, tag {tag}")?;
     }
     if show {
         writeln!(to, "  shown    {}", token.secret.expose())?;
@@ -52,9 +51,13 @@ fn write_one(to: &mut String, it: &Judged, show: bool) -> std::fmt::Result {
     Ok(())
 }
 
-pub(super) fn json(judged: &[Judged], show: bool) -> String {
+pub(super) fn json(judged: &[Judged], unseen: &[Unseen], show: bool) -> String {
     let tokens: Vec<Value> = judged.iter().map(|it| one(it, show)).collect();
-    format!("{:#}\n", json!({ "tokens": tokens }))
+    let unseen = unseen
+        .iter()
+        .map(|(host, why)| json!({ "host": host, "why": why.to_string(), "next": why.next(host) }));
+    let unseen: Vec<Value> = unseen.collect();
+    format!("{:#}\n", json!({ "tokens": tokens, "not_seen": unseen }))
 }
 
 fn one(it: &Judged, show: bool) -> Value {

@@ -88,6 +88,23 @@ pub enum Blind {
     Faulty(Fault),
 }
 
+impl Blind {
+    /// What to do about it.
+    #[must_use]
+    pub fn next(&self, host: &HostName) -> String {
+        match self {
+            Self::Faulty(fault) => fault.next.clone(),
+            Self::Unasked(FactError::Transport(error)) => error
+                .hint()
+                .unwrap_or("see that the connection holds, then run the same command again")
+                .to_owned(),
+            Self::Unasked(FactError::Unreadable { .. }) => format!(
+                "on {host}, see what became of it (ls -l, head -c 200), repair it, then run the same command again"
+            ),
+        }
+    }
+}
+
 impl From<FactError> for Blind {
     fn from(error: FactError) -> Self {
         Self::Unasked(error)
