@@ -96,6 +96,10 @@ fn words(folder: &Utf8Path, entry: &Entry) -> String {
     lines.extend(recipients);
     let snapshots = entry.snapshots.iter();
     lines.extend(snapshots.map(|(host, path)| format!("  snapshot {host}: {path}")));
+    let to_come = entry.to_come.iter();
+    lines.extend(to_come.map(|(host, begins)| {
+        format!("  snapshot {host}: the one whose path begins with {begins}; its whole name was not known when this was kept")
+    }));
     lines.push(format!("  how to restore: {folder}/restore.txt"));
     lines.iter().fold(String::new(), |mut text, line| {
         writeln!(text, "{}", line.replace(char::is_control, "\u{fffd}")).ok();

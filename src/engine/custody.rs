@@ -121,15 +121,18 @@ async fn newest(
     begins: &str,
 ) -> Result<Utf8PathBuf, Trouble> {
     let wanted = Wanted {
-        files: BTreeSet::new(),
         folders: BTreeSet::from([folder.to_owned()]),
+        ..Wanted::default()
     };
     let known = shared.scope.look(&op.on, Contents(wanted)).await?;
     let names = known.folders.into_values().flatten();
     let newest = names.filter(|name| name.starts_with(begins)).max();
-    newest
-        .map(|name| folder.join(name))
-        .ok_or_else(|| Trouble::Gone(format!("no snapshot {begins}… is in {folder} on {}", op.on)))
+    newest.map(|name| folder.join(name)).ok_or_else(|| {
+        Trouble::Gone(format!(
+            "no snapshot whose name begins with {begins} is in {folder} on {}",
+            op.on
+        ))
+    })
 }
 
 fn failed(trouble: Trouble) -> Failure {

@@ -44,6 +44,9 @@ pub struct Entry {
     pub recipients: Vec<String>,
     /// Snapshots that need it, and their hosts.
     pub snapshots: Vec<(HostName, Utf8PathBuf)>,
+    /// How the path of one begins that was about to be taken, whose whole name was not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_come: Option<(HostName, Utf8PathBuf)>,
     /// SHA-256 of `old.age`.
     pub sha256: String,
 }
@@ -200,6 +203,7 @@ pub(super) fn keep(vault: &Vault, deposit: &Deposit) -> Result<String, CustodyEr
         kept: Timestamp::now(),
         recipients: vault.recipients.names().collect(),
         snapshots: deposit.snapshots.clone(),
+        to_come: deposit.to_come.clone(),
         sha256: digest(&bytes),
     };
     let text = serde_json::to_vec_pretty(&entry).map_err(|error| damaged(error.to_string()))?;

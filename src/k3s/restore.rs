@@ -20,6 +20,8 @@ pub struct Restore<'a> {
     pub servers: &'a [HostName],
     /// Snapshots that need the old token.
     pub snapshots: &'a [(HostName, Utf8PathBuf)],
+    /// How the path of one begins that is about to be taken.
+    pub to_come: Option<&'a (HostName, Utf8PathBuf)>,
     /// The k3s binary.
     pub k3s: &'a Utf8Path,
     /// K3s's data directory.
@@ -61,12 +63,19 @@ token that was old then (`keyroll escrow list` shows what is kept):
     for (host, path) in of.snapshots {
         writeln!(text, "  {host}: {path}").ok();
     }
-    if of.snapshots.is_empty() {
+    if let Some((host, begins)) = of.to_come {
+        writeln!(
+            text,
+            "  {host}: the one whose path begins with {begins} (the run was about to take it; K3s ends its name with the node's name and the time)"
+        )
+        .ok();
+    }
+    if of.snapshots.is_empty() && of.to_come.is_none() {
         text += "  (none was seen)\n";
     }
     writeln!(
         text,
-        "So does every other snapshot from before the rotation: only the servers' own folders were looked into, not S3. Those from after it, such as after-rotation-{}-…, need the new one.
+        "So does every other snapshot from before the rotation: only the servers' own folders were looked into, not S3. Those from after it, whose names begin with after-rotation-{}-, need the new one.
 ",
         of.tag
     )
@@ -108,7 +117,7 @@ fn sqlite(of: &Restore<'_>) -> String {
         "How it goes: a restore of a sqlite copy was NOT measured; this is what K3s's own documentation says
 1. Stop K3s.
 2. Delete state.db, state.db-wal and state.db-shm in {data_dir}/server/db, and put the copy's state.db there, with its
-   state.db-wal beside it when it has one (a copy that was fetched calls them ….db and ….wal). {data_dir}/server/token must
+   state.db-wal beside it when it has one (the names of a copy that was fetched end with -sqlite.db and -sqlite.wal). {data_dir}/server/token must
    hold OLD.
 3. {}
 4. Start K3s. When it does not start and its journal says that server/cred/passwd is \"newer than datastore\": kill it, delete
@@ -150,6 +159,7 @@ mod tests {
             datastore,
             servers: std::slice::from_ref(&host),
             snapshots: &[(host.clone(), "/snapshots/daily-1".into())],
+            to_come: Some(&(host.clone(), "/snapshots/before-rotation-cea98305-".into())),
             k3s: "/usr/local/bin/k3s".into(),
             data_dir: "/data".into(),
             surface: surface.map(Utf8Path::new),
@@ -161,7 +171,8 @@ mod tests {
         let text = words(Datastore::Etcd, Some("/etc/rancher/k3s/config.yaml"));
         for part in [
             "s1: /snapshots/daily-1",
-            "after-rotation-cea98305-",
+            "whose names begin with after-rotation-cea98305-,",
+            "s1: the one whose path begins with /snapshots/before-rotation-cea98305- (",
             "--cluster-reset-restore-path=SNAPSHOT --token=OLD",
             "delete /data/server/cred/passwd and /data/server/token, and start",
             "Put OLD into /etc/rancher/k3s/config.yaml",

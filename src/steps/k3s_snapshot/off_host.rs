@@ -8,6 +8,7 @@ use crate::k3s::install::Datastore;
 use crate::k3s::phase::Standing;
 use crate::k3s::restore::{Restore, note};
 use crate::k3s::token;
+use crate::model::HostName;
 use crate::op::custody::{CustodyError, Deposit, Parcel, Rotation, Source};
 use crate::op::{Act, Op};
 use crate::secret::Secret;
@@ -50,13 +51,14 @@ impl Desk<'_> {
             .iter()
             .map(|server| server.seen.host.clone())
             .collect();
-        let snapshots = self.snapshots(taken);
+        let (snapshots, to_come) = (self.snapshots(taken), self.to_come(taken));
         let restore = Restore {
             run: &self.probe.options().run,
             tag: &rotation.tag,
             datastore: first.seen.install.datastore,
             servers: &servers,
             snapshots: &snapshots,
+            to_come: to_come.as_ref(),
             k3s: &first.seen.k3s.path,
             data_dir: &first.seen.install.data_dir,
             surface: configured(first),
@@ -67,6 +69,7 @@ impl Desk<'_> {
             rotation,
             servers,
             snapshots,
+            to_come,
             old: old.clone(),
         };
         match self.probe.custody().holds(&deposit) {
@@ -81,8 +84,8 @@ impl Desk<'_> {
         }
     }
 
-    /// Snapshots that need OLD: all that are there, and the one that is about to be taken.
-    fn snapshots(&self, taken: &Proposal) -> Vec<(crate::model::HostName, Utf8PathBuf)> {
+    /// Snapshots that need OLD: all that are there, and the one that is about to be taken where its name is known.
+    fn snapshots(&self, taken: &Proposal) -> Vec<(HostName, Utf8PathBuf)> {
         let new = format!("after-rotation-{}", token::tag(&self.standing.new));
         let mut all = Vec::new();
         for server in &self.cluster.servers {
@@ -91,30 +94,30 @@ impl Desk<'_> {
             let old = names.filter(|name| !name.starts_with(&new) && !name.starts_with('.'));
             all.extend(old.map(|name| (server.seen.host.clone(), folder.join(name))));
         }
-        for op in taken.ops.iter().filter(|op| op.act.changes()) {
-            if let Some(server) = self.cluster.server(&op.on) {
-                let path = server
-                    .seen
-                    .install
-                    .snapshots
-                    .join(format!("{}-…", self.name));
-                all.push((op.on.clone(), path));
-            }
-        }
+        let copied = self.begun(taken).filter(|it| is_sqlite(it));
+        all.extend(copied.map(|server| {
+            let folder = sqlite::folder(&server.seen, self.name);
+            (server.seen.host.clone(), folder)
+        }));
         all
+    }
+
+    /// The server on which one is about to be taken.
+    fn begun(&self, taken: &Proposal) -> Option<&ServerSeen> {
+        let op = taken.ops.iter().find(|op| op.act.changes())?;
+        self.cluster.server(&op.on)
+    }
+
+    /// How the path of the snapshot begins that is about to be taken, where K3s gives the rest of its name.
+    fn to_come(&self, taken: &Proposal) -> Option<(HostName, Utf8PathBuf)> {
+        let seen = &self.begun(taken).filter(|it| !is_sqlite(it))?.seen;
+        let begins = seen.install.snapshots.join(format!("{}-", self.name));
+        Some((seen.host.clone(), begins))
     }
 
     /// Brings the snapshot here.
     pub(super) fn fetch(&self, taken: &mut Proposal) {
-        let at = taken
-            .ops
-            .iter()
-            .find(|op| op.act.changes())
-            .map(|op| op.on.clone());
-        let at = at
-            .and_then(|host| self.cluster.server(&host))
-            .or_else(|| self.holder());
-        let Some(server) = at else {
+        let Some(server) = self.begun(taken).or_else(|| self.holder()) else {
             return;
         };
         let Some(old) = &self.standing.old else {
@@ -126,7 +129,15 @@ impl Desk<'_> {
             match self.probe.custody().has(&parcel) {
                 Ok(true) => {}
                 Ok(false) => {
-                    let why = format!("bring {}… here", parcel.begins);
+                    let why = match &parcel.source {
+                        Source::File(_) => format!("bring {} here", parcel.begins),
+                        Source::In(_) => {
+                            format!(
+                                "bring the snapshot here whose name begins with {}",
+                                parcel.begins
+                            )
+                        }
+                    };
                     let fetch = Op::root(&seen.host, why, Act::Fetch(parcel));
                     taken.ops.push(fetch);
                 }
@@ -159,6 +170,10 @@ impl Desk<'_> {
 
 const FORGOTTEN: &str = "the old token is not known any more: neither it nor a snapshot that is paired with it is brought off the \
 hosts by this run";
+
+fn is_sqlite(server: &ServerSeen) -> bool {
+    server.seen.install.datastore == Datastore::Sqlite
+}
 
 fn configured(server: &ServerSeen) -> Option<&camino::Utf8Path> {
     let own = server.seen.install.data("server/token");
