@@ -31,6 +31,28 @@ pub(super) fn read(
     }
 }
 
+/// Variables of which [`read`] itself says why they cannot be used, where a host needs them.
+const OWN: [&str; 13] = [
+    "ansible_connection",
+    "ansible_host",
+    "ansible_ssh_host",
+    "ansible_port",
+    "ansible_ssh_port",
+    "ansible_user",
+    "ansible_ssh_user",
+    "ansible_ssh_private_key_file",
+    "ansible_private_key_file",
+    "ansible_ssh_common_args",
+    "ansible_ssh_extra_args",
+    "ansible_password",
+    "ansible_ssh_pass",
+];
+
+/// Whether it is said here, and need not be said before, that a variable of this name is encrypted.
+pub(super) fn says(name: &str) -> bool {
+    OWN.contains(&name)
+}
+
 struct Reader<'a> {
     places: &'a VarMap,
     vars: &'a Vars,
@@ -119,8 +141,7 @@ impl<'a> Reader<'a> {
             },
             None if var.value.is_none() => return None,
             None if vault::is_unread(&var.value) => {
-                let what = format!("`{name}` is encrypted by Ansible vault");
-                self.problem(var, what, "connections are read from plain values");
+                self.encrypted(&name, var);
                 return None;
             }
             None if matches!(var.value.kind(), minijinja::value::ValueKind::Number) => {
@@ -143,6 +164,13 @@ impl<'a> Reader<'a> {
             return None;
         }
         Some(text)
+    }
+
+    fn encrypted(&mut self, name: &str, var: &Var) {
+        let what = format!(
+            "`{name}` is encrypted by Ansible vault, and how a host is reached is read from plain values"
+        );
+        self.problem(var, what, "write it in plain text: it is no secret");
     }
 
     fn port(&mut self) -> Option<u16> {
@@ -190,12 +218,15 @@ impl<'a> Reader<'a> {
     }
 
     fn connection(&mut self) {
-        if let Some((name, var)) = self.find(&["ansible_connection"])
-            && !matches!(
-                var.value.as_str(),
-                Some("ssh" | "smart" | "paramiko" | "paramiko_ssh")
-            )
-        {
+        let Some((name, var)) = self.find(&["ansible_connection"]) else {
+            return;
+        };
+        if vault::is_unread(&var.value) {
+            self.encrypted(&name, var);
+        } else if !matches!(
+            var.value.as_str(),
+            Some("ssh" | "smart" | "paramiko" | "paramiko_ssh")
+        ) {
             self.problem(
                 var,
                 format!("`{name}` can only be `ssh`"),

@@ -1,7 +1,7 @@
 //! Inventories in Ansible's YAML: groups of `hosts`, `children` and `vars`.
 
 use super::raw::{Raw, Var, VarMap};
-use super::vault;
+use super::{connect, vault};
 use crate::source::{Entry, Node, Problems, Source, SourceSpan, nearest, tree_with_vault};
 
 const GROUP: [&str; 3] = ["hosts", "children", "vars"];
@@ -144,8 +144,10 @@ pub(super) fn read_vars(node: &Node, of: &str, source: &Source, problems: &mut P
         let text = source.shown.clone();
         if vault::has_encrypted(&entry.value) {
             let name = &entry.key;
-            let what = format!("`{name}` is encrypted by Ansible vault, and is not read");
-            problems.push(vault::warning(what, &text, entry.at));
+            if !connect::says(name) {
+                let what = format!("`{name}` is encrypted by Ansible vault, and is not read");
+                problems.push(vault::warning(what, &text, entry.at));
+            }
             let value = vault::unread(name);
             vars.insert(name.clone(), Var { value, text, at });
             continue;
