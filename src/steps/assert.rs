@@ -26,10 +26,11 @@ impl Assert {
         let mut unmet = Vec::new();
         for expression in &self.that {
             if !evaluate(expression, probe.vars())? {
-                let what = format!("`{expression}` is false on {}", probe.host());
-                let next = self.fail_msg.clone();
+                let said = self.fail_msg.iter().map(|said| format!(": {said}"));
+                let said: String = said.collect();
+                let what = format!("`{expression}` is false on {}{said}", probe.host());
                 let next =
-                    next.unwrap_or_else(|| "make it true, or take the assertion out".to_owned());
+                    "make it true, or take the assertion out; then run the same command again";
                 unmet.push(Unmet::new("assertion-false", what, next));
             }
         }
