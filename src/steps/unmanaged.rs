@@ -289,10 +289,17 @@ fn foreign(node: &Node, kind: &str) -> Unmet {
             "the cluster has a node {} ({kind}) which the inventory does not have",
             node.name
         ),
-        format!(
-            "add {} to the inventory, or pass --expect-unmanaged {} for an agent that comes and goes",
-            node.name, node.name
-        ),
+        if kind == "agent" {
+            format!(
+                "add {} to the inventory, or pass --expect-unmanaged {} for an agent that comes and goes",
+                node.name, node.name
+            )
+        } else {
+            format!(
+                "add {} to the inventory; when it is gone for good remove it from the cluster: kubectl delete node {}",
+                node.name, node.name
+            )
+        },
     )
 }
 

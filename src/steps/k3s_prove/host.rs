@@ -1,9 +1,11 @@
 //! What one host's own files, unit and journal say beside the answers of its supervisor.
 
+use std::collections::BTreeSet;
+
 use crate::facts::{FactError, JournalSince, Probe};
 use crate::k3s::install::Kind;
 use crate::k3s::journal::{self, Sign};
-use crate::k3s::phase::{Phase, Standing};
+use crate::k3s::phase::{Phase, Standing, names};
 use crate::secret::Secret;
 use crate::steps::k3s_token::olds;
 use crate::steps::look::{Cluster, Seen};
@@ -24,7 +26,7 @@ pub(super) async fn judge(
     proposal.unmet.extend(leftovers(seen, &olds));
     proposal.unmet.extend(written_back(seen, standing, &olds));
     proposal.unmet.extend(disagreements(seen, standing));
-    proposal.unmet.extend(pins(seen));
+    proposal.unmet.extend(pins(seen, cluster));
     proposal.unmet.extend(authority(seen, cluster));
     proposal.unmet.extend(unread_unit(seen));
     of_journal(probe, seen, proposal).await
@@ -80,11 +82,20 @@ fn written_back(seen: &Seen, standing: &Standing, olds: &[Secret]) -> Option<Unm
         let other = secret.as_ref().filter(|secret| **secret != standing.new);
         other.is_some_and(|secret| olds.contains(secret))
     };
-    let (file, _) = files.iter().find(|(_, secret)| is_old(secret))?;
+    let (at, (file, _)) = files
+        .iter()
+        .enumerate()
+        .find(|(_, (_, secret))| is_old(secret))?;
     let (host, path) = (&seen.host, seen.install.data(file));
+    // The last is the row of agents.
+    let how = if at < 2 {
+        ", which the running process does not"
+    } else {
+        " as that of agents"
+    };
     Some(red(
         "old-in-files",
-        format!("{path} on {host} holds the old token, which the running process does not"),
+        format!("{path} on {host} holds the old token{how}"),
         format!("see who wrote {path} on {host}; do not restart it before that is clear"),
     ))
 }
@@ -97,9 +108,19 @@ fn disagreements(seen: &Seen, standing: &Standing) -> Vec<Unmet> {
         .collect()
 }
 
-/// A K10 form that names another CA than the host trusts: with it K3s hangs at its next start.
-fn pins(seen: &Seen) -> Option<Unmet> {
-    let actual = seen.ca_hash()?;
+/// A K10 form that names another CA than the servers have: with it K3s hangs at its next start. Where the servers
+/// differ that is told, and nobody knows which hash would be right.
+fn pins(seen: &Seen, cluster: &Cluster) -> Option<Unmet> {
+    let theirs = cluster
+        .servers
+        .iter()
+        .filter_map(|server| server.seen.ca_hash());
+    let theirs: BTreeSet<String> = theirs.collect();
+    let actual = match theirs.first() {
+        None => seen.ca_hash()?,
+        Some(one) if theirs.len() == 1 => one.clone(),
+        Some(_) => return None,
+    };
     let mut surfaces = seen.install.surfaces.iter();
     let stale = surfaces.find(|surface| {
         surface
@@ -133,18 +154,16 @@ fn authority(seen: &Seen, cluster: &Cluster) -> Vec<Unmet> {
             "a rotation of the token changes no CA: find out who did, and what else was changed",
         ));
     }
-    let theirs = cluster
-        .servers
-        .iter()
-        .filter_map(|server| server.seen.ca_hash());
-    if theirs.into_iter().any(|hash| hash != now) {
+    let servers = cluster.servers.iter().map(|server| &server.seen);
+    let mut others = servers
+        .filter(|server| server.ca_hash().is_some_and(|hash| hash != now))
+        .map(|server| &server.host)
+        .peekable();
+    if others.peek().is_some() {
         unmet.push(red(
             "ca-differs",
-            format!(
-                "{} trusts another CA than a server of this cluster has",
-                seen.host
-            ),
-            format!("see whether {} belongs to this cluster", seen.host),
+            format!("{} trusts another CA than {}", seen.host, names(others)),
+            "see which of them belongs to this cluster: one that does not is taken out of the inventory; a change of the CA that was begun (k3s certificate rotate-ca) is finished by a restart of each server, then of each agent",
         ));
     }
     unmet

@@ -76,7 +76,9 @@ pub async fn proof_of_server(
         new => {
             let word = seen.about.short();
             let what = format!("{host} does not accept the new {word}: {}", said(&new));
-            proposal.unmet.push(red("new-not-accepted", what, host));
+            proposal
+                .unmet
+                .push(Unmet::red("new-not-accepted", what, UNFINISHED));
             return Ok(proposal);
         }
     }
@@ -97,6 +99,10 @@ pub async fn proof_of_server(
     Ok(proposal)
 }
 
+/// What to do where the datastore may have another token than a server.
+const UNFINISHED: &str = "see `keyroll where` on this inventory; a rotation that was begun is finished by `keyroll run @rotate-token`; \
+restart no server before";
+
 /// A server that accepts the very token that it is configured with, as after a roll back: nothing is known to have been
 /// rotated, so that no restart is due.
 fn is_untried(seen: &Seen, standing: &Standing) -> bool {
@@ -113,15 +119,18 @@ fn not_yet_new(seen: &Seen, standing: &Standing) -> Option<Unmet> {
         Some(Phase::New) if seen.started_after_change() => None,
         // The same file was changed for the server token, whose own proof wants a start after it.
         Some(Phase::New) if seen.about == TokenKind::Agent && standing.old.is_none() => None,
-        Some(Phase::New) => Some(red(
+        Some(Phase::New) => Some(Unmet::red(
             "changed-since-start",
             format!("the configuration of {host} was changed after its process started"),
-            host,
+            format!(
+                "systemctl restart {} on {host} while every other server is well, then run the same command again",
+                seen.unit.text.id
+            ),
         )),
-        phase => Some(red(
+        phase => Some(Unmet::red(
             "surface-not-new",
             format!("{host}: {}", words(phase)),
-            host,
+            "see `keyroll where` on this inventory; `keyroll run @rotate-token` finishes what was begun",
         )),
     }
 }
@@ -179,7 +188,10 @@ fn old_is_dead(
                     role.user(),
                     said(&answer)
                 );
-                proposal.unmet.push(red("old-not-dead", what, host));
+                let next = format!(
+                    "see as what {host} still takes it, such as its agent token: keyroll where on this inventory; then run the same command again"
+                );
+                proposal.unmet.push(Unmet::red("old-not-dead", what, next));
             }
         }
     }
@@ -208,11 +220,7 @@ pub async fn proof_of_agent(
         }
     }
     if agent == AgentStanding::Old {
-        proposal.unmet.push(red(
-            "agent-has-old",
-            format!("{host} is still configured with the old token"),
-            host,
-        ));
+        proposal.unmet.push(dead(probe, seen, standing));
         return Ok(proposal);
     }
     let Some(winner) = seen.install.winner() else {
@@ -224,12 +232,44 @@ pub async fn proof_of_agent(
     }
     if !seen.unit.is_active() {
         let what = format!("{} on {host} is {}", seen.unit.text.id, seen.unit.words());
-        proposal.unmet.push(red("agent-not-active", what, host));
+        let unit = &seen.unit.text.id;
+        let next = format!(
+            "systemctl start {unit} on {host}; when it does not come up: journalctl -u {unit} -n 50"
+        );
+        proposal
+            .unmet
+            .push(Unmet::red("agent-not-active", what, next));
     } else if !seen.started_after_change() {
-        let what = format!("{host} was not restarted since its token was changed");
-        proposal.unmet.push(red("changed-since-start", what, host));
+        let what = format!("{host} was not restarted since the file with its token was changed");
+        let unit = &seen.unit.text.id;
+        let next = format!("systemctl restart {unit} on {host}, then run the same command again");
+        proposal
+            .unmet
+            .push(Unmet::red("changed-since-start", what, next));
     }
     Ok(proposal)
+}
+
+/// What an agent is configured with opens nothing any more: it is OLD, or a token that is nobody's.
+fn dead(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> Unmet {
+    let host = &seen.host;
+    let is_old = |secret: &Secret| olds(probe, seen, standing).contains(secret);
+    if seen.surface().is_some_and(is_old) {
+        let what = format!("{host} is still configured with the old token");
+        let next = format!(
+            "keyroll run @rotate-token on this inventory, where a rotation is not finished; else {}",
+            rescue(host)
+        );
+        return Unmet::red("agent-has-old", what, next);
+    }
+    let what = format!(
+        "the token that {host} is configured with is not accepted: it is refused (401), and is none that is known here"
+    );
+    Unmet::red("agent-token-refused", what, rescue(host))
+}
+
+fn rescue(host: &HostName) -> String {
+    format!("give it the cluster's token: keyroll rescue {host}; then run the same command again")
 }
 
 /// Whether the agent's configured secret is accepted.
@@ -247,12 +287,9 @@ async fn of_its_secret(
                 "the token that {host} is configured with is not accepted: {}",
                 said(&heard)
             );
-            let next = format!(
-                "give it the cluster's token: keyroll rescue {host}; then run the same command again"
-            );
             proposal
                 .unmet
-                .push(Unmet::red("agent-token-refused", what, next));
+                .push(Unmet::red("agent-token-refused", what, rescue(host)));
         }
     }
     Ok(())
@@ -288,14 +325,6 @@ fn unprobed(seen: &Seen, standing: &Standing) -> String {
 fn wait(host: &HostName, knock: Knock) -> Op {
     let (why, until) = ("wait until the supervisor answers", Until::Accepts(knock));
     Op::wait(host, why, until, Duration::from_mins(1))
-}
-
-fn red(name: &'static str, what: String, host: &HostName) -> Unmet {
-    Unmet::red(
-        name,
-        what,
-        format!("look at {host}, then run the same command again"),
-    )
 }
 
 /// An answer in words.

@@ -21,6 +21,8 @@ struct Way {
     #[serde(default)]
     without: Vec<String>,
     red: BTreeMap<String, BTreeSet<String>>,
+    #[serde(default)]
+    says: Vec<String>,
 }
 
 /// What is said against each host; nothing where nothing is.
@@ -59,8 +61,8 @@ async fn proven() -> Rig {
 }
 
 /// What the proof of each host is red with; a doubt is none of it, and there may be none.
-async fn red(rig: &Rig) -> Red {
-    let mut red = Red::new();
+async fn red(rig: &Rig) -> (Red, String) {
+    let (mut red, mut said) = (Red::new(), String::new());
     for host in hosts(rig) {
         rig.scope.changed(&host);
     }
@@ -70,6 +72,12 @@ async fn red(rig: &Rig) -> Red {
         let seen = seen.unwrap_or_else(|error| panic!("{host}: {error}"));
         let odd = seen.unmet.iter().find(|unmet| !unmet.red);
         assert!(odd.is_none(), "{host}: it is not red: {odd:?}");
+        for unmet in &seen.unmet {
+            for words in [&unmet.what, &unmet.next] {
+                said.push_str(words);
+                said.push('\n');
+            }
+        }
         let names: BTreeSet<String> = seen
             .unmet
             .iter()
@@ -86,7 +94,7 @@ async fn red(rig: &Rig) -> Red {
             red.insert(host.to_string(), names);
         }
     }
-    red
+    (red, said)
 }
 
 #[test]
@@ -96,9 +104,10 @@ fn a_proven_fleet_is_green_and_red_in_each_way_in_which_one_host_is_stale() {
     assert!(ways.len() >= 24, "{} ways", ways.len());
     let mut wrong = Vec::new();
     for way in &ways {
-        let seen = runtime().block_on(async {
+        let (seen, words) = runtime().block_on(async {
             let mut rig = proven().await;
-            assert_eq!(red(&rig).await, Red::new(), "before: {}", way.sentence);
+            let before = red(&rig).await;
+            assert_eq!(before.0, Red::new(), "before: {}", way.sentence);
             for deed in &way.deeds {
                 rig.before(deed).await;
             }
@@ -109,6 +118,9 @@ fn a_proven_fleet_is_green_and_red_in_each_way_in_which_one_host_is_stale() {
             }
             red(&rig).await
         });
+        for part in way.says.iter().filter(|part| !words.contains(*part)) {
+            wrong.push(format!("{}: nobody says {part:?}: {words}", way.sentence));
+        }
         if seen != way.red {
             wrong.push(format!("{}: {seen:?}, not {:?}", way.sentence, way.red));
         }
