@@ -8,9 +8,10 @@ use camino::Utf8PathBuf;
 
 use written::{argv, environment, environment_files};
 
-use super::started::{BootClock, Stamp};
+use super::started::{self, BootClock, Stamp};
 use super::{Fact, FactError, ran, said, succeeded, unreadable};
 use crate::k3s::install::{Manager, UnitText};
+use crate::k3s::unsaved::Start;
 use crate::model::{HostTime, count};
 use crate::wire::{Command, Query, Ran, Response};
 
@@ -74,6 +75,8 @@ pub struct UnitState {
     pub started: Option<HostTime>,
     /// When its process said that it is ready; `None` when it never did, or its kind of unit does not say so.
     pub ready: Option<HostTime>,
+    /// When its last start may have written files, by the clock of then; `None` when one of both moments is not known.
+    pub start: Option<Start>,
     /// The host's clock when it was asked.
     pub now: HostTime,
     /// `success`, `exit-code`, `timeout`, …
@@ -186,8 +189,9 @@ impl Fact for Units {
     }
 }
 
-/// systemd's words, and when the first process and those of the units started by the clock that counts from boot.
-const SHOW: &str = r#"shown=$(systemctl show "$@") || exit
+/// systemd's words, to the microsecond where it can, and when the first process and those of the units started by the clock
+/// that counts from boot.
+const SHOW: &str = r#"shown=$(systemctl show --timestamp=us+utc "$@" 2>/dev/null || systemctl show "$@") || exit
 printf '%s\n' "$shown"
 for pid in 1 $(printf '%s\n' "$shown" | sed -n 's/^MainPID=\([1-9][0-9]*\)$/\1/p'); do
   printf '\nStarted=%s\n' "$(cat "/proc/$pid/stat" 2>/dev/null)"
@@ -251,6 +255,10 @@ fn state(block: &str, now: i64, clock: &BootClock) -> UnitState {
         main_pid,
         n_restarts: get("NRestarts").parse().unwrap_or(0),
         invocation: get("InvocationID"),
+        start: started
+            .as_ref()
+            .zip(ready.as_ref())
+            .and_then(|(started, ready)| started::start(started, ready)),
         started: started.clone().map(moment),
         ready: ready.map(moment),
         now: HostTime(now),

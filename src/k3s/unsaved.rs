@@ -9,6 +9,19 @@ use crate::model::{HostName, HostTime};
 /// K3s forgives a passwd that is newer than the datastore's by less than this.
 const FORGIVEN: std::time::Duration = std::time::Duration::from_secs(3);
 
+/// How much earlier than its process a file may seem to be that the process has written: a file's stamp is the kernel's last
+/// tick, and systemd looks at the clock when the process runs already. In doubt a passwd is the start's.
+const EARLIER: i64 = 100_000;
+
+/// When a start may have written files, by the host's clock of then, which their stamps are of as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// When its process was started, or the earliest that this can have been.
+    pub from: HostTime,
+    /// When it said that it was ready, or the latest that this can have been.
+    pub until: HostTime,
+}
+
 /// Times of one server whose process is up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PasswdTimes {
@@ -18,17 +31,15 @@ pub struct PasswdTimes {
     pub passwd: HostTime,
     /// When the CA was written: with passwd at the first start of a cluster, long before at any other.
     pub ca: Option<HostTime>,
-    /// When the process started.
-    pub started: HostTime,
-    /// When it said that it was ready, until when a start may have written.
-    pub ready: HostTime,
+    /// When the process may have written as it started.
+    pub start: Start,
     /// Time of the passwd that is known to have been saved, as a [`Mark`] says.
     pub saved: Option<HostTime>,
 }
 
 impl PasswdTimes {
     fn is_of_start(&self, time: HostTime) -> bool {
-        time.0.saturating_add(HostTime::GRAIN) >= self.started.0 && time <= self.ready
+        time.0.saturating_add(EARLIER) >= self.start.from.0 && time <= self.start.until
     }
 
     /// Whether the datastore is known to have this passwd or a later one.
@@ -110,8 +121,10 @@ mod tests {
             host: HostName::new(host).unwrap(),
             passwd: at(passwd),
             ca: Some(at(0)),
-            started: at(started),
-            ready: at(ready),
+            start: Start {
+                from: at(started),
+                until: at(ready),
+            },
             saved: None,
         }
     }
@@ -129,6 +142,15 @@ mod tests {
             times("h3", 141, 140, 150),
         ];
         assert_eq!(names(&three), ["h3", "h2", "h1"]);
+    }
+
+    #[test]
+    fn in_doubt_a_passwd_was_written_by_the_start() {
+        let mut server = times("h1", 100, 100, 110);
+        server.passwd.0 -= EARLIER;
+        assert_eq!(names(std::slice::from_ref(&server)), ["h1"]);
+        server.passwd.0 -= 1;
+        assert!(names(&[server]).is_empty());
     }
 
     #[test]

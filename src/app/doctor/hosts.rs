@@ -49,6 +49,8 @@ async fn one(probe: &Probe<'_>) -> Result<Vec<Finding>, FactError> {
     let sight = Sight::take(probe, &seen, &cluster, Aim::Server).await?;
     found.extend(sight.findings());
     found.extend(judged(probe, &sight).await?);
+    // The preflight only notes it, since a rotation mends it.
+    found.extend(cluster.fatal(probe.host()).map(Finding::of_unmet));
     // The preflight of a rotation that has begun waits for what starts, and only notes an agent that is down.
     if !found.iter().any(|it| it.name == "unit-not-active") {
         found.extend(not_running(probe, &seen).await);

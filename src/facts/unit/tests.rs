@@ -55,6 +55,62 @@ fn where_nothing_else_tells_the_second_of_the_wall_clock_counts() {
     assert_eq!(unit.started, Some(HostTime(1_795_321_222_999_999)));
 }
 
+/// The same unit with other stamps of the wall clock.
+fn stamped(started: &str, ready: &str) -> UnitState {
+    let shown = AGENT
+        .replace("Sun 2026-11-22 04:03:55", started)
+        .replace("Sun 2026-11-22 04:03:57", ready);
+    Unit {
+        name: "k3s-agent.service".to_owned(),
+    }
+    .parse(&answers(&shown))
+    .unwrap()
+}
+
+fn start_of(started: &str, ready: &str) -> (i64, i64) {
+    let start = stamped(started, ready).start.unwrap();
+    (start.from.0, start.until.0)
+}
+
+const SECOND: i64 = 1_795_320_235_000_000;
+
+#[test]
+fn where_systemd_tells_microseconds_a_start_is_the_same_at_every_look() {
+    let unit = stamped(
+        "Sun 2026-11-22 04:03:55.700001",
+        "Sun 2026-11-22 04:03:57.900001",
+    );
+    assert_eq!(unit.started, Some(HostTime(SECOND + 700_001)));
+    assert_eq!(unit.ready, Some(HostTime(SECOND + 2_900_001)));
+    let start = unit.start.unwrap();
+    assert_eq!(start.from, HostTime(SECOND + 700_001));
+    assert_eq!(start.until, HostTime(SECOND + 2_900_001));
+}
+
+#[test]
+fn of_whole_seconds_a_start_is_as_long_as_it_can_have_been() {
+    let start = start_of("Sun 2026-11-22 04:03:55", "Sun 2026-11-22 04:03:57");
+    assert_eq!(start, (SECOND, SECOND + 2_999_999));
+}
+
+#[test]
+fn a_clock_that_was_stepped_since_does_not_move_a_start() {
+    let year_ago = "Sat 2025-11-22 04:03:55.5";
+    let (from, until) = start_of(year_ago, "Sat 2025-11-22 04:03:57.7");
+    assert_eq!(from, SECOND - 365 * 86_400_000_000 + 500_000);
+    assert_eq!(until, from + 2_200_000);
+}
+
+#[test]
+fn a_clock_that_was_stepped_during_a_start_makes_it_as_long_as_it_can_have_been() {
+    // An hour back: what was written after the step seems older than the process.
+    let back = start_of("Sun 2026-11-22 05:03:55.0", "Sun 2026-11-22 04:03:57.2");
+    let hour = 3_600_000_000;
+    assert_eq!(back, (SECOND, SECOND + hour + 2_200_000));
+    let forth = start_of("Sun 2026-11-22 03:03:55.0", "Sun 2026-11-22 04:03:57.2");
+    assert_eq!(forth, (SECOND - hour, SECOND + 2_200_000));
+}
+
 /// As of a board that booted with an old time and got the right one after K3s had started.
 fn stepped(first: u32, own: u32) -> UnitState {
     let stat = |pid: u32, ticks: u32| {

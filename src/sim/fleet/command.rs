@@ -32,7 +32,7 @@ impl Fleet {
             ["sh", "-s", "--", "join-token", rest @ ..] => self.make_join_token(at, rest),
             // systemd's words, and what the kernel says of the processes: its clocks agree here.
             ["sh", "-c", script, "sh", rest @ ..] if script.starts_with(SHOW) => {
-                self.systemctl(at, &[&["show"][..], rest].concat())
+                self.systemctl(at, &[&["show", show::EXACT][..], rest].concat())
             }
             // Ends the main process and then the unit, as one script.
             ["sh", "-c", script, "sh", unit] if script.ends_with("exec systemctl stop \"$1\"") => {

@@ -7,6 +7,9 @@ use crate::model::HostTime;
 use crate::sim::fault::Fault;
 use crate::sim::world::timestamp;
 
+/// With it moments are shown to the microsecond.
+pub(super) const EXACT: &str = "--timestamp=us+utc";
+
 /// Blocks of `Key=value`, separated by an empty line; a pattern matches loaded units only.
 pub(super) fn show(host: &Host, words: &[&str]) -> String {
     let mut properties: Vec<&str> = Vec::new();
@@ -30,7 +33,7 @@ pub(super) fn show(host: &Host, words: &[&str]) -> String {
             false => unit,
         };
         if blocks.iter().all(|(known, _)| *known != name) {
-            let block = block(host, &name, &properties);
+            let block = block(host, &name, &properties, words.contains(&EXACT));
             blocks.push((name, block));
         }
     }
@@ -49,7 +52,7 @@ pub(super) fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-fn block(host: &Host, name: &str, properties: &[&str]) -> String {
+fn block(host: &Host, name: &str, properties: &[&str], is_exact: bool) -> String {
     let mut text = String::new();
     for key in properties {
         let known = (name == host.unit.name).then_some(host);
@@ -60,6 +63,20 @@ fn block(host: &Host, name: &str, properties: &[&str]) -> String {
                 for path in &host.unit.loaded.env_files {
                     line(&mut text, key, &format!("{path} (ignore_errors=yes)"));
                 }
+            }
+            ("ExecMainStartTimestamp", Some(host)) if is_exact => {
+                line(
+                    &mut text,
+                    key,
+                    &host.unit.started.map(exact).unwrap_or_default(),
+                );
+            }
+            ("ActiveEnterTimestamp", Some(host)) if is_exact => {
+                line(
+                    &mut text,
+                    key,
+                    &host.unit.ready.map(exact).unwrap_or_default(),
+                );
             }
             (_, Some(host)) => line(&mut text, key, &value(host, key)),
             (_, None) => line(&mut text, key, absent(key)),
@@ -157,5 +174,12 @@ fn exec(unit: &Unit) -> String {
 fn long(at: HostTime) -> String {
     timestamp(at)
         .strftime("%a %Y-%m-%d %H:%M:%S UTC")
+        .to_string()
+}
+
+/// The same to the microsecond.
+fn exact(at: HostTime) -> String {
+    timestamp(at)
+        .strftime("%a %Y-%m-%d %H:%M:%S.%6f UTC")
         .to_string()
 }

@@ -41,8 +41,7 @@ impl Seen {
             host: self.host.clone(),
             passwd,
             ca: self.written(&self.install.ca()),
-            started: self.unit.started.filter(|_| is_up)?,
-            ready: self.unit.ready?,
+            start: self.unit.start.filter(|_| is_up)?,
             saved: mark
                 .zip(left)
                 .and_then(|(mark, left)| mark.vouches_for(left, passwd)),
