@@ -165,6 +165,9 @@ fn a_rotation_keeps_the_old_token_for_whoever_may_decrypt_it_and_for_nobody_else
             note.contains("/snapshots/before-rotation-") && note.contains("after-rotation-"),
             "{note}"
         );
+        let servers = if fleet == "sim:3+1" { 3 } else { 1 };
+        let line = format!("     server-{servers}: /etc/rancher/k3s/config.yaml\n");
+        assert!(note.contains(&line), "{note}");
         let list = desk.keyroll(&["escrow", "list"]);
         for part in [&desk.run(), &desk.recipient, "servers: server-1"] {
             assert!(said(&list).contains(part), "{part}: {}", said(&list));

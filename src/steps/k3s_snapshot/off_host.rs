@@ -6,7 +6,7 @@ use super::{etcd, sqlite};
 use crate::facts::Probe;
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::Standing;
-use crate::k3s::restore::{Restore, note};
+use crate::k3s::restore::{self, Restore, note};
 use crate::k3s::token;
 use crate::model::HostName;
 use crate::op::custody::{CustodyError, Deposit, Parcel, Rotation, Source};
@@ -52,16 +52,14 @@ impl Desk<'_> {
             .map(|server| server.seen.host.clone())
             .collect();
         let (snapshots, to_come) = (self.snapshots(taken), self.to_come(taken));
+        let of_restore: Vec<_> = self.cluster.servers.iter().map(of_restore).collect();
         let restore = Restore {
             run: &self.probe.options().run,
             tag: &rotation.tag,
             datastore: first.seen.install.datastore,
-            servers: &servers,
+            servers: &of_restore,
             snapshots: &snapshots,
             to_come: to_come.as_ref(),
-            k3s: &first.seen.k3s.path,
-            data_dir: &first.seen.install.data_dir,
-            surface: configured(first),
         };
         let deposit = Deposit {
             folder,
@@ -175,10 +173,22 @@ fn is_sqlite(server: &ServerSeen) -> bool {
     server.seen.install.datastore == Datastore::Sqlite
 }
 
-fn configured(server: &ServerSeen) -> Option<&camino::Utf8Path> {
-    let own = server.seen.install.data("server/token");
-    let winner = server.seen.install.winner()?;
-    (winner.file != own).then_some(winner.file.as_path())
+fn of_restore(server: &ServerSeen) -> restore::Server<'_> {
+    let seen = &server.seen;
+    let own = seen.install.data("server/token");
+    let mut surfaces = Vec::new();
+    for surface in seen.install.surfaces.iter().filter(|it| it.file != own) {
+        let named = (surface.place, surface.file.as_path());
+        if !surfaces.contains(&named) {
+            surfaces.push(named);
+        }
+    }
+    restore::Server {
+        host: &seen.host,
+        k3s: &seen.k3s.path,
+        data_dir: &seen.install.data_dir,
+        surfaces,
+    }
 }
 
 fn unmet(error: CustodyError) -> Unmet {
