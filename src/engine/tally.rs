@@ -8,6 +8,7 @@ use crate::exit::Exit;
 use crate::facts::Fleet;
 use crate::k3s::phase::names;
 use crate::model::{HostName, TaskKey};
+use crate::steps::k3s_token::FORWARD;
 
 /// Counts of a run under way.
 #[derive(Default)]
@@ -152,6 +153,9 @@ impl Tally {
         let roots = self.summary.roots.iter().map(|(_, failure)| failure.exit);
         let found = (check && self.proposed).then_some(Exit::WorkFound);
         let exit = Exit::first_of(roots.chain(stopped).chain(found));
+        let roots = self.summary.roots.iter();
+        let mut advice = roots.flat_map(|(_, failure)| &failure.next);
+        let forward = advice.find(|next| next.starts_with(FORWARD)).cloned();
         self.summary.next = match (exit, check) {
             (Exit::Fine, true) if self.not_known => {
                 format!("nothing to be done; some answers are not known yet: {really}")
@@ -164,6 +168,7 @@ impl Tally {
                 ),
             },
             (Exit::WorkFound, _) => really.to_owned(),
+            (Exit::TaskFailed, _) if forward.is_some() => forward.unwrap_or_default(),
             (Exit::Stopped, _) => {
                 format!("run the same command to go on; keyroll looks first: {again}")
             }

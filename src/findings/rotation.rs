@@ -64,6 +64,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "keyroll run @rotate-token -i INVENTORY finishes the rotation",
     ),
     refuse(
+        "started-meanwhile",
+        "a server is being started with the new token while the rotation was to be taken back",
+        "somebody else goes on with the rotation; beside a server that comes up with the new token a rotate back is fatal for it",
+        "see who restarts it; then keyroll run @rotate-token -i INVENTORY finishes the rotation",
+    ),
+    refuse(
         "rotator-away",
         "the datastore has the new token, and the one server that could take it back is away",
         "the others still have the old token in memory, and K3s rotates only with what the datastore holds",

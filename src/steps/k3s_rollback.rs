@@ -229,8 +229,9 @@ fn forget(cluster: &Cluster, proposal: &mut Proposal) {
     } else {
         " and the new one refused"
     };
+    // It is said in a dry run too, of what is seen before anything is done.
     proposal.notes.push(format!(
-        "rolled back: the old token is accepted{refused} by {}; no agent was changed",
+        "the old token is accepted{refused} by {}; no agent was changed",
         cluster.each()
     ));
 }

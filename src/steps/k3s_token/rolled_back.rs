@@ -6,13 +6,16 @@
 use super::active::flip;
 use super::{Mode, rotate};
 use crate::facts::{Probe, Scope};
-use crate::k3s::phase::{Phase, Standing, names};
+use crate::k3s::phase::{Memory, Phase, Standing, names};
 use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::op::{Act, Op};
 use crate::secret::Secret;
 use crate::steps::look::{Blind, Cluster, ServerSeen};
 use crate::steps::{Proposal, StepError, Unmet};
+
+/// How the way out begins where a rotation cannot be taken back: then the same command is none.
+pub const FORWARD: &str = "only forward works now";
 
 pub(super) async fn propose(
     probe: &Probe<'_>,
@@ -46,6 +49,7 @@ pub(super) async fn propose(
     }
     let refusals: Vec<Unmet> = too_late(about, standing)
         .into_iter()
+        .chain(goes_on(&cluster, standing))
         .chain(hidden)
         .collect();
     if !refusals.is_empty() {
@@ -130,6 +134,7 @@ async fn any_can(scope: &Scope, about: TokenKind) -> bool {
         && standing.phases.iter().any(is_begun)
         && cluster.silent().is_empty()
         && too_late(about, standing).is_empty()
+        && goes_on(&cluster, standing).is_empty()
         && not_known(&cluster, standing).is_none()
 }
 
@@ -186,6 +191,36 @@ fn not_known(cluster: &Cluster, standing: &Standing) -> Option<Unmet> {
     }
 }
 
+/// Servers that somebody starts with NEW just now. keyroll restarts none before it is past every roll back: whoever does goes
+/// on with the rotation, or the machine came up again by itself. Beside a server that comes up with NEW a rotate to OLD is
+/// fatal for that one.
+fn goes_on(cluster: &Cluster, standing: &Standing) -> Vec<Unmet> {
+    let is_starting = |server: &&ServerSeen| {
+        let ServerSeen { seen, memory } = server;
+        let unit = &seen.unit;
+        let restarts = unit.is_first_start()
+            || unit.active_state == "deactivating"
+            || unit.is_active() && seen.started_after_change();
+        let would_take_new = seen.surface() == Some(&standing.new);
+        matches!(memory, Memory::Silent(_)) && would_take_new && restarts
+    };
+    let starting = cluster.servers.iter().filter(is_starting);
+    let unmet = |server: &ServerSeen| {
+        let host = &server.seen.host;
+        Unmet::new(
+            "started-meanwhile",
+            format!(
+                "{host} is being started with the new token: somebody else goes on with the rotation, and it is not taken back"
+            ),
+            format!(
+                "{FORWARD}: see who restarts {host}; when that is over `keyroll run {}` on this inventory finishes the rotation",
+                cluster.about.playbook()
+            ),
+        )
+    };
+    starting.map(unmet).collect()
+}
+
 pub(in crate::steps) fn too_late(about: TokenKind, standing: &Standing) -> Vec<Unmet> {
     let running = standing
         .phases
@@ -196,7 +231,7 @@ pub(in crate::steps) fn too_late(about: TokenKind, standing: &Standing) -> Vec<U
             "too-late-to-roll-back",
             format!("{host} already runs with the new token"),
             format!(
-                "only forward works now: `keyroll run {}` on this inventory finishes the rotation",
+                "{FORWARD}: `keyroll run {}` on this inventory finishes the rotation",
                 about.playbook()
             ),
         )
@@ -208,6 +243,6 @@ fn no_rotator() -> Unmet {
     Unmet::new(
         "no-rotator",
         "the datastore holds the new token, and no server shows that it was rotated there",
-        "only forward works now: `keyroll run @rotate-token` on this inventory finishes the rotation",
+        format!("{FORWARD}: `keyroll run @rotate-token` on this inventory finishes the rotation"),
     )
 }
