@@ -65,24 +65,21 @@ impl K3sProve {
             Err(unmet) => return Ok(Proposal::refuse(unmet.into_iter().map(red).collect())),
         };
         let cluster = Cluster::around(probe, self.kind).await;
-        let standing = match cluster.standing()? {
-            Ok(standing) => standing,
-            Err(unmet) => return Ok(Proposal::refuse(unmet.into_iter().map(red).collect())),
+        let standing = match cluster.standing() {
+            Ok(Ok(standing)) => standing,
+            Ok(Err(unmet)) => return Ok(Proposal::refuse(unmet.into_iter().map(red).collect())),
+            Err(error) => return self.in_part(probe, &seen, &cluster, error).await,
         };
         if probe.options().words.proof_only && !standing.is_rotated() {
             return Ok(Proposal::refuse(vec![unfinished()]));
         }
-        let mut proposal = match seen.install.kind {
-            Kind::Server => proof_of_server(probe, &seen, standing).await?,
-            Kind::Agent => proof_of_agent(probe, &seen, &cluster, standing).await?,
-        };
+        let mut proposal = of_host(probe, &seen, &cluster, standing).await?;
         if self.search {
             let old = standing.old.iter().filter(|old| !is_alive(&cluster, old));
             let old: Vec<Secret> = old.cloned().collect();
             let copies = leftovers(probe, &seen, &old).await;
             proposal.notes.extend(copies.iter().map(Finding::note));
         }
-        host::judge(probe, &seen, &cluster, standing, &mut proposal).await?;
         if probe.speaks_for_fleet() {
             fleet::judge(probe, &cluster, standing, &mut proposal).await;
             if self.forget && proposal.unmet.is_empty() && proposal.ops.is_empty() {
@@ -91,6 +88,43 @@ impl K3sProve {
         }
         Ok(proposal)
     }
+
+    /// Another server could not be asked, so that nothing is proven. What is red here all the same is said, where the others
+    /// show that the rotation is past the datastore.
+    async fn in_part(
+        &self,
+        probe: &Probe<'_>,
+        seen: &Seen,
+        cluster: &Cluster,
+        error: StepError,
+    ) -> Result<Proposal, StepError> {
+        let standing = cluster.standing.as_ref();
+        let Some(standing) = standing.ok().filter(|it| it.is_rotated()) else {
+            return Err(error);
+        };
+        let Proposal { mut unmet, .. } = of_host(probe, seen, cluster, standing).await?;
+        unmet.retain(|unmet| unmet.red);
+        if unmet.is_empty() {
+            Err(error)
+        } else {
+            Ok(Proposal::refuse(unmet))
+        }
+    }
+}
+
+/// What one host's supervisor, files, unit and journal say.
+async fn of_host(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    cluster: &Cluster,
+    standing: &Standing,
+) -> Result<Proposal, StepError> {
+    let mut proposal = match seen.install.kind {
+        Kind::Server => proof_of_server(probe, seen, standing).await?,
+        Kind::Agent => proof_of_agent(probe, seen, cluster, standing).await?,
+    };
+    host::judge(probe, seen, cluster, standing, &mut proposal).await?;
+    Ok(proposal)
 }
 
 /// Whether an old agent token is the server token, which lives on.
