@@ -17,8 +17,10 @@ use crate::clock::Clock;
 use crate::engine::{Ended, Run, StopLevel, Title, raise_on_signals};
 use crate::event::{Event, Failure, Sink};
 use crate::exit::Exit;
-use crate::facts::{RunOptions, Scope};
+use crate::facts::{Fleet, RunOptions, Scope};
+use crate::inventory;
 use crate::journal::{self, Journal, Lock};
+use crate::model::HostName;
 use crate::op::custody::Custody;
 use crate::plan::{Plan, Request};
 use crate::playbook::Order;
@@ -105,6 +107,7 @@ impl Session<'_> {
         let who = fleet::who(&self.books.inventory);
         let mut options = self.options.clone();
         options.words.stated = self.books.inventory.stated();
+        options.words.left_out = self.left_out(&who)?;
         let scope = Scope::new(way.transport(), who, options, clock, learn)
             .with_custody(Arc::clone(&self.custody));
         let mut holds = if self.changes() {
@@ -132,6 +135,18 @@ impl Session<'_> {
             ended = run.perform() => ended,
             never = holds.keep() => match never {},
         })
+    }
+
+    /// Hosts of the fleet that `--limit` leaves out.
+    fn left_out(&self, who: &Fleet) -> Result<Vec<HostName>, Trouble> {
+        let Some(pattern) = &self.asked.books.hosts.limit else {
+            return Ok(Vec::new());
+        };
+        let limit = inventory::select(&self.books.inventory, pattern)
+            .map_err(|error| Trouble::usage(format!("--limit: {}", error.what), error.help))?;
+        let all = who.servers.iter().chain(&who.agents);
+        let left = all.filter(|member| !limit.contains(&member.name));
+        Ok(left.map(|member| member.name.clone()).collect())
     }
 
     /// Whether anything may be other afterwards.

@@ -16,6 +16,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "finish the upgrade first",
     ),
     refuse(
+        "limit-leaves-out-servers",
+        "a rotation would begin, and `--limit` leaves servers out",
+        "a server that keeps the old token does not start again once the datastore has the new one",
+        "run the same command without --limit; agents alone may be left out",
+    ),
+    refuse(
         "next-restart-fatal",
         "a server runs, and would not start again",
         "its last start changed server/cred/passwd, as a new agent token does, and the datastore does not have it (measured: sqlite-agent-token, ha-agent-token)",

@@ -10,6 +10,7 @@ mod encryption;
 mod flags;
 mod fleet;
 mod joins;
+mod limited;
 mod measured;
 mod others;
 mod process;

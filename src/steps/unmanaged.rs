@@ -1,6 +1,6 @@
 //! The inventory against what the cluster knows: its nodes, and the members of etcd.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Unmet;
 use super::look::{AgentStanding, Blind, Cluster, Seen, ServerSeen, nodes};
@@ -59,6 +59,8 @@ pub(super) struct Roll {
     pub(super) left_out: Vec<String>,
     /// Servers that have lost what says which node they are.
     pub(super) nameless: Vec<Unmet>,
+    /// Servers that the inventory calls agents: they are no strangers, and no server is missing.
+    pub(super) misplaced: BTreeSet<HostName>,
 }
 
 impl Roll {
@@ -110,6 +112,7 @@ pub(super) async fn call_roll(probe: &Probe<'_>, cluster: &Cluster) -> Roll {
             Err(_) => {}
         }
     }
+    roll.misplaced = servers_among_agents(probe, &known, &nodes);
     let hosts: BTreeSet<&str> = members().map(|member| member.name.as_str()).collect();
     let managed: BTreeSet<&str> = known.iter().map(|(_, name)| name.as_str()).collect();
     let is_stranger =
@@ -128,7 +131,7 @@ pub(super) async fn call_roll(probe: &Probe<'_>, cluster: &Cluster) -> Roll {
         let away = away.filter(|host| fleet.is_server(host) == servers);
         roll.meet(&of_kind, &away.collect::<Vec<_>>(), kind);
     }
-    roll.unmet.extend(twins(&known));
+    roll.unmet.extend(twins(cluster, &known));
     let is_node = |host: &HostName| {
         let server = cluster.server(host);
         server.is_none_or(|server| server.seen.install.has_node)
@@ -136,6 +139,19 @@ pub(super) async fn call_roll(probe: &Probe<'_>, cluster: &Cluster) -> Roll {
     let nodes_of = known.iter().filter(|(host, _)| is_node(host));
     roll.unmet.extend(missing(nodes_of, &nodes));
     roll
+}
+
+/// Hosts that the inventory calls agents, and whose nodes are servers.
+fn servers_among_agents(
+    probe: &Probe<'_>,
+    known: &[(&HostName, String)],
+    nodes: &[Node],
+) -> BTreeSet<HostName> {
+    let is_server = |name: &str| nodes.iter().any(|it| it.is_server && it.name == name);
+    let found = known
+        .iter()
+        .filter(|(host, name)| !probe.fleet().is_server(host) && is_server(name));
+    found.map(|(host, _)| (*host).clone()).collect()
 }
 
 /// Why nobody minds that this node is not in the inventory. A server is minded unless it is named exactly.
@@ -155,11 +171,15 @@ fn left_out(probe: &Probe<'_>, node: &Node) -> Option<String> {
 }
 
 /// Two names of the inventory that are one machine.
-fn twins(known: &[(&HostName, String)]) -> Vec<Unmet> {
+fn twins(cluster: &Cluster, known: &[(&HostName, String)]) -> Vec<Unmet> {
     let mut unmet = Vec::new();
     for (at, (host, name)) in known.iter().enumerate() {
         let mut before = known.iter().take(at);
         if let Some((other, _)) = before.find(|(_, earlier)| earlier == name) {
+            if other == host {
+                unmet.push(in_both_groups(cluster, host));
+                continue;
+            }
             unmet.push(Unmet::new(
                 "same-machine-twice",
                 format!("{other} and {host} are one machine: both are node {name}"),
@@ -168,6 +188,18 @@ fn twins(known: &[(&HostName, String)]) -> Vec<Unmet> {
         }
     }
     unmet
+}
+
+fn in_both_groups(cluster: &Cluster, host: &HostName) -> Unmet {
+    let (runs, wrong) = match cluster.server(host) {
+        Some(_) => ("server", "agents"),
+        None => ("agent", "servers"),
+    };
+    Unmet::new(
+        "wrong-group",
+        format!("the inventory has {host} among the servers and among the agents"),
+        format!("take {host} out of the group of {wrong}: it runs `k3s {runs}`"),
+    )
 }
 
 /// Hosts whose node the cluster does not have: renamed, re-installed, or of another cluster.
@@ -215,25 +247,21 @@ async fn compare(probe: &Probe<'_>, cluster: &Cluster, members: &[String]) -> Ro
         return roll;
     }
     let fleet = probe.fleet();
-    let names = fleet.servers.iter().map(|member| async {
-        let node = node_name(probe, cluster, member).await.ok().flatten();
-        [node, Some(member.name.to_string())]
-    });
-    let names: BTreeSet<String> = probe
-        .each(names)
-        .await
-        .into_iter()
-        .flatten()
-        .flatten()
-        .collect();
-    let node = |member: &String| member.rsplit_once('-').map(|(node, _)| node.to_owned());
-    let strangers = members
-        .iter()
-        .filter(|member| !node(member).is_some_and(|node| names.contains(&node)))
-        .filter(|member| {
-            !node(member).is_some_and(|node| probe.options().words.ignored.contains(&node))
-        });
-    let strangers: Vec<&str> = strangers.map(String::as_str).collect();
+    let servers = named(probe, cluster, &fleet.servers).await;
+    let ignored = &probe.options().words.ignored;
+    let node = |member: &str| member.rsplit_once('-').map(|(node, _)| node.to_owned());
+    let is_stranger = |member: &&str| {
+        !node(member).is_some_and(|node| servers.contains_key(&node) || ignored.contains(&node))
+    };
+    let mut strangers: Vec<&str> = members.iter().map(String::as_str).collect();
+    strangers.retain(is_stranger);
+    if !strangers.is_empty() {
+        let agents = named(probe, cluster, &fleet.agents).await;
+        let of_agents = |member: &&str| agents.get(&node(member)?);
+        let misplaced = strangers.iter().filter_map(of_agents);
+        roll.misplaced = misplaced.cloned().collect();
+        strangers.retain(|member| of_agents(member).is_none());
+    }
     if members.len() < ours {
         roll.unmet.push(Unmet::new(
             "etcd-member-missing",
@@ -256,6 +284,21 @@ async fn compare(probe: &Probe<'_>, cluster: &Cluster, members: &[String]) -> Ro
         ));
     }
     roll
+}
+
+/// Hosts by what a member of etcd may call them: by their nodes, and by their own names.
+async fn named(
+    probe: &Probe<'_>,
+    cluster: &Cluster,
+    members: &[Member],
+) -> BTreeMap<String, HostName> {
+    let names = members.iter().map(|member| async {
+        let node = node_name(probe, cluster, member).await.ok().flatten();
+        let names = [node, Some(member.name.to_string())];
+        names.map(|name| Some((name?, member.name.clone())))
+    });
+    let names = probe.each(names).await.into_iter();
+    names.flatten().flatten().collect()
 }
 
 /// The node that a host is; `None` when it is none.

@@ -56,7 +56,10 @@ fn a_rotation_that_was_taken_back_is_over_and_another_one_begins() {
         assert_eq!(code, 8, "{fault}: {said}");
         let (code, said) = place.run(&["rollback"]);
         assert_eq!(code, 0, "{fault}: {said}");
-        assert!(said.contains("rolled back: "), "{fault}: {said}");
+        assert!(
+            said.contains("the old token is accepted"),
+            "{fault}: {said}"
+        );
         let (code, said) = place.run(&["verify"]);
         assert_eq!(code, 0, "{fault}: {said}");
         assert!(!said.contains("rotation-unfinished"), "{fault}: {said}");
@@ -115,15 +118,38 @@ fn after_a_gate_that_stays_closed_nothing_later_is_started() {
     assert!(!later.contains("  changed  "), "{later}");
 }
 
+fn next(said: &str) -> &str {
+    let mut lines = said.lines();
+    lines.find(|line| line.starts_with("next: ")).unwrap()
+}
+
+#[test]
+fn a_limit_that_leaves_servers_out_changes_nothing() {
+    let place = place("3+1?");
+    let (code, said) = place.run(&["run", "@rotate-token", "--limit", "server-1"]);
+    assert_eq!(code, 4, "{said}");
+    assert!(said.contains("(limit-leaves-out-servers)"), "{said}");
+    assert!(!said.contains("  changed  "), "{said}");
+    assert_eq!(place.run(&["run", "@rotate-token"]).0, 0);
+}
+
+#[test]
+fn too_late_to_roll_back_the_last_line_names_the_way_forward() {
+    let place = place("3+1?");
+    let (code, said) = place.run(&["run", "@rotate-token", "--limit", "!agent"]);
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = place.run(&["rollback"]);
+    assert_eq!(code, 4, "{said}");
+    assert!(next(&said).contains("keyroll run @rotate-token"), "{said}");
+    assert!(!next(&said).contains("rollback"), "{said}");
+}
+
 #[test]
 fn a_run_that_left_hosts_out_says_so_and_what_comes_next() {
     let place = place("3+2?");
     let (code, said) = place.run(&["run", "@rotate-token", "--limit", "!agent"]);
     assert_eq!(code, 0, "{said}");
-    let next = said
-        .lines()
-        .find(|line| line.starts_with("next: "))
-        .unwrap();
+    let next = next(&said);
     assert!(
         next.contains("agent-1 and agent-2 may still have the old token"),
         "{next}"

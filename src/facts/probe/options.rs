@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use crate::model::RunId;
+use crate::model::{HostName, RunId};
 use crate::secret::{Secret, Stated};
 
 /// What the operator asked for, beside the playbook.
@@ -45,6 +45,8 @@ pub struct Words {
     pub old: Option<Secret>,
     /// Nothing is to be rotated: NEW is what the datastore holds.
     pub proof_only: bool,
+    /// Hosts of the fleet that `--limit` leaves out.
+    pub left_out: Vec<HostName>,
     /// Nodes by name that exist and that nobody visits on purpose.
     pub ignored: Vec<String>,
     /// Shapes of a cluster on which nobody has measured a rotation are let through.

@@ -9,6 +9,7 @@ use crate::facts::{K3sVersion, Probe};
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Memory, Phase, Standing};
 use crate::k3s::version::Version;
+use crate::model::HostName;
 use crate::steps::findings::Finding;
 use crate::steps::look::{Cluster, ServerSeen, words};
 use crate::steps::unmanaged::{Roll, call_roll, call_roll_of_etcd};
@@ -43,7 +44,9 @@ pub(super) async fn judge(
     let checks = cluster.servers.iter().map(|server| check(probe, server));
     let (rolls, checks) = join(roll(probe, cluster), try_join_all(checks)).await;
     let has_begun = cluster.standing.as_ref().is_ok_and(Standing::is_rotated);
+    let mut misplaced = BTreeSet::new();
     for roll in rolls {
+        misplaced.extend(roll.misplaced);
         unmet.extend(roll.unmet);
         proposal.notes.extend(roll.left_out);
         if has_begun {
@@ -60,11 +63,25 @@ pub(super) async fn judge(
     proposal.notes.push(topology(cluster, version));
     proposal.notes.extend(remarks(cluster));
     unmet.extend(clocks::judge(probe, cluster).await?);
+    let words = &probe.options().words;
+    // Of those that are visited their own preflight says it.
+    let unseen = misplaced
+        .iter()
+        .filter(|host| words.left_out.contains(host));
+    unmet.extend(unseen.map(misplaced_server));
     proposal.unmet.extend(unmet);
     flags::judge(cluster, proposal);
-    measured::judge(&probe.options().words, cluster, proposal);
+    measured::judge(words, cluster, !misplaced.is_empty(), proposal);
     joins::judge(probe, cluster, proposal).await;
     Ok(found(probe, cluster, &mut proposal.notes).await)
+}
+
+fn misplaced_server(host: &HostName) -> Unmet {
+    Unmet::new(
+        "wrong-group",
+        format!("{host} is a server, but the inventory does not have {host} among the servers"),
+        format!("move {host} to the group of servers"),
+    )
 }
 
 fn mixed(versions: &BTreeSet<Version>) -> Option<Unmet> {

@@ -1,6 +1,6 @@
 //! One host, with what it was asked in one round trip beside its set-up.
 
-use super::{Aim, agent, agent_token, ahead, around, fleet, process, unit};
+use super::{Aim, agent, agent_token, ahead, around, fleet, limited, process, unit};
 use crate::facts::{Fact, FactError, FreeSpace, K3sVersion, Probe, Tried};
 use crate::k3s::install::Kind;
 use crate::k3s::phase::Standing;
@@ -112,6 +112,11 @@ impl<'a> Sight<'a> {
             Aim::Agent | Aim::Both => Some(Cluster::around(probe, TokenKind::Agent).await),
         };
         let of_agents = other.as_deref().unwrap_or(cluster);
+        let rotated: &[&Cluster] = match self.aim {
+            Aim::Server | Aim::Agent => &[of_agents],
+            Aim::Both => &[cluster, of_agents],
+        };
+        proposal.unmet.extend(limited::judge(probe, rotated));
         let is_agent = seen.install.kind == Kind::Agent;
         if is_agent && let Ok(standing) = of_agents.standing()? {
             agent::judge(probe, &aimed, of_agents, standing, &mut proposal).await?;

@@ -42,6 +42,12 @@ pub(super) struct Case {
     /// Agents that the inventory calls servers.
     #[serde(default)]
     pub(super) as_servers: Vec<String>,
+    /// Hosts that `--limit` leaves out.
+    #[serde(default)]
+    pub(super) left_out: Vec<String>,
+    /// Hosts that the inventory calls servers and agents.
+    #[serde(default)]
+    pub(super) as_both: Vec<String>,
     /// Servers that the inventory calls agents.
     #[serde(default)]
     pub(super) as_agents: Vec<String>,

@@ -113,6 +113,8 @@ impl Rig {
         let accepts = |word: &str| case.accepts.iter().any(|said| said == word);
         (words.unmeasured, words.quorum_loss) = (accepts("unmeasured"), accepts("quorum-loss"));
         words.keep_modes = accepts("keep-modes");
+        let left_out = case.left_out.iter();
+        words.left_out = left_out.map(|name| HostName::new(name).unwrap()).collect();
         words.own_backup = accepts("own-backup");
         self.scope
             .options
@@ -131,6 +133,7 @@ impl Rig {
         let agents = taken(&mut fleet.servers, &case.as_agents);
         fleet.servers.extend(servers);
         fleet.agents.extend(agents);
+        put_in_both(fleet, &case.as_both);
         let away = case.away.iter().map(|name| Member {
             name: HostName::new(name).unwrap(),
             address: name.clone(),
@@ -273,5 +276,18 @@ impl Rig {
             make_parent: true,
         };
         self.change(host, Change::WriteFile(file)).await;
+    }
+}
+
+/// Lets the inventory have these hosts among the servers and among the agents.
+fn put_in_both(fleet: &mut Fleet, both: &[String]) {
+    for name in both {
+        let is_named = |member: &&Member| member.name.as_str() == name;
+        let named = fleet.servers.iter().chain(&fleet.agents).find(is_named);
+        let named = named.unwrap().clone();
+        for members in [&mut fleet.servers, &mut fleet.agents] {
+            members.retain(|member| member.name != named.name);
+            members.push(named.clone());
+        }
     }
 }
