@@ -153,6 +153,13 @@ pub struct Install {
 }
 
 impl Install {
+    /// Why a token that is configured is none of the surfaces: it stands there in a way that cannot be read or edited.
+    #[must_use]
+    pub fn unread(&self) -> Option<&Fault> {
+        let mut faults = self.faults.iter();
+        faults.find(|fault| matches!(fault.name, "token-not-editable" | "token-malformed"))
+    }
+
     /// Works out the set-up, or says what must be read first.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use std::time::Duration;
 use assert_cmd::Command;
 use keyroll::facts::{Overlay, Probe};
 use keyroll::model::HostName;
+use keyroll::sim::world::Files as _;
 use keyroll::steps::findings::{leftovers, why_down};
 use keyroll::steps::k3s_preflight::{Aim, Sight, look};
 use keyroll::template::Vars;
@@ -111,6 +112,38 @@ fn healthy_fleets_of_every_shape_give_no_finding() {
         }
     }
     assert!(looked_at >= SEEDS - 4, "{looked_at} fleets");
+}
+
+/// K3s reads it, whatever keyroll makes of it: it is no copy that was left behind.
+#[test]
+fn a_token_that_cannot_be_edited_is_named_as_that_alone() {
+    const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+    const ENV: &str = "/etc/systemd/system/k3s-agent.service.env";
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let found = runtime.block_on(async {
+        let rig = Rig::new("sim:1+1", false);
+        let agent = HostName::new("agent-1").unwrap();
+        rig.sim.with(|fleet| {
+            let disk = &mut fleet.host_mut(&agent).unwrap().disk;
+            let text = disk.text(ENV).unwrap();
+            let (tokens, others): (Vec<&str>, Vec<&str>) = text
+                .lines()
+                .partition(|line| line.starts_with("K3S_TOKEN="));
+            let token = tokens[0]
+                .trim_start_matches("K3S_TOKEN=")
+                .trim_matches('\'');
+            let block = format!("token: &t >-\n  {token}\n");
+            disk.write(CONFIG, block.as_bytes(), 0o600).unwrap();
+            disk.write(ENV, others.join("\n").as_bytes(), 0o600)
+                .unwrap();
+        });
+        on_host(&rig, &agent).await
+    });
+    assert_eq!(found, ["token-not-editable"]);
 }
 
 fn doctor(args: &[&str]) -> Output {

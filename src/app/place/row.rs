@@ -2,6 +2,7 @@
 
 use super::Sighting;
 use crate::facts::FactError;
+use crate::k3s::install::Install;
 use crate::k3s::phase::{Phase, Standing};
 use crate::k3s::surface::{Place, Surface};
 use crate::k3s::token::Form;
@@ -75,7 +76,7 @@ fn resolved(
         unit: Some(install.unit.clone()),
         state: Some(seen.unit.words()),
         data_dir: Some(install.data_dir.to_string()),
-        why: Some(why(install.winner()).to_owned()),
+        why: Some(why(install).to_owned()),
         token,
         others,
         agent_token,
@@ -159,14 +160,15 @@ fn holder(seen: &Seen, surface: &Surface, letters: &mut Letters) -> Holder {
     }
 }
 
-fn why(winner: Option<&Surface>) -> &'static str {
-    match winner.map(|surface| surface.place) {
+fn why(install: &Install) -> &'static str {
+    match install.winner().map(|surface| surface.place) {
         Some(Place::TokenFile) => "a token file wins over all else",
         Some(Place::Argument) => "an argument wins over config files and environment",
         Some(Place::Config) => "the last config file wins over the environment",
         Some(Place::EnvFile) => "nothing stronger; the last environment file wins",
         Some(Place::UnitEnvironment) => "nothing stronger than the unit's own Environment=",
         Some(Place::ServerToken) => "nothing is configured; the server keeps it itself",
+        None if install.unread().is_some() => "a token is configured that keyroll cannot edit",
         None => "nothing is configured; its client certificate lets it in",
     }
 }

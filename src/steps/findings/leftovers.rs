@@ -63,9 +63,10 @@ fn unsearched(search: &Found) -> Vec<Finding> {
 /// Files that hold the token because K3s reads it there, or keyroll is about to put it there.
 fn own(seen: &Seen) -> BTreeSet<Utf8PathBuf> {
     let surfaces = seen.install.surfaces.iter();
-    surfaces
-        .flat_map(|surface| [surface.file.clone(), surface.staged()])
-        .collect()
+    let files = surfaces.flat_map(|surface| [surface.file.clone(), surface.staged()]);
+    // K3s reads one that cannot be edited all the same.
+    let unread = seen.install.unread().map(|_| &seen.install.sources.files);
+    files.chain(unread.into_iter().flatten().cloned()).collect()
 }
 
 fn named(copies: &[Copy], own: &BTreeSet<Utf8PathBuf>) -> Vec<Finding> {

@@ -31,9 +31,10 @@ impl AgentStanding {
         standing: &Standing,
     ) -> Result<Self, StepError> {
         let Some(surface) = seen.install.winner() else {
-            return Ok(Self::Foreign(
-                "no token is configured; its client certificate lets it in",
-            ));
+            return Ok(Self::Foreign(match seen.install.unread() {
+                Some(_) => "a token is configured that keyroll cannot edit",
+                None => "no token is configured; its client certificate lets it in",
+            }));
         };
         let secret = &surface.token.secret;
         if *secret == standing.new {
