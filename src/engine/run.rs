@@ -336,7 +336,7 @@ impl Loop {
         }
     }
 
-    fn task_ended(&mut self, node: NodeIndex, host: HostName, done: Done) {
+    fn task_ended(&mut self, node: NodeIndex, host: HostName, mut done: Done) {
         let well = !matches!(done.outcome, TaskOutcome::Failed(_));
         for op in &done.predicted {
             self.overlay.predict(op);
@@ -347,8 +347,12 @@ impl Loop {
             let key = self.shared.plan.key(weight);
             let of = self.shared.task(*play, *task);
             if of.is_some_and(|task| task.step.is_proof())
-                && let TaskOutcome::Failed(failure) = &done.outcome
+                && let TaskOutcome::Failed(failure) = &mut done.outcome
             {
+                // What cannot be shown is not proven, whatever kept it from being shown; a host out of reach has its own number.
+                if failure.exit == Exit::TaskFailed {
+                    failure.exit = Exit::Red;
+                }
                 self.ledger.add(EventKind::Proved {
                     key: key.clone(),
                     host: host.clone(),

@@ -34,6 +34,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "keyroll run @rotate-token -i INVENTORY restarts it",
     ),
     refuse(
+        "server-not-active",
+        "the unit of K3s does not run on a server",
+        "which token it accepts, and whether it comes up with the one that it is configured with, is not shown",
+        "journalctl -u UNIT -n 50 on that host; keyroll rescue with its name when a token keeps it from starting",
+    ),
+    refuse(
         "agent-not-active",
         "the unit of K3s does not run on an agent",
         "whether it comes up with its token is not shown",

@@ -30,6 +30,8 @@ pub struct ServerView {
     pub kept: Option<Secret>,
     /// The secret in the file that waits beside the surface.
     pub staged: Option<Secret>,
+    /// What a roll back or a rescue has put aside until it is shown to be refused.
+    pub aside: Option<Secret>,
     /// The run and the token's tag in `server/.keyroll/proven`, left by a green proof.
     pub proven: Option<Proven>,
     /// When its process started, on its own clock.
@@ -140,6 +142,8 @@ pub struct Standing {
     pub old: Option<Secret>,
     /// The token that must live.
     pub new: Secret,
+    /// What a roll back or a rescue has put aside: it must be as dead as OLD.
+    pub aside: Vec<Secret>,
     /// The token that the datastore is encrypted with; of agent tokens the one that any server has taken, else OLD.
     pub datastore: Secret,
     /// The server on which the datastore was re-encrypted, while that can be seen.
@@ -155,6 +159,11 @@ impl Standing {
     #[must_use]
     pub fn is_rotated(&self) -> bool {
         self.datastore == self.new
+    }
+
+    /// Every token that must be dead in the end.
+    pub fn dead(&self) -> impl Iterator<Item = &Secret> {
+        self.old.iter().chain(&self.aside)
     }
 
     /// A server's case.

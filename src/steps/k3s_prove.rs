@@ -75,7 +75,7 @@ impl K3sProve {
         }
         let mut proposal = of_host(probe, &seen, &cluster, standing).await?;
         if self.search {
-            let old = standing.old.iter().filter(|old| !is_alive(&cluster, old));
+            let old = standing.dead().filter(|old| !is_alive(&cluster, old));
             let old: Vec<Secret> = old.cloned().collect();
             let copies = leftovers(probe, &seen, &old).await;
             proposal.notes.extend(copies.iter().map(Finding::note));
@@ -153,13 +153,10 @@ async fn forget(
     standing: &Standing,
     proposal: &mut Proposal,
 ) -> Result<(), StepError> {
-    let keepers: Vec<&Seen> = cluster
-        .servers
-        .iter()
-        .map(|server| &server.seen)
-        .filter(|seen| seen.kept().is_some())
-        .collect();
-    if keepers.is_empty() {
+    let servers = || cluster.servers.iter().map(|server| &server.seen);
+    let keepers: Vec<&Seen> = servers().filter(|seen| seen.kept().is_some()).collect();
+    let aside: Vec<&Seen> = servers().filter(|seen| seen.aside().is_some()).collect();
+    if keepers.is_empty() && aside.is_empty() {
         return Ok(());
     }
     let left = unproven(probe, cluster, standing).await?;
@@ -204,6 +201,12 @@ async fn forget(
         );
         proposal.ops.push(Op::root(&seen.host, why, forget));
     }
+    let forget = |seen: &Seen| {
+        let path = seen.withdrawn_path();
+        let why = "forget what was put aside: it is proven dead";
+        Op::root(&seen.host, why, Act::Remove { path })
+    };
+    proposal.ops.extend(aside.into_iter().map(forget));
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod escrow;
 mod hand;
 mod kept;
 mod mend;
+mod rescue;
 mod rig;
 mod state;
 mod table;

@@ -32,6 +32,7 @@ pub fn judge_agents(
         datastore: old.clone().filter(|_| !is_taken).unwrap_or(new.clone()),
         phases: phases.collect(),
         rotator: None,
+        aside: Vec::new(),
         old,
         new,
     })

@@ -21,8 +21,11 @@ pub fn judge(servers: &[ServerView], wish: Wish<'_>) -> Result<Standing, Torn> {
         .map(|server| (server.host.clone(), phase(server, datastore, &new)))
         .collect();
     foreign(servers, old.as_ref(), &new)?;
+    let aside = distinct(servers.iter().filter_map(|s| s.aside.as_ref())).into_iter();
+    let aside = aside.filter(|secret| Some(*secret) != old.as_ref() && **secret != new);
     Ok(Standing {
         given_passed_over: wish.given.is_some_and(|given| *given != new),
+        aside: aside.cloned().collect(),
         old,
         datastore: datastore.clone(),
         new,

@@ -36,6 +36,7 @@ fn rotated() -> Standing {
     Standing {
         old: Some(secret("old")),
         new: secret("new"),
+        aside: Vec::new(),
         datastore: secret("new"),
         rotator: None,
         given_passed_over: false,
@@ -114,6 +115,7 @@ fn the_trap_is_the_same_when_its_peers_refuse_the_old_token_by_now() {
     let by_hand = Standing {
         old: None,
         new: secret("next"),
+        aside: Vec::new(),
         ..rotated()
     };
     assert_eq!(

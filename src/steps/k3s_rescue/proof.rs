@@ -36,7 +36,7 @@ pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
     let held = cluster
         .server(host)
         .and_then(|server| server.memory.secret());
-    if held != Some(right) && seen.unit.is_active() && !seen.started_after_change() {
+    if held != Some(right) && seen.unit.is_active() && is_untaken(seen, held) {
         // It was not restarted: that is the rotation's own work, when all servers have their turn.
         let note = format!(
             "{host} runs on with the token that it was started with, and would start again with the right one"
@@ -72,6 +72,13 @@ pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
             )]))
         }
     }
+}
+
+/// Whether its process was started before its surface became what it is. With nothing configured K3s has written its own
+/// token there at its start, so that another one was written since.
+fn is_untaken(seen: &Seen, held: Option<&Secret>) -> bool {
+    let is_own_file = seen.surface_changed().is_none() && held.is_some();
+    is_own_file || !seen.started_after_change()
 }
 
 /// Every other token must be refused by the very process that accepted the right one.

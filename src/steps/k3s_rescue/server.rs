@@ -10,11 +10,11 @@ use crate::k3s::rescue::{Patient, Pulse, Remedy, Signs, Unclear};
 use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::op::{Act, Op, Until};
-use crate::secret::Secret;
+use crate::secret::{Content, Secret};
 use crate::steps::k3s_token::{Mode, flip};
 use crate::steps::look::{Cluster, Seen};
 use crate::steps::{Proposal, StepError, Unmet};
-use crate::wire::Command;
+use crate::wire::{Command, WriteFile};
 
 /// How long it may take to be active again.
 const START: Duration = Duration::from_mins(5);
@@ -127,7 +127,8 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
     if seen.unit.is_active() {
         // It goes on with what it was started with; a restart now would be with what is written here.
         return Ok(Proposal::of(if remedy == Remedy::Surface {
-            surfaces
+            let aside = put_aside(seen, &cluster, &right).into_iter();
+            aside.chain(surfaces).collect()
         } else {
             Vec::new()
         }));
@@ -141,6 +142,16 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
     }
     proposal.ops.extend(start(seen, &right));
     Ok(proposal)
+}
+
+/// What a server runs with is asked for by name until its restart: it must be on some file, also when no surface has it.
+fn put_aside(seen: &Seen, cluster: &Cluster, right: &Secret) -> Option<Op> {
+    let held = cluster.server(&seen.host)?.memory.secret()?;
+    let is_known = held == right || [seen.kept(), seen.withdrawn()].contains(&Some(held.clone()));
+    let content = Content::new(format!("{}\n", held.expose()));
+    let file = WriteFile::private(seen.withdrawn_path(), content);
+    let why = "put aside the token that it runs with, until it is shown to be refused";
+    (!is_known).then(|| Op::root(&seen.host, why, Act::WriteFile(file)))
 }
 
 fn end(seen: &Seen) -> Op {

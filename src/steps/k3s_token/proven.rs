@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::facts::{Knocked, Probe, Unit};
+use crate::facts::{Knocked, Probe, Unit, UnitState};
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::{Phase, Standing};
 use crate::k3s::token::{self, Form, TokenKind};
@@ -69,6 +69,9 @@ pub async fn proof_of_server(
         .unwrap_or_else(|| Heard::Odd("there was no answer".to_owned()))
     {
         Heard::Accepted => {}
+        Heard::NotYet(_) if !unit.is_active() && !unit.is_first_start() => {
+            return Ok(not_active(host, &unit));
+        }
         Heard::NotYet(_) => {
             proposal.ops.extend(first.map(|knock| wait(host, knock)));
             return Ok(proposal);
@@ -76,10 +79,11 @@ pub async fn proof_of_server(
         new => {
             let word = seen.about.short();
             let what = format!("{host} does not accept the new {word}: {}", said(&new));
-            proposal
-                .unmet
-                .push(Unmet::red("new-not-accepted", what, UNFINISHED));
-            return Ok(proposal);
+            return Ok(Proposal::refuse(vec![Unmet::red(
+                "new-not-accepted",
+                what,
+                UNFINISHED,
+            )]));
         }
     }
     let heard = roles.iter().copied().cycle().zip(heard);
@@ -102,6 +106,11 @@ pub async fn proof_of_server(
 /// What to do where the datastore may have another token than a server.
 const UNFINISHED: &str = "see `keyroll where` on this inventory; a rotation that was begun is finished by `keyroll run @rotate-token`; \
 restart no server before";
+
+fn not_active(host: &HostName, unit: &UnitState) -> Proposal {
+    let what = format!("{} on {host} is {}", unit.text.id, unit.words());
+    Proposal::refuse(vec![red("server-not-active", what, host)])
+}
 
 /// A server that accepts the very token that it is configured with, as after a roll back: nothing is known to have been
 /// rotated, so that no restart is due.
@@ -148,8 +157,8 @@ fn roles_of_old(kind: TokenKind) -> &'static [Role] {
 pub fn olds(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> Vec<Secret> {
     let named = probe.options().words.old.as_ref();
     let named = named
-        .filter(|named| seen.about == TokenKind::Server && standing.old.as_ref() != Some(*named));
-    standing.old.iter().chain(named).cloned().collect()
+        .filter(|named| seen.about == TokenKind::Server && !standing.dead().any(|it| it == *named));
+    standing.dead().chain(named).cloned().collect()
 }
 
 /// The token that was to be dead is the cluster's own.

@@ -42,7 +42,7 @@ impl AgentStanding {
         }
         let named = probe.options().words.old.as_ref();
         let named = named.filter(|_| seen.about == TokenKind::Server);
-        if Some(secret) == standing.old.as_ref() || Some(secret) == named {
+        if standing.dead().any(|dead| dead == secret) || Some(secret) == named {
             return Ok(Self::Old);
         }
         if matches!(surface.token.form, Form::Bootstrap { .. }) {

@@ -40,6 +40,7 @@ impl Cluster {
                 seen.passwd().server,
                 seen.kept(),
                 seen.staged(),
+                seen.withdrawn(),
             ];
             surfaces
                 .chain(files.into_iter().flatten())

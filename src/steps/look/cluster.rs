@@ -192,6 +192,7 @@ impl ServerSeen {
             memory: self.memory.clone(),
             kept: self.seen.kept(),
             staged: self.seen.staged(),
+            aside: self.seen.aside(),
             proven: self.seen.proven(),
             started: self.seen.unit.started,
             put: self.seen.put(),

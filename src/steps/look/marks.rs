@@ -10,7 +10,7 @@ use crate::secret::Secret;
 
 /// Where a rotate that was answered well leaves its mark, below the data directory.
 pub(super) const ROTATED: &str = "server/.keyroll/rotated";
-/// Where a roll back keeps NEW aside.
+/// Where a roll back keeps NEW aside, and a rescue what a server runs with while no surface has it any more.
 pub(in crate::steps) const WITHDRAWN: &str = "server/.keyroll/withdrawn";
 /// Where a rescue leaves word of how far it is.
 pub(super) const RESCUE: &str = "server/.keyroll/rescue";
@@ -91,14 +91,20 @@ impl Seen {
         self.install.data(ROTATED)
     }
 
-    /// What a roll back keeps aside until it is shown to be refused.
+    /// What is kept aside until it is shown to be refused; there is none of the agent token.
+    #[must_use]
+    pub fn aside(&self) -> Option<Secret> {
+        self.withdrawn().filter(|_| self.about == TokenKind::Server)
+    }
+
+    /// What a roll back or a rescue keeps aside until it is shown to be refused.
     #[must_use]
     pub fn withdrawn(&self) -> Option<Secret> {
         self.token_in(&self.withdrawn_path())
             .map(|token| token.secret)
     }
 
-    /// Where a roll back keeps NEW aside.
+    /// Where a roll back or a rescue keeps a token aside.
     #[must_use]
     pub fn withdrawn_path(&self) -> Utf8PathBuf {
         self.install.data(WITHDRAWN)

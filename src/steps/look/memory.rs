@@ -59,6 +59,7 @@ pub(super) fn candidates<'a>(
             seen.in_passwd(),
             seen.kept(),
             seen.staged(),
+            seen.aside(),
         ]
         .into_iter()
         .flatten()

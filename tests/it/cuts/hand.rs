@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use keyroll::model::HostName;
-use keyroll::sim::fault::Fault;
-use keyroll::sim::fleet::{Fleet, Host};
+use keyroll::sim::fleet::{Disk, Fleet, Host, Life};
 use keyroll::sim::world::Files as _;
 use keyroll::wire::{Become, Change, Command, Request};
 
+use super::kept::memory;
 use super::rig::made;
-use super::wire::Cut;
+use super::wire::{CONFIG, Cut};
 
 /// The token of somebody who rotates by hand.
 pub(super) const BY_HAND: &str = "b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7";
@@ -32,8 +32,10 @@ pub(super) fn does(fleet: &mut Fleet, host: &HostName, cut: Cut) {
         }
         Cut::RestartsByHand(_) => restarts(fleet, &server),
         Cut::RotatesByHand(_) => rotates(fleet, &server),
-        Cut::JoinsWithOld(_) => joins(fleet, None),
-        Cut::JoinsWithNew(_) => joins(fleet, Some(&made(1))),
+        Cut::JoinsWithOld(_) => agent_joins(fleet, None),
+        Cut::JoinsWithNew(_) => agent_joins(fleet, Some(&made(1))),
+        Cut::ServerJoinsWithOld(_) => server_joins(fleet, None),
+        Cut::ServerJoinsWithNew(_) => server_joins(fleet, Some(&made(1))),
         _ => {}
     }
 }
@@ -58,11 +60,7 @@ fn restarts(fleet: &mut Fleet, server: &HostName) {
 fn rotates(fleet: &mut Fleet, server: &HostName) {
     let serving = fleet.host(server).and_then(Host::serving);
     let Some(serving) = serving else { return };
-    let memory = serde_json::to_value(serving).unwrap();
-    let (token, port) = (
-        memory["secret"].as_str().unwrap().to_owned(),
-        serving.settings.port(),
-    );
+    let (token, port) = (memory(serving), serving.settings.port());
     let argv = [
         "k3s",
         "token",
@@ -80,18 +78,73 @@ fn rotates(fleet: &mut Fleet, server: &HostName) {
     types(fleet, server, argv.iter().map(String::as_str));
 }
 
-/// The last agent: it is there, is set up, and has not started yet.
-pub(super) fn newcomer(fleet: &mut Fleet) -> HostName {
-    let name = fleet.hosts().last().unwrap().name.clone();
-    orders(fleet, &name, "stop");
-    fleet.inflict(&name, Fault::NoCertificate);
-    fleet.heal(&name);
-    fleet.host_mut(&name).unwrap().node = None;
-    name
+/// Whether a host is a server that the cluster has known to be up; one in its very first start is not.
+pub(super) fn is_server_of_the_cluster(host: &Host) -> bool {
+    let is_first_start = host.node.is_none() && matches!(host.life, Life::Starting(..));
+    host.is_server && is_of_the_cluster(host) && !is_first_start
 }
 
-fn joins(fleet: &mut Fleet, token: Option<&str>) {
-    let name = fleet.hosts().last().unwrap().name.clone();
+/// Whether the cluster knows a host: as a node, or as a member of etcd.
+pub(super) fn is_of_the_cluster(host: &Host) -> bool {
+    host.node.is_some() || host.is_member
+}
+
+/// Who joins in the middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Newcomer {
+    Agent,
+    Server,
+}
+
+impl Newcomer {
+    pub(super) fn of(cut: Cut) -> Option<Self> {
+        match cut {
+            Cut::JoinsWithOld(_) | Cut::JoinsWithNew(_) => Some(Self::Agent),
+            Cut::ServerJoinsWithOld(_) | Cut::ServerJoinsWithNew(_) => Some(Self::Server),
+            _ => None,
+        }
+    }
+
+    /// The same fleet with one more host.
+    pub(super) fn fleet(self, fleet: &str) -> String {
+        let shape = fleet.strip_prefix("sim:").unwrap();
+        let (counts, rest) = shape.split_once('?').unwrap();
+        let (servers, agents) = counts.split_once('+').unwrap();
+        let (servers, agents): (usize, usize) = (servers.parse().unwrap(), agents.parse().unwrap());
+        match self {
+            Self::Agent => format!("sim:{servers}+{}?{rest}", agents + 1),
+            Self::Server => format!("sim:{}+{agents}?{rest}", servers + 1),
+        }
+    }
+
+    fn name(self, fleet: &Fleet) -> HostName {
+        let of_kind = |host: &&Host| host.is_server == (self == Self::Server);
+        let last = fleet.hosts().iter().rev().find(of_kind);
+        last.unwrap().name.clone()
+    }
+
+    /// The last of its kind: it is there, is set up, and has not started yet.
+    pub(super) fn make(self, fleet: &mut Fleet) -> HostName {
+        let name = self.name(fleet);
+        orders(fleet, &name, "stop");
+        let host = fleet.host_mut(&name).unwrap();
+        (host.node, host.is_member) = (None, false);
+        for folder in ["server", "agent"] {
+            wipe(&mut host.disk, &format!("/var/lib/rancher/k3s/{folder}"));
+        }
+        name
+    }
+}
+
+fn wipe(disk: &mut Disk, path: &str) {
+    for name in disk.list(path).unwrap_or_default() {
+        wipe(disk, &format!("{path}/{name}"));
+    }
+    disk.remove(path).unwrap();
+}
+
+fn agent_joins(fleet: &mut Fleet, token: Option<&str>) {
+    let name = Newcomer::Agent.name(fleet);
     if let Some(token) = token {
         let host = fleet.host_mut(&name).unwrap();
         let path = format!("{}.env", host.unit.fragment);
@@ -102,6 +155,29 @@ fn joins(fleet: &mut Fleet, token: Option<&str>) {
             .unwrap();
         let text = format!("K3S_TOKEN='{token}'\n{url}\n");
         host.disk.write(&path, text.as_bytes(), 0o600).unwrap();
+    }
+    orders(fleet, &name, "start");
+}
+
+/// A server that joins must have a token, also where the others have none configured any more.
+fn server_joins(fleet: &mut Fleet, token: Option<&str>) {
+    let name = Newcomer::Server.name(fleet);
+    let old = fleet.first_secret().expose().to_owned();
+    let token = token.unwrap_or(&old);
+    let host = fleet.host_mut(&name).unwrap();
+    let env = format!("{}.env", host.unit.fragment);
+    let mut is_configured = false;
+    for path in [CONFIG, &env] {
+        let text = host.disk.text(path).unwrap();
+        if text.contains(&old) {
+            is_configured = true;
+            let text = text.replace(&old, token);
+            host.disk.write(path, text.as_bytes(), 0o600).unwrap();
+        }
+    }
+    if !is_configured {
+        let text = format!("{}token: \"{token}\"\n", host.disk.text(CONFIG).unwrap());
+        host.disk.write(CONFIG, text.as_bytes(), 0o600).unwrap();
     }
     orders(fleet, &name, "start");
 }

@@ -2,6 +2,7 @@
 
 use keyroll::secret::Secret;
 use keyroll::sim::fleet::{Fleet, Host};
+use keyroll::sim::server::Server;
 use keyroll::sim::world::Files as _;
 
 use super::hand::BY_HAND;
@@ -26,6 +27,12 @@ pub(super) fn datastore(fleet: &Fleet) -> Option<String> {
     known.chain((1..9).map(made)).find(holds)
 }
 
+/// What a running server accepts.
+pub(super) fn memory(server: &Server) -> String {
+    let memory = serde_json::to_value(server).unwrap();
+    memory["secret"].as_str().unwrap().to_owned()
+}
+
 fn has(host: &Host, token: &str) -> bool {
     FOLDERS.iter().any(|folder| {
         let names = host.disk.list(folder).unwrap_or_default();
@@ -36,7 +43,8 @@ fn has(host: &Host, token: &str) -> bool {
     })
 }
 
-/// A token that the cluster needs and that is on no server: the datastore's, and until the proof the one of before.
+/// A token that the cluster needs and that is on no server: the datastore's, until the proof the one of before, and what any
+/// server runs with, since nothing else can be asked of it.
 pub(super) fn lost(fleet: &Fleet) -> Option<String> {
     let servers = || fleet.hosts().iter().filter(|host| host.is_server);
     let is_proven = servers().any(|host| host.disk.text(PROVEN).is_some());
@@ -48,7 +56,9 @@ pub(super) fn lost(fleet: &Fleet) -> Option<String> {
         ("the datastore's", Some(token)),
         ("the old", (!is_proven).then_some(old)),
     ];
-    let mut gone = needed.into_iter().filter(|(_, token)| {
+    let held = servers().filter_map(Host::serving).map(memory);
+    let held = held.map(|token| ("a running server's", Some(token)));
+    let mut gone = needed.into_iter().chain(held).filter(|(_, token)| {
         let token = token.as_ref();
         token.is_some_and(|token| !servers().any(|host| has(host, token)))
     });

@@ -11,12 +11,14 @@ use keyroll::sim::world::Files as _;
 
 use super::kept;
 use super::rig::{Ended, Inner, made};
-use super::wire::{Cut, surface};
+use super::wire::{CONFIG, Cut, surface};
 
 /// What is said of a server whose config file was changed after the proof.
 const DIFFERS: &str = "is not the one that the cluster runs with";
 
-pub(super) const SERVERS: [&str; 5] = ["server-1", "server-2", "server-3", "server-4", "server-5"];
+pub(super) const SERVERS: [&str; 6] = [
+    "server-1", "server-2", "server-3", "server-4", "server-5", "server-6",
+];
 
 /// How a server ends that only a rescue brings back.
 const TRAPS: [&str; 3] = [
@@ -193,14 +195,21 @@ impl Inner {
         self.sleep(3).await;
     }
 
-    /// Somebody writes another token into a host's configuration.
+    /// Somebody writes another token into a host's configuration, or where nothing is configured into K3s's own file.
     pub(super) fn configure(&self, host: &str, token: &str) {
-        let path = "/etc/rancher/k3s/config.yaml";
+        let paths = [CONFIG, "/var/lib/rancher/k3s/server/token"];
         let (host, old) = (HostName::new(host).unwrap(), self.old());
         self.wire.with(|fleet| {
             let disk = &mut fleet.host_mut(&host).unwrap().disk;
+            let has_old = |path: &&str| disk.text(path).is_some_and(|text| text.contains(&old));
+            let path = paths.into_iter().find(has_old);
+            let Some(path) = path else {
+                // The rotator's own file has it already.
+                let own = disk.text(paths[1]).unwrap();
+                assert!(own.contains(token), "{host} has neither token");
+                return;
+            };
             let text = disk.text(path).unwrap();
-            assert!(text.contains(&old), "{host}: {path}");
             let text = text.replace(&old, token);
             disk.write(path, text.as_bytes(), 0o600).unwrap();
         });
@@ -265,10 +274,7 @@ fn unlike(host: &Host, token: &str) -> Option<String> {
         let Life::Up(server) = &host.life else {
             return Some(format!("{name} does not serve"));
         };
-        let memory = serde_json::to_value(server).unwrap()["secret"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let memory = kept::memory(server);
         if memory != token {
             return Some(format!("{name} accepts {memory}"));
         }

@@ -1,27 +1,33 @@
 //! The scenario table: every kind of cluster × everything that can come between, at the changes of a whole rotation.
 //!
 //! Each point is a fresh fleet whose rotation is interrupted there, and then run again as an operator would who does what
-//! the last run has told. It ends proven, or refused under the name of a finding, with nothing worse than before; and no
-//! change is ever a danger. The ordinary tests play some points of each cell; `just table`
+//! the last run has told. It ends proven, or refused where `refusal.rs` says that a person must decide; and no change is ever a
+//! danger. The ordinary tests play some points of each cell; `just table`
 //! (`KEYROLL_TABLE=all`, some minutes in release) plays every one, `KEYROLL_TABLE=PART` every one of those rows or columns whose name has that part, and shows
 //! the words of those who refuse.
 
 mod play;
 mod print;
+mod refusal;
+mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyroll::exit::Exit;
 
 use super::rig::Rig;
-use super::wire::Cut;
+use super::wire::{Cut, Way};
 use play::{End, Point};
+use refusal::{REFUSALS, unforeseen};
+use stage::{Course, Stage};
 
 /// A kind of cluster.
 struct Topology {
     name: &'static str,
     fleet: &'static str,
     unmeasured: bool,
+    /// Why no other server can join it.
+    alone: Option<&'static str>,
 }
 
 const fn on(name: &'static str, fleet: &'static str) -> Topology {
@@ -29,11 +35,20 @@ const fn on(name: &'static str, fleet: &'static str) -> Topology {
         name,
         fleet,
         unmeasured: false,
+        alone: None,
+    }
+}
+
+/// A cluster whose datastore is a file of its only server.
+const fn alone(name: &'static str, fleet: &'static str) -> Topology {
+    Topology {
+        alone: Some("its datastore is sqlite, which one server has alone"),
+        ..on(name, fleet)
     }
 }
 
 const TOPOLOGIES: [Topology; 14] = [
-    on("one server, sqlite", "sim:1+1?surface=config"),
+    alone("one server, sqlite", "sim:1+1?surface=config"),
     on("one server, etcd", "sim:1+1?datastore=etcd"),
     on("three etcd servers", "sim:3+1?surface=config"),
     on("five etcd servers", "sim:5+1?surface=config"),
@@ -50,15 +65,12 @@ const TOPOLOGIES: [Topology; 14] = [
     on("disable-agent servers", "sim:3+1?disable-agent=yes"),
     on("a VIP as server:", "sim:3+1?joins=vip"),
     on("K10 forms", "sim:2+2?datastore=external"),
-    on("separate agent token", "sim:1+1?agent-token=separate"),
-    on("token in arguments", "sim:1+1?surface=argument"),
+    alone("separate agent token", "sim:1+1?agent-token=separate"),
+    alone("token in arguments", "sim:1+1?surface=argument"),
     on("token in environment files", "sim:2+1?surface=env"),
 ];
 
-/// One way in which something comes between, at the n-th change.
-type Way = (&'static str, fn(usize) -> Cut);
-
-const WAYS: [Way; 14] = [
+const WAYS: [Way; 16] = [
     ("server reboots", Cut::ServerReboots),
     ("agent reboots", Cut::AgentReboots),
     ("all cut before", Cut::AllGone),
@@ -69,11 +81,16 @@ const WAYS: [Way; 14] = [
     ("Ctrl-C", Cut::Stop),
     ("node joins, OLD", Cut::JoinsWithOld),
     ("node joins, NEW", Cut::JoinsWithNew),
+    (SERVER_JOINS[0], Cut::ServerJoinsWithOld),
+    (SERVER_JOINS[1], Cut::ServerJoinsWithNew),
     ("file put back", Cut::PutBack),
     ("all put back", Cut::AllPutBack),
     ("rotated by hand", Cut::RotatesByHand),
     ("k3s restarted", Cut::RestartsByHand),
 ];
+
+/// What needs a cluster that other servers can join.
+const SERVER_JOINS: [&str; 2] = ["server joins, OLD", "server joins, NEW"];
 
 /// What came of one cell.
 #[derive(Default)]
@@ -91,14 +108,17 @@ struct Cell {
     wrong: Vec<String>,
 }
 
-/// How many changes a whole rotation makes, and which of them re-encrypts the datastore.
-fn measure(topology: &Topology) -> (usize, usize) {
+/// The changes of a whole rotation.
+fn measure(topology: &Topology) -> Course {
     let mut rig = Rig::new(topology.fleet);
     rig.block_on(async |rig| {
         rig.unmeasured = topology.unmeasured;
         let whole = rig.run(1, Cut::Never, false).await;
         assert_eq!(whole.exit, Exit::Fine, "{}: {whole:?}", topology.name);
-        (rig.tried(), rig.put())
+        let (put, log) = (rig.put(), rig.wire.state().log.clone());
+        let course = Course::of(&log, put);
+        assert_eq!(course.stages.len(), rig.tried(), "{}", topology.name);
+        course
     })
 }
 
@@ -114,15 +134,15 @@ fn sample(points: usize, put: usize, cell: usize, all: bool) -> Vec<usize> {
     vec![turns[cell % turns.len()] % points]
 }
 
-fn cell(topology: &Topology, (name, way): Way, points: Vec<usize>) -> Cell {
+fn cell(topology: &Topology, (name, way): Way, points: &[(usize, Stage)]) -> Cell {
     let mut cell = Cell::default();
-    for at in points {
+    for (at, stage) in points.iter().copied() {
         let point = Point {
             fleet: topology.fleet,
             unmeasured: topology.unmeasured,
             cut: way(at),
         };
-        let played = point.play();
+        let mut played = point.play();
         cell.played += 1;
         for told in played.told {
             *cell.told.entry(told).or_default() += 1;
@@ -130,7 +150,11 @@ fn cell(topology: &Topology, (name, way): Way, points: Vec<usize>) -> Cell {
         match played.end {
             End::Proven => cell.proven += 1,
             End::Refused(names, words) => {
-                cell.words.insert(words);
+                let odd = unforeseen(name, stage, &names).into_iter();
+                let odd = odd.map(|name| format!("refused by {name} at {stage:?}: {words}"));
+                played.wrong.extend(odd);
+                cell.words
+                    .insert(format!("{stage:?}, change {at}: {words}"));
                 for name in names {
                     *cell.refused.entry(name).or_default() += 1;
                 }
@@ -157,16 +181,23 @@ fn rows(rest: usize, tests: usize) {
         .enumerate()
         .filter(|(row, _)| row % tests == rest)
     {
-        let (points, put) = measure(topology);
+        let course = measure(topology);
+        let points = course.stages.len();
         let ways = WAYS.iter().enumerate();
         let ways = ways.filter(|(_, way)| is_wanted(way.0, topology.name));
         let mut cells = Vec::new();
         for (column, way) in ways {
             let number = row * 5 + column;
-            let mut cell = cell(topology, *way, sample(points, put, number, all));
+            if let Some(why) = topology.alone.filter(|_| SERVER_JOINS.contains(&way.0)) {
+                cells.push((way.0, Err(why)));
+                continue;
+            }
+            let sample = sample(points, course.put, number, all).into_iter();
+            let sample: Vec<(usize, Stage)> = sample.map(|at| (at, course.stages[at])).collect();
+            let mut cell = cell(topology, *way, &sample);
             cell.points = points;
             wrong.append(&mut cell.wrong);
-            cells.push((way.0, cell));
+            cells.push((way.0, Ok(cell)));
         }
         print::row(topology.name, &cells, !part.is_empty());
     }
@@ -191,4 +222,20 @@ fn the_table_3_of_4() {
 #[test]
 fn the_table_4_of_4() {
     rows(3, 4);
+}
+
+#[test]
+fn each_refusal_of_the_table_is_seen_where_it_is_said_to_be() {
+    for refusal in REFUSALS {
+        let topology = TOPOLOGIES.iter().find(|it| it.name == refusal.on).unwrap();
+        let way = WAYS.iter().find(|(name, _)| *name == refusal.way).unwrap();
+        let stages = measure(topology).stages;
+        let points = stages.into_iter().enumerate();
+        let mut points = points.filter(|(_, stage)| refusal.at.contains(stage));
+        let is_seen = points.any(|point| {
+            let cell = cell(topology, *way, &[point]);
+            cell.wrong.is_empty() && cell.refused.contains_key(refusal.name)
+        });
+        assert!(is_seen, "{}: {} is not seen", refusal.way, refusal.name);
+    }
 }

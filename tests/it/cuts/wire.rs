@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::{hand, kept};
 
-const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+pub(super) const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 
 /// How the wire breaks at the n-th change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,7 +49,13 @@ pub(super) enum Cut {
     /// Just after the change the newcomer starts, with the token of before or with the first run's.
     JoinsWithOld(usize),
     JoinsWithNew(usize),
+    /// The same, and the newcomer is a server.
+    ServerJoinsWithOld(usize),
+    ServerJoinsWithNew(usize),
 }
+
+/// One way in which something comes between, at the n-th change.
+pub(super) type Way = (&'static str, fn(usize) -> Cut);
 
 impl Cut {
     fn at(self) -> usize {
@@ -69,7 +75,9 @@ impl Cut {
             | Self::RestartsByHand(at)
             | Self::RotatesByHand(at)
             | Self::JoinsWithOld(at)
-            | Self::JoinsWithNew(at) => at,
+            | Self::JoinsWithNew(at)
+            | Self::ServerJoinsWithOld(at)
+            | Self::ServerJoinsWithNew(at) => at,
         }
     }
 }
@@ -209,7 +217,8 @@ impl Wire {
             let down: Vec<String> = fleet
                 .hosts()
                 .iter()
-                .filter(|other| other.is_server && other.name != *host && other.serving().is_none())
+                .filter(|other| other.name != *host && other.serving().is_none())
+                .filter(|other| hand::is_server_of_the_cluster(other))
                 .map(|other| other.name.to_string())
                 .collect();
             if !down.is_empty() {

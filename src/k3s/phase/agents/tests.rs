@@ -17,6 +17,7 @@ fn view(name: &str, [surface, memory, kept, staged]: [&str; 4]) -> ServerView {
         memory: secret(memory).map_or(Memory::Silent("down".to_owned()), Memory::Holds),
         kept: secret(kept),
         staged: secret(staged),
+        aside: None,
         proven: None,
         started: None,
         put: None,

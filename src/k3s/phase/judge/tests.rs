@@ -18,6 +18,7 @@ fn view(name: &str, [surface, memory, disk, kept, staged]: [&str; 5]) -> ServerV
         memory: secret(memory).map_or(Memory::Silent("down".to_owned()), Memory::Holds),
         kept: secret(kept),
         staged: secret(staged),
+        aside: None,
         proven: None,
         started: Some(HostTime(0)),
         put: None,

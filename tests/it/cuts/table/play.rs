@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use keyroll::exit::Exit;
+use keyroll::inventory::Inventory;
+use keyroll::model::HostName;
 use keyroll::sim::fleet::Host;
 
-use crate::cuts::hand;
+use crate::cuts::hand::{self, Newcomer};
 use crate::cuts::rig::{Ended, Inner, Rig};
 use crate::cuts::state::SERVERS;
 use crate::cuts::wire::Cut;
@@ -48,33 +50,24 @@ enum Told {
 
 impl Point {
     pub(super) fn play(&self) -> Played {
-        let joins = matches!(self.cut, Cut::JoinsWithOld(_) | Cut::JoinsWithNew(_));
-        let fleet = if joins {
-            one_more(self.fleet)
-        } else {
-            self.fleet.to_owned()
-        };
-        let mut rig = Rig::new(&fleet);
+        let newcomer = Newcomer::of(self.cut);
+        let fleet = newcomer.map(|newcomer| newcomer.fleet(self.fleet));
+        let mut rig = Rig::new(fleet.as_deref().unwrap_or(self.fleet));
         rig.block_on(async |rig| {
             rig.unmeasured = self.unmeasured;
-            let whole = rig.inventory.clone();
-            if joins {
-                let name = rig.wire.with(hand::newcomer);
-                rig.inventory.hosts.shift_remove(&name);
-                for hosts in rig.inventory.groups.values_mut() {
-                    hosts.shift_remove(&name);
-                }
-                rig.sleep(1).await;
-            }
+            let newcomer = match newcomer {
+                Some(newcomer) => Some(left_out(rig, newcomer).await),
+                None => None,
+            };
             let first = rig.run(1, self.cut, false).await;
             let mut course = Course {
                 told: BTreeSet::new(),
                 wrong: Vec::new(),
                 runs: Vec::new(),
-                invited: !joins,
-                is_meddled: matches!(self.cut, Cut::RotatesByHand(_)),
+                newcomer,
+                is_anew: matches!(self.cut, Cut::RotatesByHand(_)),
             };
-            let end = course.follow(rig, first, whole).await;
+            let end = course.follow(rig, first).await;
             course.wrong.extend(rig.wire.state().dangers.clone());
             if !course.wrong.is_empty() {
                 course.wrong.push(format!("it went: {:#?}", course.runs));
@@ -88,12 +81,22 @@ impl Point {
     }
 }
 
-/// The same fleet with one more agent.
-fn one_more(fleet: &str) -> String {
-    let (counts, rest) = fleet.split_once('?').unwrap();
-    let (servers, agents) = counts.split_once('+').unwrap();
-    let agents: usize = agents.parse().unwrap();
-    format!("{servers}+{}?{rest}", agents + 1)
+/// Who is to join, and the inventory that has him.
+struct LeftOut {
+    name: HostName,
+    whole: Inventory,
+}
+
+/// Takes the newcomer out of the cluster and of the inventory.
+async fn left_out(rig: &mut Inner, newcomer: Newcomer) -> LeftOut {
+    let whole = rig.inventory.clone();
+    let name = rig.wire.with(|fleet| newcomer.make(fleet));
+    rig.inventory.hosts.shift_remove(&name);
+    for hosts in rig.inventory.groups.values_mut() {
+        hosts.shift_remove(&name);
+    }
+    rig.sleep(1).await;
+    LeftOut { name, whole }
 }
 
 struct Course {
@@ -101,54 +104,35 @@ struct Course {
     wrong: Vec<String>,
     /// What was run, and how each ended.
     runs: Vec<String>,
-    /// Whether the inventory has everybody.
-    invited: bool,
-    /// Whether the token may be somebody else's in the end.
-    is_meddled: bool,
+    /// Who joins and is not in the inventory yet.
+    newcomer: Option<LeftOut>,
+    /// Whether the token may be another one in the end than the first run's: somebody's, or a later rotation's.
+    is_anew: bool,
 }
 
 impl Course {
     /// Does what runs say until one ends well, or says the same twice.
-    async fn follow(
-        &mut self,
-        rig: &mut Inner,
-        first: Ended,
-        whole: keyroll::inventory::Inventory,
-    ) -> End {
+    async fn follow(&mut self, rig: &mut Inner, first: Ended) -> End {
         let (mut last, mut said) = (first, BTreeSet::new());
         self.runs.push(format!("run 1: {last:?}"));
         for number in 2..=RUNS {
             rig.sleep(3).await;
             if last.exit == Exit::Fine {
-                let odd = self.odd(rig, number - 1);
-                if odd.is_empty() {
-                    return End::Proven;
-                }
-                rig.book = ("@verify", None);
-                last = self.run(rig, number).await;
-                rig.book = ("@rotate-token", None);
-                if last.exit == Exit::Fine {
-                    self.wrong.push(format!("proven, and {odd:?}"));
-                    return End::Proven;
+                match self.proven(rig, number).await {
+                    Ok(()) => return End::Proven,
+                    Err(verified) => last = verified,
                 }
             }
             let names = names(&last);
             match self.told(&last) {
-                Told::Rescue(server) => {
-                    rig.book = ("@rescue", Some(server));
-                    let rescued = self.run(rig, number).await;
-                    if rescued.exit != Exit::Fine {
-                        let told = format!("{server} cannot be rescued, as was told: {last:?}");
-                        self.wrong.push(format!("{told}\n   {rescued:?}"));
-                        return End::Refused(self::names(&rescued), format!("{rescued:?}"));
+                Told::Rescue(host) => {
+                    if let Some(end) = self.rescue(host, &last, rig, number).await {
+                        return end;
                     }
                 }
                 Told::RollBack => self.does("@rollback", rig, number).await,
                 Told::Heal => self.does("@heal", rig, number).await,
-                Told::Invite => {
-                    self.invited = true;
-                    rig.inventory = whole.clone();
-                }
+                Told::Invite => self.invite(rig),
                 Told::Again if number > 3 && names == said => {
                     self.wrong.extend(unnamed(rig, &last));
                     return End::Refused(names, format!("{last:?}"));
@@ -160,11 +144,69 @@ impl Course {
             said = names;
             last = self.run(rig, number).await;
         }
-        if last.exit == Exit::Fine && self.odd(rig, RUNS).is_empty() {
+        if last.exit == Exit::Fine && self.newcomer.is_none() && self.odd(rig, RUNS).is_empty() {
             return End::Proven;
         }
         self.wrong.push(format!("it never ends: {last:?}"));
         End::Refused(names(&last), format!("{last:?}"))
+    }
+
+    /// After a run that ended well: whether all is well. Where it is not, the proof alone says so, or a newcomer is in the
+    /// inventory from now on, and the next rotation is another one.
+    async fn proven(&mut self, rig: &mut Inner, number: usize) -> Result<(), Ended> {
+        let odd = self.odd(rig, number - 1);
+        if odd.is_empty() && self.newcomer.is_none() {
+            return Ok(());
+        }
+        rig.book = ("@verify", None);
+        let verified = self.run(rig, number).await;
+        rig.book = ("@rotate-token", None);
+        if let Some(newcomer) = &self.newcomer {
+            let name = &newcomer.name;
+            let is_there = hand::is_of_the_cluster;
+            let is_there = rig
+                .wire
+                .with(|fleet| fleet.host(name).is_some_and(is_there));
+            if !is_there && name.as_str().starts_with("agent-") {
+                // It is refused for ever, and nobody is told of it.
+                return Ok(());
+            }
+            if is_there && !is_stranger_named(&verified) {
+                let what = format!("{name} has joined, and is not named: {verified:?}");
+                self.wrong.push(what);
+            }
+            self.is_anew = true;
+            self.invite(rig);
+        } else if verified.exit == Exit::Fine {
+            self.wrong.push(format!("proven, and {odd:?}"));
+            return Ok(());
+        }
+        Err(verified)
+    }
+
+    /// The inventory has the newcomer.
+    fn invite(&mut self, rig: &mut Inner) {
+        if let Some(newcomer) = self.newcomer.take() {
+            rig.inventory = newcomer.whole;
+        }
+    }
+
+    /// The end, where a rescue that was told of does not go well.
+    async fn rescue(
+        &mut self,
+        host: &'static str,
+        last: &Ended,
+        rig: &mut Inner,
+        number: usize,
+    ) -> Option<End> {
+        rig.book = ("@rescue", Some(host));
+        let rescued = self.run(rig, number).await;
+        if rescued.exit == Exit::Fine {
+            return None;
+        }
+        let told = format!("{host} cannot be rescued, as was told: {last:?}");
+        self.wrong.push(format!("{told}\n   {rescued:?}"));
+        Some(End::Refused(names(&rescued), format!("{rescued:?}")))
     }
 
     /// A run that nothing comes between.
@@ -193,7 +235,7 @@ impl Course {
         let expected = rig.expected(number);
         // What was taken back is begun anew.
         let back = |run: &String| run.contains("rolled_back@server-1: done");
-        let is_anew = self.is_meddled || self.runs.iter().any(back);
+        let is_anew = self.is_anew || self.runs.iter().any(back);
         if !is_anew && token != expected && odd.is_empty() {
             odd.push(format!("the token is {token}, not {expected}"));
         }
@@ -218,11 +260,19 @@ impl Course {
         if text.contains("keyroll heal") {
             return Told::Heal;
         }
-        if !self.invited && text.contains("(node-not-in-inventory)") {
+        if self.newcomer.is_some() && is_stranger_named(last) {
             return Told::Invite;
         }
         Told::Again
     }
+}
+
+/// Whether a run ended since somebody is in the cluster and not in the inventory.
+fn is_stranger_named(ended: &Ended) -> bool {
+    let names = names(ended);
+    ["node-not-in-inventory", "etcd-member-not-in-inventory"]
+        .iter()
+        .any(|name| names.contains(*name))
 }
 
 /// The findings that a run ended with; where there is none, its exit number.
@@ -252,6 +302,7 @@ fn unnamed(rig: &Inner, last: &Ended) -> Vec<String> {
     let text = last.roots.join("; ");
     let mut wrong: Vec<String> = rig.wire.with(|fleet| {
         let down = |host: &&Host| host.is_server && host.serving().is_none();
+        let down = |host: &&Host| down(host) && rig.inventory.hosts.contains_key(&host.name);
         let down = fleet.hosts().iter().filter(down);
         let unsaid = down.filter(|host| !text.contains(host.name.as_str()));
         unsaid

@@ -5,11 +5,19 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use super::Cell;
+use super::refusal::why;
 
 /// Prints a row at once: a line for each way.
-pub(super) fn row(name: &str, cells: &[(&str, Cell)], with_words: bool) {
+pub(super) fn row(name: &str, cells: &[(&str, Result<Cell, &str>)], with_words: bool) {
     let mut text = String::new();
     for (way, cell) in cells {
+        let cell = match cell {
+            Ok(cell) => cell,
+            Err(why) => {
+                writeln!(text, "{name:26} | {way:17} | not applicable: {why}").unwrap();
+                continue;
+            }
+        };
         let Cell {
             points,
             played,
@@ -21,13 +29,16 @@ pub(super) fn row(name: &str, cells: &[(&str, Cell)], with_words: bool) {
         } = cell;
         write!(
             text,
-            "{name:26} | {way:16} | {played:3} of {points:3} | proven {proven:3}"
+            "{name:26} | {way:17} | {played:3} of {points:3} | proven {proven:3}"
         )
         .unwrap();
         write!(text, " | refused {:3}", played - proven).unwrap();
         text += &list(" by ", refused);
         text += &list(" | told on the way: ", told);
         text.push('\n');
+        for why in refused.keys().filter_map(|name| why(way, name)) {
+            writeln!(text, "   a person must decide: {why}").unwrap();
+        }
         for words in words.iter().filter(|_| with_words) {
             writeln!(text, "   {words}").unwrap();
         }
