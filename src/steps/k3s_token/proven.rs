@@ -109,7 +109,11 @@ restart no server before";
 
 fn not_active(host: &HostName, unit: &UnitState) -> Proposal {
     let what = format!("{} on {host} is {}", unit.text.id, unit.words());
-    Proposal::refuse(vec![red("server-not-active", what, host)])
+    let next = format!(
+        "see why: journalctl -u {} on {host}; where a token keeps it from starting: keyroll rescue {host}",
+        unit.text.id
+    );
+    Proposal::refuse(vec![Unmet::red("server-not-active", what, next)])
 }
 
 /// A server that accepts the very token that it is configured with, as after a roll back: nothing is known to have been

@@ -52,7 +52,7 @@ fn orders(fleet: &mut Fleet, host: &HostName, verb: &str) {
     types(fleet, host, ["systemctl", verb, "--no-block", &unit]);
 }
 
-fn restarts(fleet: &mut Fleet, server: &HostName) {
+pub(super) fn restarts(fleet: &mut Fleet, server: &HostName) {
     orders(fleet, server, "restart");
 }
 

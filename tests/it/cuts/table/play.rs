@@ -43,6 +43,7 @@ pub(super) struct Played {
 enum Told {
     Again,
     Rescue(&'static str),
+    Restart(&'static str),
     RollBack,
     Heal,
     Invite,
@@ -130,6 +131,9 @@ impl Course {
                         return end;
                     }
                 }
+                Told::Restart(host) => rig.wire.with(|fleet| {
+                    hand::restarts(fleet, &HostName::new(host).unwrap());
+                }),
                 Told::RollBack => self.does("@rollback", rig, number).await,
                 Told::Heal => self.does("@heal", rig, number).await,
                 Told::Invite => self.invite(rig),
@@ -244,11 +248,17 @@ impl Course {
 
     fn told(&self, last: &Ended) -> Told {
         let text = format!("{} {}", last.roots.join("; "), last.next);
-        if let Some((_, rest)) = text.split_once("keyroll rescue ") {
+        let named = |before: &str| {
+            let (_, rest) = text.split_once(before)?;
             let mut hosts = SERVERS.into_iter().chain(AGENTS);
-            if let Some(host) = hosts.find(|host| rest.starts_with(host)) {
-                return Told::Rescue(host);
-            }
+            hosts.find(|host| rest.starts_with(host))
+        };
+        if let Some(host) = named("keyroll rescue ") {
+            return Told::Rescue(host);
+        }
+        // `… to take the new token too: there, as root: systemctl restart …`
+        if let Some(host) = named("it waits for ") {
+            return Told::Restart(host);
         }
         if last
             .roots
