@@ -59,9 +59,23 @@ pub struct Script {
     pub confidential: bool,
 }
 
-/// Renders a batch.
+/// The file with the lock of a run, and its words.
+pub(in crate::transport) const LOCK: &str = "/run/keyroll.lock";
+
+/// What a script prints after its nonce when another run has taken the lock, before that run's words.
+pub(in crate::transport) const LOST: &str = ":lost\n";
+
+/// A lock that was let go, and that nobody has taken, is no reason to stop.
+fn still_held(words: &str) -> String {
+    format!(
+        "case $(head -c 300 {LOCK} 2>/dev/null) in '' | '{words}') ;; *) echo $N:lost; head -c 300 {LOCK}; exit ;; esac\n"
+    )
+}
+
+/// Renders a batch. With `held`, the words that this run has left on a host that it holds, the script does nothing when
+/// another run has left others there since.
 #[must_use]
-pub fn render(batch: &Batch, nonce: &Nonce) -> Script {
+pub fn render(batch: &Batch, nonce: &Nonce, held: Option<&str>) -> Script {
     let contents = || batch.requests.iter().flat_map(request::contents);
     let carried: usize = contents()
         .map(|content| quote::printed_len(content.bytes()))
@@ -71,6 +85,9 @@ pub fn render(batch: &Batch, nonce: &Nonce) -> Script {
     text.extend_from_slice(b"{ N=");
     text.extend_from_slice(nonce.as_str().as_bytes());
     text.push(b'\n');
+    if let Some(words) = held {
+        text.extend_from_slice(still_held(words).as_bytes());
+    }
     text.extend_from_slice(PRELUDE.as_bytes());
     if batch.r#become == Become::Root {
         text.extend_from_slice(SURROUNDINGS);

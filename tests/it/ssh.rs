@@ -199,7 +199,7 @@ async fn a_script_that_was_cut_on_its_way_has_run_nothing() {
         "touch",
         mark.to_str().unwrap(),
     ]))]);
-    let text = render(&touch, &Nonce::from_bytes([7; 16])).text;
+    let text = render(&touch, &Nonce::from_bytes([7; 16]), None).text;
     for cut in [
         1,
         text.len() / 2,

@@ -98,8 +98,21 @@ async fn one_run_at_a_time(lab: &Lab) {
     // A run that nobody hears of any more: its workstation has lost its power.
     assert!(first.hold(hosts.iter(), "run 3").await.is_err());
     tokio::time::sleep(PATIENCE + Duration::from_secs(2)).await;
-    assert!(first.hold(hosts.iter(), "run 3").await.is_ok());
-    drop(held);
+    let newer = first.hold(hosts.iter(), "run 1").await.unwrap();
+    // And wakes up beside the one that has taken its place: it may look, and change nothing.
+    let touch = Batch {
+        r#become: Become::Root,
+        requests: vec![change(sh("touch /root/was-here"))],
+    };
+    let error = second.exec(&host(1), &touch).await.unwrap_err();
+    assert!(
+        error.to_string().contains("another works there now: run 1"),
+        "{error}"
+    );
+    let look = as_root(sh("test -e /root/was-here || echo untouched"));
+    assert_eq!(ask(&second, 1, &look).await.unwrap(), "untouched\n");
+    assert!(first.exec(&host(1), &touch).await.is_ok());
+    drop((held, newer));
     first.close().await;
     second.close().await;
     a_host_with_one_session(lab).await;

@@ -35,7 +35,7 @@ fn feed(shell: &str, text: &[u8]) -> (Vec<u8>, Vec<u8>) {
 
 fn perform_with(shell: &str, requests: Vec<Request>) -> Vec<Response> {
     let batch = batch(requests);
-    let (stdout, stderr) = feed(shell, &render(&batch, &nonce()).text);
+    let (stdout, stderr) = feed(shell, &render(&batch, &nonce(), None).text);
     let heard = read(&batch, &nonce(), &stdout, &stderr);
     assert!(
         heard.started && heard.ended,
@@ -195,7 +195,7 @@ fn what_no_script_can_say_fails_by_itself() {
 #[test]
 fn the_deadline_covers_every_request() {
     let slow = |seconds| run(Command::new(["true"]).within(Duration::from_secs(seconds)));
-    let script = render(&batch(vec![slow(100), slow(200)]), &nonce());
+    let script = render(&batch(vec![slow(100), slow(200)]), &nonce(), None);
     assert!(
         script.deadline >= Duration::from_mins(5) && script.deadline < Duration::from_secs(330)
     );

@@ -12,7 +12,7 @@ use super::session::{self, Talk};
 use super::trouble::denied;
 use super::{SshOptions, entry};
 use crate::transport::script::{self, Nonce, Script};
-use crate::wire::{Batch, Response, TransportError};
+use crate::wire::{Batch, Request, Response, TransportError};
 
 /// What is sent.
 struct Letter<'a> {
@@ -29,9 +29,12 @@ pub(super) async fn exec(
     batch: &Batch,
 ) -> Result<Vec<Response>, TransportError> {
     let nonce = session::nonce(link)?;
+    let mut requests = batch.requests.iter();
+    let changes = requests.any(|request| matches!(request, Request::Change(_)));
+    let held = link.held.get().filter(|_| changes).map(String::as_str);
     let letter = Letter {
         batch,
-        script: script::render(batch, &nonce),
+        script: script::render(batch, &nonce, held),
         nonce,
     };
     let entered = entry::enter(link, options, pace, &batch.r#become).await?;
@@ -71,6 +74,13 @@ async fn exchange(
     if heard.ended {
         return Ok(heard.responses);
     }
+    if let Some(by) = lost(&letter.nonce, out.heard()) {
+        return Err(denied(
+            &link.host,
+            &format!("this run was not heard of for too long, and another works there now: {by}"),
+            "wait until that one has ended, then run the same command again",
+        ));
+    }
     if !heard.started && !sent {
         return Err(link.not_started("the script was not sent to its end"));
     }
@@ -98,6 +108,13 @@ async fn exchange(
         done: heard.responses,
         why,
     })
+}
+
+/// The words of the run that has taken the host over.
+fn lost(nonce: &Nonce, heard: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(heard);
+    let (_, by) = text.split_once(&format!("{}{}", nonce.as_str(), script::LOST))?;
+    Some(by.trim().to_owned())
 }
 
 /// Sends all of the script and closes the input. `sent` stays false when the last byte was not taken.

@@ -15,6 +15,7 @@ use super::link::Link;
 use super::session::{self, Closed};
 use super::{SshOptions, entry};
 use crate::model::HostName;
+use crate::transport::script::LOCK;
 use crate::wire::{Become, TransportError};
 
 /// A run lets itself be heard so often within a host's patience.
@@ -56,6 +57,7 @@ pub(super) async fn hold<'a>(
     pace: &Semaphore,
     words: &str,
 ) -> Result<Holds<'a>, Taken> {
+    let words = &words.replace('\'', "");
     let claims = links.map(|link| async move {
         let claim = claim(link, options, pace, words).await;
         (&link.host, claim)
@@ -117,14 +119,13 @@ impl Hold<'_> {
 /// starts have not. One that was killed a moment ago needs another to let go.
 fn script(nonce: &str, words: &str, patience: Duration) -> String {
     let patience = patience.as_secs();
-    let words = words.replace('\'', "");
     format!(
         "{{ say() {{ echo \"{nonce}:$1\"; exit; }}
 command -v flock >/dev/null 2>&1 || say none
 umask 077
-exec 9>>/run/keyroll.lock || say none
-flock -n 9 || {{ sleep 2; flock -n 9; }} || {{ head -c 300 /run/keyroll.lock; say taken; }}
-printf '%s' '{words}' >/run/keyroll.lock
+exec 9>>{LOCK} || say none
+flock -n 9 || {{ sleep 2; flock -n 9; }} || {{ head -c 300 {LOCK}; say taken; }}
+printf '%s' '{words}' >{LOCK}
 echo {nonce}:held
 while [ \"$(timeout {patience} head -c 1 9>&-)\" ]; do :; done
 exit; }} 2>/dev/null\n"
@@ -179,6 +180,7 @@ async fn claim<'a>(
     if let Err(Closed::Busy(_)) = other {
         return Ok(Claim::Free("its sshd allows one session alone".to_owned()));
     }
+    link.held.set(words.to_owned()).ok();
     Ok(Claim::Held(Box::new(Hold {
         _child: talk.child,
         stdin,

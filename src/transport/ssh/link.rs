@@ -36,6 +36,8 @@ pub(super) struct Link {
     pub(super) sessions: Sessions,
     /// Set when sudo has refused the password, which is then not offered again.
     pub(super) wrong_password: OnceLock<()>,
+    /// What this run has left on the host when it took its lock.
+    pub(super) held: OnceLock<String>,
     /// Set when sudo has said yes.
     pub(super) risen: OnceLock<()>,
     /// Held while sudo is asked for the first time.
@@ -57,6 +59,7 @@ impl Link {
             connect,
             sessions: Sessions::default(),
             wrong_password: OnceLock::new(),
+            held: OnceLock::new(),
             risen: OnceLock::new(),
             turn: Mutex::default(),
             master: Mutex::default(),

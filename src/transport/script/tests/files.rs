@@ -406,7 +406,7 @@ fn environments_of_units_are_those_of_their_processes() {
         limit: 1 << 20,
     };
     let batch = super::batch(vec![Request::Query(query)]);
-    let script = super::render(&batch, &super::nonce()).text;
+    let script = super::render(&batch, &super::nonce(), None).text;
     let mut text = format!("PATH={folder}:$PATH\n").into_bytes();
     text.extend_from_slice(&script);
     let (stdout, stderr) = super::feed("sh", &text);

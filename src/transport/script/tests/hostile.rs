@@ -17,7 +17,7 @@ fn a_script_cut_anywhere_runs_nothing() {
         write(file(&mark, b"it's")),
         change(&["touch", mark.as_str()]),
     ]);
-    let text = render(&batch, &nonce()).text;
+    let text = render(&batch, &nonce(), None).text;
     let cuts = (0..text.len())
         .step_by(97)
         .chain(text.len() - 40..text.len());
@@ -37,7 +37,7 @@ fn a_script_cut_anywhere_runs_nothing() {
 #[test]
 fn talk_of_a_login_shell_before_the_script_is_passed_over() {
     let batch = batch(vec![run(Command::new(["echo", "x"]))]);
-    let (stdout, stderr) = feed("sh", &render(&batch, &nonce()).text);
+    let (stdout, stderr) = feed("sh", &render(&batch, &nonce(), None).text);
     let heard = read(
         &batch,
         &nonce(),
@@ -54,7 +54,7 @@ fn a_killed_shell_leaves_the_answers_before_it_and_no_end() {
         change(&["echo", "done"]),
         change(&["sh", "-c", "kill -9 $(cut -d' ' -f4 /proc/$PPID/stat)"]),
     ]);
-    let (stdout, stderr) = feed("sh", &render(&batch, &nonce()).text);
+    let (stdout, stderr) = feed("sh", &render(&batch, &nonce(), None).text);
     let Heard {
         started,
         ended,
@@ -79,7 +79,7 @@ fn no_process_and_no_temporary_file_shows_what_is_on_the_input() {
     for shell in ["dash", "bash"] {
         let output = assert_cmd::Command::new(shell)
             .env("TMPDIR", &folder)
-            .write_stdin(&render(&batch, &nonce()).text[..])
+            .write_stdin(&render(&batch, &nonce(), None).text[..])
             .timeout(Duration::from_mins(1))
             .output()
             .unwrap();
@@ -134,7 +134,7 @@ proptest! {
     #[test]
     fn output_cut_anywhere_never_reads_as_ended(cut in 0..usize::MAX) {
         let batch = batch(vec![run(Command::new(["echo", "a"])), run(Command::new(["echo", "b"]))]);
-        let (stdout, stderr) = feed("sh", &render(&batch, &nonce()).text);
+        let (stdout, stderr) = feed("sh", &render(&batch, &nonce(), None).text);
         let heard = read(&batch, &nonce(), &stdout[..cut % stdout.len()], &stderr);
         prop_assert!(!heard.ended && heard.responses.len() <= 2);
         let all = ["a\n", "b\n"];
