@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 
-use super::k3s_token::put;
+use super::k3s_token::{STOPPED, put, stopped};
 use super::look::{Blind, Cluster, Seen, ServerSeen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
@@ -35,10 +35,13 @@ impl K3sHeal {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
         let cluster = Cluster::now(probe, TokenKind::Server).await;
         let mut proposal = save_all(&cluster);
-        proposal.notes.extend(asleep(&cluster));
         proposal.notes.extend(unseen(&cluster));
         if proposal.ops.is_empty() && proposal.unmet.is_empty() {
             proposal.unmet = self.not_known(probe, &cluster)?;
+        }
+        let is_said = |unmet: &Unmet| unmet.name == STOPPED;
+        if !proposal.unmet.iter().any(is_said) {
+            proposal.notes.extend(asleep(&cluster).map(is_asleep));
         }
         Ok(proposal)
     }
@@ -61,10 +64,11 @@ impl K3sHeal {
         }
         let runs = |server: &ServerSeen| server.seen.unit.is_active();
         let is_one_up = cluster.servers.iter().any(runs);
-        Ok((self.all && !is_one_up)
-            .then(nothing_runs)
-            .into_iter()
-            .collect())
+        Ok(match (self.all, is_one_up) {
+            (true, true) => asleep(cluster).map(not_active).collect(),
+            (true, false) => vec![nothing_runs()],
+            (false, _) => Vec::new(),
+        })
     }
 }
 
@@ -94,21 +98,25 @@ fn save_all(cluster: &Cluster) -> Proposal {
 }
 
 /// Servers whose K3s does not run: what their next start will find is not told by times.
-fn asleep(cluster: &Cluster) -> Vec<String> {
-    let down = cluster
-        .servers
-        .iter()
-        .map(|server| &server.seen)
-        .filter(|seen| !seen.unit.is_active());
-    let note = |seen: &Seen| {
-        format!(
-            "{} on {} is {}: whether it would start is not known",
-            seen.unit.text.id,
-            seen.host,
-            seen.unit.words()
-        )
-    };
-    down.map(note).collect()
+fn asleep(cluster: &Cluster) -> impl Iterator<Item = &Seen> {
+    let seen = cluster.servers.iter().map(|server| &server.seen);
+    seen.filter(|seen| !seen.unit.is_active())
+}
+
+fn is_asleep(seen: &Seen) -> String {
+    let (unit, host) = (&seen.unit.text.id, &seen.host);
+    format!(
+        "{unit} on {host} is {}: whether it would start is not known",
+        seen.unit.words()
+    )
+}
+
+fn not_active(seen: &Seen) -> Unmet {
+    let unmet = stopped(&seen.host, &seen.unit);
+    Unmet {
+        red: false,
+        ..unmet
+    }
 }
 
 fn unseen(cluster: &Cluster) -> Vec<String> {

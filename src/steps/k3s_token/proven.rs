@@ -64,27 +64,18 @@ pub async fn proof_of_server(
         return Ok(proposal);
     }
     let mut heard = heard.into_iter();
-    match heard
-        .next()
-        .unwrap_or_else(|| Heard::Odd("there was no answer".to_owned()))
-    {
+    let new = heard.next();
+    let new = new.unwrap_or_else(|| Heard::Odd("there was no answer".to_owned()));
+    match new {
         Heard::Accepted => {}
         Heard::NotYet(_) if !unit.is_active() && !unit.is_first_start() => {
-            return Ok(not_active(host, &unit));
+            return Ok(Proposal::refuse(vec![stopped(host, &unit)]));
         }
         Heard::NotYet(_) => {
             proposal.ops.extend(first.map(|knock| wait(host, knock)));
             return Ok(proposal);
         }
-        new => {
-            let word = seen.about.short();
-            let what = format!("{host} does not accept the new {word}: {}", said(&new));
-            return Ok(Proposal::refuse(vec![Unmet::red(
-                "new-not-accepted",
-                what,
-                UNFINISHED,
-            )]));
-        }
+        new => return Ok(not_accepted(seen, &new)),
     }
     let heard = roles.iter().copied().cycle().zip(heard);
     old_is_dead(host, first.as_ref(), heard, &mut proposal);
@@ -107,13 +98,24 @@ pub async fn proof_of_server(
 const UNFINISHED: &str = "see `keyroll where` on this inventory; a rotation that was begun is finished by `keyroll run @rotate-token`; \
 restart no server before";
 
-fn not_active(host: &HostName, unit: &UnitState) -> Proposal {
-    let what = format!("{} on {host} is {}", unit.text.id, unit.words());
+fn not_accepted(seen: &Seen, new: &Heard) -> Proposal {
+    let (host, word) = (&seen.host, seen.about.short());
+    let what = format!("{host} does not accept the new {word}: {}", said(new));
+    Proposal::refuse(vec![Unmet::red("new-not-accepted", what, UNFINISHED)])
+}
+
+/// The name of a server whose K3s does not run.
+pub const STOPPED: &str = "server-not-active";
+
+/// A server whose K3s does not run.
+#[must_use]
+pub fn stopped(host: &HostName, unit: &UnitState) -> Unmet {
+    let unit_name = &unit.text.id;
+    let what = format!("{unit_name} on {host} is {}", unit.words());
     let next = format!(
-        "see why: journalctl -u {} on {host}; where a token keeps it from starting: keyroll rescue {host}",
-        unit.text.id
+        "see why: journalctl -u {unit_name} on {host}; where a token keeps it from starting: keyroll rescue {host}"
     );
-    Proposal::refuse(vec![Unmet::red("server-not-active", what, next)])
+    Unmet::red(STOPPED, what, next)
 }
 
 /// A server that accepts the very token that it is configured with, as after a roll back: nothing is known to have been
