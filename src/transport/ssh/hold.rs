@@ -62,11 +62,17 @@ pub(super) async fn hold<'a>(
         let claim = claim(link, options, pace, words).await;
         (&link.host, claim)
     });
+    // Of runs that begin at the same moment the one that holds the first is the first everywhere.
+    let mut claims = claims.collect::<Vec<_>>().into_iter();
+    let mut claimed = Vec::from_iter(join_all(claims.by_ref().take(1)).await);
+    if !matches!(claimed.first(), Some((_, Ok(Claim::Taken(_))))) {
+        claimed.extend(join_all(claims).await);
+    }
     let mut holds = Holds {
         every: options.patience / BEATS,
         ..Holds::default()
     };
-    for (host, claim) in join_all(claims).await {
+    for (host, claim) in claimed {
         match claim {
             Ok(Claim::Held(hold)) => holds.held.push(*hold),
             Ok(Claim::Taken(taken)) => return Err(taken),
@@ -123,13 +129,24 @@ fn script(nonce: &str, words: &str, patience: Duration) -> String {
         "{{ say() {{ echo \"{nonce}:$1\"; exit; }}
 command -v flock >/dev/null 2>&1 || say none
 umask 077
-exec 9>>{LOCK} || say none
-flock -n 9 || {{ sleep 2; flock -n 9; }} || {{ head -c 300 {LOCK}; say taken; }}
+! [ -L {LOCK} ] && : >>{LOCK} || say shut
+exec 9>>{LOCK}
+flock -n 9 || {{ sleep 2; flock -n 9; }} || {{ echo {nonce}:taken; head -c 300 {LOCK}; echo; exit; }}
 printf '%s' '{words}' >{LOCK}
 echo {nonce}:held
 while [ \"$(timeout {patience} head -c 1 9>&-)\" ]; do :; done
 exit; }} 2>/dev/null\n"
     )
+}
+
+/// The answer to the script, and what comes behind it.
+fn answer(heard: &[u8], nonce: &str) -> (String, String) {
+    let heard = String::from_utf8_lossy(heard);
+    let (_, answer) = heard.split_once(&format!("{nonce}:")).unwrap_or_default();
+    let (answer, words) = answer.split_once('\n').unwrap_or((answer, ""));
+    let words = Some(words.trim()).filter(|words| !words.is_empty());
+    let words = words.unwrap_or("one that has left no name");
+    (answer.trim_end().to_owned(), words.to_owned())
 }
 
 /// Tries to hold a host.
@@ -160,18 +177,18 @@ async fn claim<'a>(
     if !matches!(timeout(ANSWER, sent).await, Ok(Ok(_))) {
         return Ok(Claim::Free("it does not answer".to_owned()));
     }
-    let heard = String::from_utf8_lossy(talk.out.heard()).into_owned();
-    let (before, answer) = heard.split_once(&format!("{nonce}:")).unwrap_or_default();
-    match answer.trim_end() {
+    match answer(talk.out.heard(), nonce).0.as_str() {
         "held" => {}
         "taken" => {
-            let by = before.lines().last().unwrap_or_default();
-            return Ok(Claim::Taken(Taken {
-                host: link.host.clone(),
-                by: by.to_owned(),
-            }));
+            // The words come right behind, and then the end.
+            timeout(ANSWER, talk.out.until(b"\n")).await.ok();
+            let host = link.host.clone();
+            let by = answer(talk.out.heard(), nonce).1;
+            return Ok(Claim::Taken(Taken { host, by }));
         }
-        _ => return Ok(Claim::Free("there is no flock".to_owned())),
+        "none" => return Ok(Claim::Free("there is no flock".to_owned())),
+        "shut" => return Ok(Claim::Free(format!("{LOCK} cannot be written there"))),
+        _ => return Ok(Claim::Free("its shell does not answer".to_owned())),
     }
     // A host with one session alone needs it for the work.
     let master = link.master(options, pace, None).await?;
@@ -186,4 +203,32 @@ async fn claim<'a>(
         stdin,
         _permit: permit,
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_told_from_what_comes_before_and_behind_it() {
+        let heard = |text: &str| answer(text.as_bytes(), "NN");
+        let nameless = "one that has left no name";
+        assert_eq!(
+            heard("motd\nGO-1\nNN:held\n"),
+            ("held".into(), nameless.into())
+        );
+        assert_eq!(heard("NN:taken\nrun 1\n"), ("taken".into(), "run 1".into()));
+        assert_eq!(
+            heard("GO-1\nNN:taken\n\n"),
+            ("taken".into(), nameless.into())
+        );
+        assert_eq!(heard("nothing").0, "");
+    }
+
+    #[test]
+    fn no_words_end_the_script_s_quotes() {
+        let text = script("NN", "run 1 (process 2 on ws)", Duration::from_secs(90));
+        assert_eq!(text.matches('\'').count() % 2, 0);
+        assert!(text.contains("timeout 90 head"));
+    }
 }
