@@ -203,6 +203,11 @@ impl Install {
         self.surfaces.first()
     }
 
+    /// Every place that holds a token, of the server token and of an agent token of its own.
+    pub fn all_surfaces(&self) -> impl Iterator<Item = &Surface> {
+        self.surfaces.iter().chain(&self.agent_surfaces)
+    }
+
     /// Which database an external datastore is, by its endpoint's scheme.
     #[must_use]
     pub fn database(&self) -> Option<&'static str> {

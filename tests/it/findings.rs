@@ -39,14 +39,16 @@ const TOPOLOGIES: [&str; 10] = [
 
 const SEEDS: u64 = 200;
 
+/// On the model's own time.
+fn without_time<T>(work: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build();
+    runtime.unwrap().block_on(work)
+}
+
 /// Names of everything that is found on any host of a fleet.
 fn found(fleet: &str) -> BTreeSet<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    without_time(async {
         let rig = Rig::new(fleet, false);
         let members = rig
             .scope
@@ -119,12 +121,7 @@ fn healthy_fleets_of_every_shape_give_no_finding() {
 fn a_token_that_cannot_be_edited_is_named_as_that_alone() {
     const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
     const ENV: &str = "/etc/systemd/system/k3s-agent.service.env";
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    let found = runtime.block_on(async {
+    let found = without_time(async {
         let rig = Rig::new("sim:1+1", false);
         let agent = HostName::new("agent-1").unwrap();
         rig.sim.with(|fleet| {

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Finding;
 use crate::facts::Paths;
-use crate::k3s::install::{Install, Kind};
+use crate::k3s::install::Kind;
 use crate::k3s::phase::Standing;
 use crate::k3s::surface::{Place, Surface, envfile};
 use crate::k3s::token::TokenKind;
@@ -24,18 +24,9 @@ pub(super) fn paths(seen: &Seen) -> Paths {
         paths.extend(SERVER.map(data));
         paths.insert(data("server/node-token"));
     }
-    paths.extend(surfaces(seen).map(|surface| surface.file.clone()));
+    let surfaces = seen.install.all_surfaces();
+    paths.extend(surfaces.map(|surface| surface.file.clone()));
     Paths(paths)
-}
-
-/// Every place that holds a token of this host, whichever token this look is about.
-fn surfaces(seen: &Seen) -> impl Iterator<Item = &Surface> {
-    let Install {
-        surfaces,
-        agent_surfaces,
-        ..
-    } = &seen.install;
-    surfaces.iter().chain(agent_surfaces)
 }
 
 /// What `stat` gives away: links that are none, modes that are too wide, a file that no K3s reads.
@@ -85,7 +76,7 @@ fn too_wide(seen: &Seen, path: &Utf8Path, mode: u32) -> Option<Finding> {
     {
         return None;
     }
-    let mut surfaces = surfaces(seen).filter(|it| it.file == path);
+    let mut surfaces = seen.install.all_surfaces().filter(|it| it.file == path);
     let is_unit = surfaces.any(|surface| surface.place.is_unit_text());
     if is_unit && mode & 0o004 != 0 {
         let what = format!("{path} holds the token and has mode {mode:04o}");
@@ -111,7 +102,7 @@ fn too_wide(seen: &Seen, path: &Utf8Path, mode: u32) -> Option<Finding> {
 /// Whether K3s reads it as its configuration.
 fn is_config(seen: &Seen, path: &Utf8Path) -> bool {
     let is_it = |surface: &Surface| surface.file == path && surface.place == Place::Config;
-    surfaces(seen).any(is_it)
+    seen.install.all_surfaces().any(is_it)
 }
 
 /// `server/token` and passwd, unless a rotation that goes on explains both.

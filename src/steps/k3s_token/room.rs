@@ -22,8 +22,7 @@ pub(in crate::steps) fn room(seen: &Seen) -> Room {
 
 /// The same of the surfaces of both tokens.
 pub(in crate::steps) fn room_of_both(seen: &Seen) -> Room {
-    let both = seen.install.surfaces.iter();
-    of(both.chain(&seen.install.agent_surfaces))
+    of(seen.install.all_surfaces())
 }
 
 fn of<'a>(surfaces: impl Iterator<Item = &'a Surface>) -> Room {

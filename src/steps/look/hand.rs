@@ -56,6 +56,12 @@ impl Found {
         }
     }
 
+    /// The first of these programs that is there, as far as is known.
+    fn program<'a>(&self, programs: &'a [Utf8PathBuf]) -> Option<&'a Utf8PathBuf> {
+        let mut programs = programs.iter();
+        programs.find(|path| self.programs.get(*path) == Some(&true))
+    }
+
     fn learn(&mut self, more: Known) {
         self.known.files.extend(more.files);
         self.known.folders.extend(more.folders);
@@ -145,8 +151,7 @@ impl Hand<'_> {
         if !unknown.is_empty() {
             found.programs.extend(self.get(Programs(unknown)).await?);
         }
-        let runs = |path: &&Utf8PathBuf| found.programs.get(*path) == Some(&true);
-        let Some(path) = programs.iter().find(runs) else {
+        let Some(path) = found.program(&programs) else {
             return Ok(Err("no k3s binary was found".to_owned()));
         };
         let k3s = Program::from(path.as_str());
@@ -226,9 +231,7 @@ impl Hand<'_> {
             found.programs.extend(runs);
             found.stats.extend(stats);
         }
-        let k3s = programs
-            .into_iter()
-            .find(|path| found.programs.get(path) == Some(&true));
+        let k3s = found.program(&programs).cloned();
         Ok(k3s.ok_or_else(|| unit::no_binary(self.host, unit)))
     }
 }
@@ -267,6 +270,6 @@ fn target(
 }
 
 fn files(install: &Install) -> BTreeSet<Utf8PathBuf> {
-    let both = install.surfaces.iter().chain(&install.agent_surfaces);
+    let both = install.all_surfaces();
     both.map(|surface| surface.file.clone()).collect()
 }

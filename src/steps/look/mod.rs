@@ -326,15 +326,10 @@ impl Seen {
     }
 
     fn secrets(&self) -> Vec<Secret> {
-        let surfaces = self
-            .install
-            .surfaces
-            .iter()
-            .map(|surface| surface.token.secret.clone());
-        let agents = self.install.agent_surfaces.iter();
+        let surfaces = self.install.all_surfaces();
         let passwd = self.passwd();
         surfaces
-            .chain(agents.map(|surface| surface.token.secret.clone()))
+            .map(|surface| surface.token.secret.clone())
             .chain(self.on_disk())
             .chain(self.kept())
             .chain(self.kept_of(TokenKind::Agent))

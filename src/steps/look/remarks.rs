@@ -51,8 +51,7 @@ impl Seen {
         let mut remarks = self.install.remarks.clone();
         remarks.extend(self.same_token());
         let mut files = BTreeSet::new();
-        let both = self.install.surfaces.iter();
-        let both = both.chain(&self.install.agent_surfaces);
+        let both = self.install.all_surfaces();
         let each = both.filter(|surface| files.insert(&surface.file));
         remarks.extend(each.filter_map(|surface| self.exposed(surface)));
         if self.unit.is_active() && (self.is_newer_than_process() || self.was_started_otherwise()) {

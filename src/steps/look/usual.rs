@@ -106,8 +106,7 @@ pub(super) fn listed() -> Wanted {
 
 /// What belongs to this set-up and was not read yet.
 pub(super) fn files_of(install: &Install, known: &Known) -> Wanted {
-    let both = install.surfaces.iter().chain(&install.agent_surfaces);
-    let staged = both.map(Surface::staged);
+    let staged = install.all_surfaces().map(Surface::staged);
     let data = match install.kind {
         Kind::Server => SERVER.map(|path| install.data(path)).to_vec(),
         Kind::Agent => Vec::new(),
