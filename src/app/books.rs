@@ -7,7 +7,7 @@ use minijinja::Value;
 use super::trouble::Trouble;
 use crate::cli;
 use crate::inventory::{self, Inventory};
-use crate::model::GroupName;
+use crate::model::{GroupName, HostName};
 use crate::plan::{self, Plan, Request};
 use crate::playbook::{self, Playbook};
 use crate::report::Writer;
@@ -32,7 +32,7 @@ pub(super) fn read(books: &cli::Books) -> Result<Books, Trouble> {
     let extra = extra(&books.hosts)?;
     let playbook = playbook::read(&books.playbook);
     let found = fleet(&books.hosts.inventory, &extra);
-    let ((mut inventory, sim), playbook) = match (found, playbook) {
+    let ((inventory, sim), playbook) = match (found, playbook) {
         (Ok(found), Ok(playbook)) => (found, playbook),
         (Err(Trouble::Problems(mut problems)), Err(more)) => {
             problems.extend(more);
@@ -41,9 +41,6 @@ pub(super) fn read(books: &cli::Books) -> Result<Books, Trouble> {
         (Err(trouble), _) => return Err(trouble),
         (_, Err(problems)) => return Err(problems.into()),
     };
-    for host in inventory.hosts.values_mut() {
-        lay_over(&mut host.vars, &extra);
-    }
     Ok(Books {
         playbook,
         inventory,
@@ -55,11 +52,7 @@ pub(super) fn read(books: &cli::Books) -> Result<Books, Trouble> {
 /// Reads the inventory alone.
 pub(super) fn hosts(hosts: &cli::Hosts) -> Result<(Inventory, Option<Spec>), Trouble> {
     let extra = extra(hosts)?;
-    let (mut inventory, sim) = fleet(&hosts.inventory, &extra)?;
-    for host in inventory.hosts.values_mut() {
-        lay_over(&mut host.vars, &extra);
-    }
-    Ok((inventory, sim))
+    fleet(&hosts.inventory, &extra)
 }
 
 fn extra(hosts: &cli::Hosts) -> Result<Vec<(String, Value)>, Trouble> {
@@ -76,12 +69,25 @@ fn extra(hosts: &cli::Hosts) -> Result<Vec<(String, Value)>, Trouble> {
     Ok(all)
 }
 
+/// The hosts, with what the command line says of them.
 fn fleet(name: &str, extra: &[(String, Value)]) -> Result<(Inventory, Option<Spec>), Trouble> {
-    if !name.starts_with(SIM) {
-        return Ok((inventory::read(name, extra)?, None));
+    let (mut inventory, sim) = if name.starts_with(SIM) {
+        let spec = spec::parse(name).map_err(wrong_fleet)?;
+        (spec.inventory(), Some(spec))
+    } else {
+        (inventory::read(name, extra)?, None)
+    };
+    // Over what each host is called, too.
+    for host in inventory.hosts.values_mut() {
+        lay_over(&mut host.vars, extra);
     }
-    let spec = spec::parse(name).map_err(wrong_fleet)?;
-    Ok((spec.inventory(), Some(spec)))
+    Ok((inventory, sim))
+}
+
+/// The hosts that a `--limit` leaves.
+pub(super) fn limited(inventory: &Inventory, pattern: &str) -> Result<Vec<HostName>, Trouble> {
+    inventory::select(inventory, pattern)
+        .map_err(|error| Trouble::usage(format!("--limit: {}", error.what), error.help))
 }
 
 /// A mistake in a `sim:` string, marked below it.

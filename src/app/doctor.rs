@@ -5,6 +5,7 @@ mod hosts;
 mod screen;
 mod workstation;
 
+use super::glance::Unseen;
 use super::trouble::Trouble;
 use super::{Desk, books, print};
 use crate::cli;
@@ -24,14 +25,6 @@ struct Found {
     looked_at: Vec<String>,
     /// Hosts that could not be looked at.
     unreachable: Vec<Unseen>,
-}
-
-/// A host that could not be looked at.
-struct Unseen {
-    host: String,
-    why: String,
-    /// What to do next.
-    next: String,
 }
 
 impl Found {

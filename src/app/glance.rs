@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::mpsc;
 
 use futures::{StreamExt as _, stream};
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::fleet::{self, Way};
@@ -14,9 +15,9 @@ use crate::cli;
 use crate::clock::Clock;
 use crate::engine::{Redactor, StopLevel, raise_on_signals};
 use crate::facts::{NewAgentToken, Overlay, Probe, RunOptions, Scope};
-use crate::inventory;
 use crate::model::HostName;
 use crate::secret::Secret;
+use crate::steps::look::Blind;
 use crate::template::Vars;
 use crate::wire::Become;
 
@@ -47,6 +48,14 @@ impl Sight {
     }
 }
 
+/// A host that was not seen, and why.
+pub(super) type Unseen = (HostName, Blind);
+
+/// What is said of it in JSON.
+pub(super) fn unseen((host, why): &Unseen) -> Value {
+    json!({ "host": host, "why": why.to_string(), "next": why.next(host) })
+}
+
 /// Opens the fleet, looks, and closes it again. The redactor knows every secret that was met.
 pub(super) fn glance<T>(
     desk: &Desk,
@@ -57,8 +66,7 @@ pub(super) fn glance<T>(
     fleet::lay_over(&mut inventory, &asked.view.reach)?;
     let state = places::state(desk, asked.view.state_dir.as_ref())?;
     let pattern = asked.hosts.limit.as_deref().unwrap_or("all");
-    let hosts = inventory::select(&inventory, pattern)
-        .map_err(|error| Trouble::usage(format!("--limit: {}", error.what), error.help))?;
+    let hosts = books::limited(&inventory, pattern)?;
     let vars = |host: HostName| {
         let vars = inventory.hosts.get(&host).map(|known| known.vars.clone());
         (host, vars.unwrap_or_default())

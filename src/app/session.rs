@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::books::Books;
+use super::books::{self, Books};
 use super::fleet::{self, Way};
 use super::run::{finish, pace, request};
 use super::trouble::{Trouble, unasked};
@@ -18,7 +18,6 @@ use crate::engine::{Ended, Run, StopLevel, Title, raise_on_signals};
 use crate::event::{Event, Failure, Sink};
 use crate::exit::Exit;
 use crate::facts::{Fleet, RunOptions, Scope};
-use crate::inventory;
 use crate::journal::{self, Journal, Lock};
 use crate::model::HostName;
 use crate::op::custody::Custody;
@@ -142,8 +141,7 @@ impl Session<'_> {
         let Some(pattern) = &self.asked.books.hosts.limit else {
             return Ok(Vec::new());
         };
-        let limit = inventory::select(&self.books.inventory, pattern)
-            .map_err(|error| Trouble::usage(format!("--limit: {}", error.what), error.help))?;
+        let limit = books::limited(&self.books.inventory, pattern)?;
         let all = who.servers.iter().chain(&who.agents);
         let left = all.filter(|member| !limit.contains(&member.name));
         Ok(left.map(|member| member.name.clone()).collect())

@@ -10,8 +10,6 @@ use crate::cli::{self, NO_ARGUMENT};
 use crate::exit::Exit;
 use crate::findings::{Weight, weight};
 use crate::k3s::token::{self, Flaw, Inspected, inspect};
-use crate::model::HostName;
-use crate::steps::look::Blind;
 use answers::Answers;
 
 /// More is no token.
@@ -28,9 +26,6 @@ pub(super) fn token(desk: &Desk, asked: &cli::Token) -> Result<Exit, Trouble> {
         )),
     }
 }
-
-/// A host that was not seen.
-type Unseen = (HostName, Blind);
 
 /// One token with all that is known about it.
 struct Judged {

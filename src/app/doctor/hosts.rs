@@ -1,6 +1,6 @@
 //! Every host: what the preflight says of it, what bad runbooks left there, and why K3s does not run.
 
-use super::{Found, Unseen};
+use super::Found;
 use crate::app::Desk;
 use crate::app::glance::glance;
 use crate::app::trouble::Trouble;
@@ -28,12 +28,7 @@ pub(super) fn look(
                 let named = findings.into_iter().map(|it| (host.to_string(), it));
                 found.findings.extend(named);
             }
-            Err(error) => {
-                let why = error.to_string();
-                let next = Blind::Unasked(error).next(&host);
-                let host = host.to_string();
-                found.unreachable.push(Unseen { host, why, next });
-            }
+            Err(error) => found.unreachable.push((host, Blind::Unasked(error))),
         }
     }
     Ok(redactor)

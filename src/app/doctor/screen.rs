@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Found, Unseen};
+use super::Found;
+use crate::app::glance;
 use crate::exit::Exit;
 use crate::findings::Weight;
 use crate::model::count;
@@ -35,7 +36,8 @@ fn write(to: &mut String, found: &Found) -> std::fmt::Result {
             writeln!(to, "  next    {}", finding.next)?;
         }
     }
-    for Unseen { host, why, next } in &found.unreachable {
+    for (host, why) in &found.unreachable {
+        let next = why.next(host);
         writeln!(to, "{host}\n  unseen  {why}\n  next    {next}")?;
     }
     let places = count(found.looked_at.len(), "place was", "places were");
@@ -70,11 +72,10 @@ pub(super) fn json(found: &Found) -> String {
             "what": finding.what, "next": finding.next,
         })
     };
-    let unseen = |it: &Unseen| json!({ "host": it.host, "why": it.why, "next": it.next });
     let value = json!({
         "looked_at": found.looked_at,
         "findings": found.findings.iter().map(finding).collect::<Vec<Value>>(),
-        "unreachable": found.unreachable.iter().map(unseen).collect::<Vec<Value>>(),
+        "unreachable": found.unreachable.iter().map(glance::unseen).collect::<Vec<Value>>(),
         "exit": found.exit().number(),
     });
     format!("{value:#}\n")

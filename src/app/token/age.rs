@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::app::glance::{Sight, glance};
+use crate::app::glance::{Sight, glance, unseen};
 use crate::app::trouble::Trouble;
 use crate::app::{Desk, print};
 use crate::cli;
@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::facts::HostClock;
 use crate::k3s::age::{ANNOTATION, Since, stamp};
 use crate::k3s::token::TokenKind;
-use crate::model::{HostName, HostTime};
+use crate::model::HostTime;
 use crate::steps::look::{Aged, Blind, Cluster, aged};
 
 /// What was seen of a fleet.
@@ -112,7 +112,6 @@ impl Told {
         };
         let seconds = self.now.zip(at).map(|(now, at)| now.since(at).as_secs());
         let moment = |at: Option<HostTime>| at.map_or(Value::Null, |at| stamp(at).into());
-        let unseen = |(host, why): &(HostName, Blind)| json!({ "host": host, "why": why.to_string(), "next": why.next(host) });
         let value = json!({
             "schema": 1,
             "since": since,

@@ -1,9 +1,9 @@
 //! What a fleet says to a token: its CA, and each server's answer in each role.
 
 use super::super::Desk;
-use super::super::glance::glance;
+use super::super::glance::{Unseen, glance};
 use super::super::trouble::Trouble;
-use super::{Judged, Unseen};
+use super::Judged;
 use crate::cli;
 use crate::facts::{Knocked, Probe};
 use crate::k3s::install::Kind as HostKind;

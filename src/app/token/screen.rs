@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Judged, Unseen, answers};
+use super::{Judged, answers};
+use crate::app::glance::{self, Unseen};
 use crate::findings::{entry, weight};
 use crate::k3s::knock::{Heard, Role};
 use crate::k3s::token::{Kind, tag};
@@ -53,10 +54,7 @@ fn write_one(to: &mut String, it: &Judged, show: bool) -> std::fmt::Result {
 
 pub(super) fn json(judged: &[Judged], unseen: &[Unseen], show: bool) -> String {
     let tokens: Vec<Value> = judged.iter().map(|it| one(it, show)).collect();
-    let unseen = unseen
-        .iter()
-        .map(|(host, why)| json!({ "host": host, "why": why.to_string(), "next": why.next(host) }));
-    let unseen: Vec<Value> = unseen.collect();
+    let unseen: Vec<Value> = unseen.iter().map(glance::unseen).collect();
     format!("{:#}\n", json!({ "tokens": tokens, "not_seen": unseen }))
 }
 
