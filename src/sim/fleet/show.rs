@@ -64,21 +64,7 @@ fn block(host: &Host, name: &str, properties: &[&str], is_exact: bool) -> String
                     line(&mut text, key, &format!("{path} (ignore_errors=yes)"));
                 }
             }
-            ("ExecMainStartTimestamp", Some(host)) if is_exact => {
-                line(
-                    &mut text,
-                    key,
-                    &host.unit.started.map(exact).unwrap_or_default(),
-                );
-            }
-            ("ActiveEnterTimestamp", Some(host)) if is_exact => {
-                line(
-                    &mut text,
-                    key,
-                    &host.unit.ready.map(exact).unwrap_or_default(),
-                );
-            }
-            (_, Some(host)) => line(&mut text, key, &value(host, key)),
+            (_, Some(host)) => line(&mut text, key, &value(host, key, is_exact)),
             (_, None) => line(&mut text, key, absent(key)),
         }
     }
@@ -123,8 +109,9 @@ fn absent(key: &str) -> &'static str {
     }
 }
 
-fn value(host: &Host, key: &str) -> String {
+fn value(host: &Host, key: &str, is_exact: bool) -> String {
     let unit = &host.unit;
+    let moment = |at: Option<HostTime>| at.map(if is_exact { exact } else { long });
     let (active, sub) = unit.state.words();
     match key {
         "LoadState" | "UnitFileState" if host.has(Fault::UnitMasked) => "masked".to_owned(),
@@ -136,9 +123,9 @@ fn value(host: &Host, key: &str) -> String {
         "NRestarts" => unit.n_restarts.to_string(),
         "InvocationID" if unit.state == State::Inactive => String::new(),
         "InvocationID" => unit.invocation.clone(),
-        "ExecMainStartTimestamp" => unit.started.map(long).unwrap_or_default(),
+        "ExecMainStartTimestamp" => moment(unit.started).unwrap_or_default(),
         "ExecMainStartTimestampMonotonic" => monotonic(host, unit.started),
-        "ActiveEnterTimestamp" => unit.ready.map(long).unwrap_or_default(),
+        "ActiveEnterTimestamp" => moment(unit.ready).unwrap_or_default(),
         "ActiveEnterTimestampMonotonic" => monotonic(host, unit.ready),
         "NeedDaemonReload" => {
             let stale = unit.loaded.is_stale(&host.disk, &unit.fragment);
