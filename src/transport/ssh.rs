@@ -158,7 +158,7 @@ impl SshTransport {
         let mut links: Vec<&Link> = links.collect();
         // The same in every inventory that lists them.
         links.sort_by_key(|link| command::address(&link.host, &link.connect).to_owned());
-        hold::hold(links.into_iter(), &self.options, &self.pace, words).await
+        hold::hold(&links, &self.options, &self.pace, words).await
     }
 
     /// Ends the connections that this transport opened; those of an earlier run are left.

@@ -52,27 +52,27 @@ impl Holds<'_> {
 /// # Errors
 /// When another run holds one of them: then none is held.
 pub(super) async fn hold<'a>(
-    links: impl Iterator<Item = &'a Link>,
+    links: &[&'a Link],
     options: &SshOptions,
     pace: &Semaphore,
     words: &str,
 ) -> Result<Holds<'a>, Taken> {
     let words = &words.replace('\'', "");
-    let claims = links.map(|link| async move {
+    let claimed = |link: &'a Link| async move {
         let claim = claim(link, options, pace, words).await;
         (&link.host, claim)
-    });
+    };
     // Of runs that begin at the same moment the one that holds the first is the first everywhere.
-    let mut claims = claims.collect::<Vec<_>>().into_iter();
-    let mut claimed = Vec::from_iter(join_all(claims.by_ref().take(1)).await);
-    if !matches!(claimed.first(), Some((_, Ok(Claim::Taken(_))))) {
-        claimed.extend(join_all(claims).await);
+    let (first, rest) = links.split_at(links.len().min(1));
+    let mut all = join_all(first.iter().copied().map(claimed)).await;
+    if !matches!(all.first(), Some((_, Ok(Claim::Taken(_))))) {
+        all.extend(join_all(rest.iter().copied().map(claimed)).await);
     }
     let mut holds = Holds {
         every: options.patience / BEATS,
         ..Holds::default()
     };
-    for (host, claim) in claimed {
+    for (host, claim) in all {
         match claim {
             Ok(Claim::Held(hold)) => holds.held.push(*hold),
             Ok(Claim::Taken(taken)) => return Err(taken),
