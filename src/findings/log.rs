@@ -13,7 +13,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "other-token",
         "the configured token is not the one that the datastore is encrypted with",
         "the server ends at each start until it has the right one; nothing is lost by that",
-        "write the token that the other servers run with into its configuration: it then starts by itself",
+        "restart no server; keyroll rescue with its name -i INVENTORY finds the datastore's token, which after a rotate is not the one that the servers run with",
     ),
     refuse(
         "ca-hash-mismatch",

@@ -23,12 +23,24 @@ pub fn wants_other_token(line: &str) -> bool {
 pub fn is_refused_by_peer(line: &str) -> bool {
     line.contains("Unable to reconcile with remote datastore: not authorized")
         || line.contains("failed to bootstrap cluster data: not authorized")
+        // Before about v1.30 (k3s: clientaccess.get).
+        || line.contains("/v1-k3s/server-bootstrap: 401 Unauthorized")
 }
 
-/// Whether a line says that the server that this one joins accepts its token, and the datastore has another.
+/// Whether a line says that nothing came of asking the server which this one joins, so that it goes on with its own data.
+/// Before about v1.30 it does not say why (k3s: cluster.Bootstrap).
+#[must_use]
+pub fn goes_by_own_data(line: &str) -> bool {
+    line.contains("Unable to reconcile with remote datastore")
+        || line.contains("Unable to reconcile with datastore")
+}
+
+/// Whether a line says that the server that this one joins accepts its token, and the datastore has another. Older K3s
+/// panics there (k3s: cluster.Start).
 #[must_use]
 pub fn is_refused_by_datastore_alone(line: &str) -> bool {
-    line.contains("failed to save bootstrap data") && wants_other_token(line)
+    let saves = line.contains("failed to save bootstrap data") || line.contains("panic: ");
+    saves && wants_other_token(line)
 }
 
 /// Whether a line is of a trouble with a token, for which there is a way back.

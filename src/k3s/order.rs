@@ -32,6 +32,14 @@ pub fn restart_order(servers: &[Joiner]) -> Vec<HostName> {
     order
 }
 
+/// The server that this one joins, where it can be told.
+#[must_use]
+pub fn join_target<'a>(host: &HostName, servers: &'a [Joiner]) -> Option<&'a HostName> {
+    let all: Vec<&Joiner> = servers.iter().collect();
+    let server = servers.iter().find(|server| server.host == *host)?;
+    target(server, &all).map(|other| &other.host)
+}
+
 fn target<'a>(server: &Joiner, among: &[&'a Joiner]) -> Option<&'a Joiner> {
     let joins = server.joins.as_deref()?;
     among.iter().copied().find(|other| {

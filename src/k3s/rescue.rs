@@ -22,8 +22,10 @@ pub enum Sign {
 pub struct Signs {
     /// Of the last attempt.
     pub last: Option<Sign>,
-    /// Whether the server that this one joins refused its token.
+    /// Whether the server that this one joins refused its token, or did not help for a reason that is not said.
     pub peer_refuses: bool,
+    /// Whether its own data were read since no other server helped: data of a member that was away are of before.
+    pub alone: bool,
     /// Whether that server accepted it, and the datastore did not (the first stage of the two-stage trap).
     pub late: bool,
     /// The last line that says something, for people.
@@ -45,11 +47,16 @@ impl Signs {
                 None
             }
         };
+        let refuses = |line: &str| {
+            journal::is_refused_by_peer(line)
+                || journal::goes_by_own_data(line) && line.contains("<nil>")
+        };
         let fatal = since.iter().rev().find(|line| line.contains("level=fatal"));
         let telling = since.iter().rev().find(|line| sign(line).is_some());
         Self {
             last: since.iter().rev().find_map(sign),
-            peer_refuses: since.iter().any(|line| journal::is_refused_by_peer(line)),
+            peer_refuses: since.iter().any(|line| refuses(line)),
+            alone: since.iter().any(|line| journal::goes_by_own_data(line)),
             late: since
                 .iter()
                 .any(|line| journal::is_refused_by_datastore_alone(line)),
@@ -146,6 +153,12 @@ impl Patient {
         self.signs.peer_refuses && !journal::wants_other_token(line)
     }
 
+    /// Whether what refused its token may be a copy of the datastore from before it was away: such a copy knows nothing of a
+    /// later token.
+    fn reads_own_copy(&self) -> bool {
+        self.joins && (self.signs.peer_refuses || self.signs.alone) && !self.signs.late
+    }
+
     /// The surface that the datastore does have: its data was read with it, and nobody else was asked.
     fn confirmed(&self) -> Option<&Secret> {
         let read = self.tried && self.signs.last == Some(Sign::Newer) && !self.joins;
@@ -176,7 +189,9 @@ impl Patient {
             Some(standing) if standing.is_rotated() && witnessed => Some(&standing.datastore),
             Some(standing) if standing.is_rotated() => {
                 match (self.refuted(standing.old.as_ref()), &standing.old) {
-                    (Some(refuted), Some(old)) if *refuted == standing.new => Some(old),
+                    (Some(refuted), Some(old)) if *refuted == standing.new => {
+                        Some(old).filter(|_| !self.reads_own_copy())
+                    }
                     (Some(refuted), Some(old)) if refuted == old => Some(&standing.new),
                     _ => None,
                 }

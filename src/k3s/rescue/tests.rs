@@ -196,6 +196,29 @@ fn a_member_that_lacks_the_key_waits_for_its_peers() {
 }
 
 #[test]
+fn the_own_copy_of_a_member_that_was_away_does_not_speak_against_the_new_token() {
+    // As v1.34 says it, and as K3s did before.
+    let ways = [
+        [PEER, RECONCILE],
+        [
+            r#"level=warning msg="Unable to reconcile with datastore: <nil>""#,
+            RECONCILE,
+        ],
+    ];
+    for lines in ways {
+        let mut away = patient("new", "old", "old", &lines);
+        away.joins = true;
+        let unwitnessed = away.right(Some(&rotated()), false, false);
+        assert_eq!(unwitnessed, Err(Unclear::Token), "{lines:?}");
+        assert_eq!(away.remedy(&secret("new"), false), Err(Unclear::PeersFirst));
+        // The old token it does speak against: it had been replaced before it went away.
+        away.surface = Some(secret("old"));
+        let right = away.right(Some(&rotated()), false, false);
+        assert_eq!(right, Ok(secret("new")), "{lines:?}");
+    }
+}
+
+#[test]
 fn a_restored_snapshot_reads_its_data_with_the_token_that_is_configured() {
     let restored = patient("old", "old", "old", &[NEWER]);
     assert_eq!(restored.right(None, false, false), Ok(secret("old")));

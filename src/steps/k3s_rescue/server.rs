@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::again::mark;
 use crate::facts::{Journal, Probe};
 use crate::k3s::knock::{Knock, Role};
+use crate::k3s::order::join_target;
 use crate::k3s::phase::Memory;
 use crate::k3s::rescue::{Patient, Pulse, Remedy, Signs, Unclear};
 use crate::k3s::token::TokenKind;
@@ -72,7 +73,8 @@ pub(super) async fn examine(
             right,
             remedy,
         }),
-        Err(unclear) => Err(vec![refusal(seen, &patient, &cluster, unclear)]),
+        Err(Unclear::PeersFirst) => Err(vec![peers_first(probe, seen, &patient, &cluster)]),
+        Err(unclear) => Err(vec![refusal(seen, &patient, unclear)]),
     })
 }
 
@@ -223,14 +225,17 @@ fn start(seen: &Seen, right: &Secret) -> Vec<Op> {
     ]
 }
 
-fn refusal(seen: &Seen, patient: &Patient, cluster: &Cluster, unclear: Unclear) -> Unmet {
+/// What was seen of a server that does not run.
+fn saw(seen: &Seen, patient: &Patient) -> String {
+    let said = patient.signs.line.as_deref();
+    let said = said.map_or_else(String::new, |line| format!("; its last words: {line}"));
+    let (host, unit) = (&seen.host, &seen.unit);
+    format!("{} on {host} is {}{said}", unit.text.id, unit.words())
+}
+
+fn refusal(seen: &Seen, patient: &Patient, unclear: Unclear) -> Unmet {
     let (host, unit) = (&seen.host, &seen.unit.text.id);
-    let said = patient
-        .signs
-        .line
-        .as_deref()
-        .map_or_else(String::new, |line| format!("; its last words: {line}"));
-    let saw = format!("{unit} on {host} is {}{said}", seen.unit.words());
+    let saw = saw(seen, patient);
     match unclear {
         Unclear::Token => Unmet::new(
             "token-not-certain",
@@ -238,30 +243,14 @@ fn refusal(seen: &Seen, patient: &Patient, cluster: &Cluster, unclear: Unclear) 
                 "{saw}; {}; which token the datastore has is not certain, so nothing is touched",
                 places(seen)
             ),
-            "get the other servers to run first (`keyroll where` shows all of them), then run the same command again",
+            "get the other servers to run first (`keyroll where -i INVENTORY` shows all of them), then run the same command again",
         ),
         Unclear::Starting => Unmet::new(
             "still-starting",
             saw,
             "wait until it is up or has failed, then run the same command again",
         ),
-        Unclear::PeersFirst => {
-            let peers = cluster
-                .servers
-                .iter()
-                .find(|other| other.seen.unit.is_active() && other.seen.host != *host);
-            let peer = peers.map_or("the server that it joins", |peer| peer.seen.host.as_str());
-            Unmet::new(
-                "peers-first",
-                format!(
-                    "{saw}; it was away during the rotate, and the servers that it joins do not accept the new token yet"
-                ),
-                format!(
-                    "on {peer}, as root: systemctl restart {unit}; then run the same command again"
-                ),
-            )
-        }
-        Unclear::Unknown => Unmet::new(
+        Unclear::PeersFirst | Unclear::Unknown => Unmet::new(
             "not-a-token",
             format!(
                 "{saw}; {}; that is no trouble of a token that is known",
@@ -270,6 +259,37 @@ fn refusal(seen: &Seen, patient: &Patient, cluster: &Cluster, unclear: Unclear) 
             format!("see `journalctl -u {unit}` on {host}"),
         ),
     }
+}
+
+/// Of the servers that lack the token of this one's configuration the one that this one joins takes it first. It is restarted
+/// with that token on its surface, and never without.
+fn peers_first(probe: &Probe<'_>, seen: &Seen, patient: &Patient, cluster: &Cluster) -> Unmet {
+    let right = seen.surface();
+    let lacking = right.map_or_else(Vec::new, |right| lacking(cluster, &seen.host, right));
+    let joiners = cluster.joiners(probe.fleet(), &[]);
+    let target = join_target(&seen.host, &joiners).filter(|target| lacking.contains(target));
+    let peer = target.or(lacking.first());
+    let next = match peer.and_then(|peer| cluster.server(peer)) {
+        Some(peer) => {
+            let (host, unit) = (&peer.seen.host, &peer.seen.unit.text.id);
+            let restart = format!(
+                "on {host}, as root: systemctl restart {unit}; then run the same command again"
+            );
+            if peer.seen.surface() == right {
+                restart
+            } else {
+                format!(
+                    "let {host} have that token first: keyroll rescue {host} -i INVENTORY; then {restart}"
+                )
+            }
+        }
+        None => "run the same command again".to_owned(),
+    };
+    let saw = saw(seen, patient);
+    let what = format!(
+        "{saw}; it was away during the rotate, and the servers that it joins do not accept the new token yet"
+    );
+    Unmet::new("peers-first", what, next)
 }
 
 /// Which places of a server hold the same token, without naming it.
