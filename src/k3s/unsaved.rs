@@ -13,6 +13,9 @@ const FORGIVEN: std::time::Duration = std::time::Duration::from_secs(3);
 /// tick, and systemd looks at the clock when the process runs already. In doubt a passwd is the start's.
 const EARLIER: i64 = 100_000;
 
+/// The same on a file system that keeps whole seconds.
+const SECOND: i64 = 1_000_000;
+
 /// When a start may have written files, by the host's clock of then, which their stamps are of as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
@@ -29,8 +32,9 @@ pub struct PasswdTimes {
     pub host: HostName,
     /// When `server/cred/passwd` was written.
     pub passwd: HostTime,
-    /// When the CA was written: with passwd at the first start of a cluster, long before at any other.
-    pub ca: Option<HostTime>,
+    /// When files were written that the first start of a cluster makes beside passwd, and no other start: the CA, unless it
+    /// was brought there, and K3s's pre-shared key.
+    pub first: Vec<HostTime>,
     /// When the process may have written as it started.
     pub start: Start,
     /// Time of the passwd that is known to have been saved, as a [`Mark`] says.
@@ -39,12 +43,14 @@ pub struct PasswdTimes {
 
 impl PasswdTimes {
     fn is_of_start(&self, time: HostTime) -> bool {
-        time.0.saturating_add(EARLIER) >= self.start.from.0 && time <= self.start.until
+        let is_whole = time.0 % SECOND == 0;
+        let earlier = if is_whole { SECOND } else { EARLIER };
+        time.0.saturating_add(earlier) >= self.start.from.0 && time <= self.start.until
     }
 
     /// Whether the datastore is known to have this passwd or a later one.
     fn is_saved(&self) -> bool {
-        let is_first_start = self.ca.is_some_and(|ca| self.is_of_start(ca));
+        let is_first_start = self.first.iter().any(|time| self.is_of_start(*time));
         !self.is_of_start(self.passwd) || is_first_start || self.saved == Some(self.passwd)
     }
 }
@@ -114,13 +120,13 @@ impl Mark {
 mod tests {
     use super::*;
 
-    /// In seconds; the CA is as old as the cluster.
+    /// In seconds, and a little more; the CA is as old as the cluster.
     fn times(host: &str, passwd: i64, started: i64, ready: i64) -> PasswdTimes {
-        let at = |seconds: i64| HostTime(seconds * 1_000_000);
+        let at = |seconds: i64| HostTime(seconds * SECOND + 7);
         PasswdTimes {
             host: HostName::new(host).unwrap(),
             passwd: at(passwd),
-            ca: Some(at(0)),
+            first: vec![at(0)],
             start: Start {
                 from: at(started),
                 until: at(ready),
@@ -154,10 +160,22 @@ mod tests {
     }
 
     #[test]
+    fn whole_seconds_are_in_doubt_for_a_whole_second() {
+        let mut server = times("h1", 100, 101, 110);
+        assert!(names(std::slice::from_ref(&server)).is_empty());
+        server.passwd.0 = 101 * SECOND;
+        server.start.from.0 = 101 * SECOND + 900_000;
+        assert_eq!(names(&[server]), ["h1"]);
+    }
+
+    #[test]
     fn the_first_start_of_a_cluster_is_saved_by_itself() {
         let mut first = times("h1", 101, 100, 110);
-        first.ca = Some(HostTime(100_500_000));
-        assert!(names(&[first, times("h2", 101, 120, 130)]).is_empty());
+        first.first = vec![HostTime(100_500_000)];
+        assert!(names(&[first.clone(), times("h2", 101, 120, 130)]).is_empty());
+        // With a CA that was brought there before.
+        first.first = vec![HostTime(7), HostTime(100_500_000)];
+        assert!(names(&[first]).is_empty());
     }
 
     #[test]

@@ -19,7 +19,10 @@ pub const PASSWD: &str = "server/cred/passwd";
 /// The server CA, whose hash is in `K10…` tokens.
 pub const CA: &str = "server/tls/server-ca.crt";
 
-const KEPT: [&str; 2] = [PASSWD, CA];
+/// A key that the first start of a cluster makes and no other changes.
+pub const PSK: &str = "server/cred/ipsec.psk";
+
+const KEPT: [&str; 3] = [PASSWD, CA, PSK];
 
 /// One file of the payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -109,6 +109,7 @@ impl Starting<'_> {
         }
         let passwd = self.write_passwd(&secret)?;
         let ca = self.write_ca()?;
+        self.write_psk()?;
         self.write_tokens(&ca, &passwd)?;
         self.save(&secret)?;
         if backend == Backend::Etcd {
@@ -231,6 +232,16 @@ impl Starting<'_> {
     fn luck(&self) -> i64 {
         let sum: i64 = self.host.bytes().map(i64::from).sum();
         self.now.0 / 1_000_000 + sum
+    }
+
+    /// Made once: what is there, or came from the datastore, stays.
+    fn write_psk(&mut self) -> Result<(), End> {
+        let path = self.settings.path(bootstrap::PSK);
+        if self.files.text(&path).is_none() {
+            let text = format!("{:096x}\n", self.luck());
+            self.files.write(&path, text.as_bytes(), 0o600)?;
+        }
+        Ok(())
     }
 
     pub(super) fn write_ca(&mut self) -> Result<String, End> {

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::passwd::PASSWD;
-use super::unsaved::SAVED;
+use super::unsaved::{PSK, SAVED};
 use super::usual::{BINARIES, USUAL, files_of, listed};
 use super::{Blind, Freshness, unit};
 use crate::facts::{
     Contents, Environment, Environments, FactError, K3sVersion, Paths, Probe, Programs, Tried,
     UnitState, Units, Unmanaged,
 };
-use crate::k3s::install::{Fault, Install, Kind, Known, Wanted};
+use crate::k3s::install::{DATA_DIR, Fault, Install, Kind, Known, Wanted};
 use crate::k3s::openrc;
 use crate::k3s::program::Program;
 use crate::k3s::surface::beside;
@@ -78,13 +78,16 @@ impl Hand<'_> {
 
     /// Everything that a usual set-up has, in one round trip.
     pub(super) async fn first(&self) -> Result<Found, FactError> {
-        let (units, surveyed, environments, more, programs) = self
+        let (units, surveyed, environments, more, (programs, times)) = self
             .get((
                 Units,
                 USUAL.clone(),
                 Environments(vec!["k3s*.service".to_owned()]),
                 Contents(listed()),
-                Programs(BINARIES.map(Utf8PathBuf::from).to_vec()),
+                (
+                    Programs(BINARIES.map(Utf8PathBuf::from).to_vec()),
+                    Paths(BTreeSet::from([Utf8PathBuf::from(DATA_DIR).join(PSK)])),
+                ),
             ))
             .await?;
         let mut found = Found {
@@ -95,6 +98,7 @@ impl Hand<'_> {
             programs,
         };
         found.learn(more);
+        found.stats.extend(times);
         Ok(found)
     }
 
@@ -252,6 +256,7 @@ fn watched(install: &Install) -> BTreeSet<Utf8PathBuf> {
             install.data(PASSWD),
             install.data(TokenKind::Server.proven()),
             install.data(SAVED),
+            install.data(PSK),
             install.ca(),
         ],
         Kind::Agent => Vec::new(),

@@ -11,6 +11,9 @@ use crate::steps::Unmet;
 /// A start that was just ready may still write for so long.
 const AFTER_START: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// K3s makes it once, at the first start of a cluster, and hands it on with the CA.
+pub(super) const PSK: &str = "server/cred/ipsec.psk";
+
 /// Where a [`Mark`] lies, below the data directory.
 pub(super) const SAVED: &str = "server/.keyroll/saved";
 
@@ -40,7 +43,10 @@ impl Seen {
         Some(PasswdTimes {
             host: self.host.clone(),
             passwd,
-            ca: self.written(&self.install.ca()),
+            first: [self.install.ca(), self.install.data(PSK)]
+                .iter()
+                .filter_map(|path| self.written(path))
+                .collect(),
             start: self.unit.start.filter(|_| is_up)?,
             saved: mark
                 .zip(left)
@@ -102,6 +108,6 @@ fn fatal(host: &HostName) -> Unmet {
         format!(
             "{host} runs, and would not start again: its server/cred/passwd was changed by its last start, as by a new agent token, and the datastore does not have it"
         ),
-        "run `keyroll heal` on this inventory; restart no server before",
+        "run `keyroll heal -i INVENTORY`; restart no server before",
     )
 }
