@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::facts::Probe;
+use crate::facts::{JournalSince, Probe};
 use crate::k3s::install::Kind;
 use crate::k3s::journal;
 use crate::k3s::phase::{Phase, Standing};
@@ -40,7 +40,7 @@ pub(super) async fn judge(
         proposal.notes.extend(untried(seen, standing));
         return;
     }
-    if unit.is_first_start() {
+    if unit.is_first_start() && !is_turned_away(probe, seen).await {
         proposal.ops.push(wait(seen));
         return;
     }
@@ -72,11 +72,28 @@ fn wait(seen: &Seen) -> Op {
     Op::wait(&seen.host, why, until, Duration::from_mins(5))
 }
 
+/// Whether the start that goes on is an agent's that no server lets in: it goes on for ever.
+async fn is_turned_away(probe: &Probe<'_>, seen: &Seen) -> bool {
+    if seen.install.kind != Kind::Agent {
+        return false;
+    }
+    let invocation = seen.unit.invocation.clone();
+    // Without a journal it is waited for.
+    let lines = probe.get(JournalSince { invocation }).await.ok().flatten();
+    let mut lines = lines.iter().flatten().rev();
+    let last = lines.find(|line| journal::sign(line).is_some());
+    last.is_some_and(|line| journal::is_of_token(line))
+}
+
 /// A token that keeps it from starting is what `rescue` is for: no other server is restarted before.
 fn way_back(seen: &Seen, line: &str) -> Option<String> {
+    let first = match seen.install.kind {
+        Kind::Server => "restart no server; first: ",
+        Kind::Agent => "",
+    };
     journal::is_of_token(line).then(|| {
         format!(
-            "restart no server; first: keyroll rescue {}; then run the same command again",
+            "{first}keyroll rescue {} -i INVENTORY; then run the same command again",
             seen.host
         )
     })
