@@ -2,11 +2,11 @@
 
 mod age;
 mod aim;
-mod back;
 mod doctor;
 mod extra;
 mod keep;
 mod mend;
+mod same;
 mod source;
 mod token;
 mod unshown;
@@ -246,6 +246,10 @@ pub struct Perform {
     /// A node that exists and that nobody visits on purpose, such as one of a dead machine; its exact name.
     #[arg(long, value_name = "NAME", action = ArgAction::Append)]
     pub ignore_node: Vec<String>,
+    /// Where the old token comes from, to be tried beside those that are found: `env:NAME`, `file:PATH`, `stdin` or
+    /// `exec:COMMAND`.
+    #[arg(long, value_name = "SOURCE")]
+    pub old_token_from: Option<Unshown<NewTokenFrom>>,
     /// Each event as a line of JSON on stdout.
     #[arg(long)]
     pub json: bool,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::model::{HostName, RunId, TaskKey, count};
+use crate::model::{HostName, RunId, SameHosts, TaskKey, count};
 use crate::op::Op;
 
 /// One thing that happened. Texts in it are redacted before a sink sees it.
@@ -231,6 +231,28 @@ pub struct Failure {
     pub next: Vec<String>,
     /// Which exit number it stands for.
     pub exit: Exit,
+}
+
+impl EventKind {
+    /// Lets the commands that failures and notes tell of name the hosts of this run.
+    pub fn name_hosts(&mut self, same: &SameHosts) {
+        match self {
+            Self::Note { text, .. } => same.fill(text),
+            Self::TaskEnded {
+                outcome: TaskOutcome::Failed(failure) | TaskOutcome::Ignored(failure),
+                ..
+            }
+            | Self::OpEnded {
+                outcome: OpOutcome::Failed(failure),
+                ..
+            }
+            | Self::GateEnded {
+                failure: Some(failure),
+                ..
+            } => failure.next.iter_mut().for_each(|next| same.fill(next)),
+            _ => {}
+        }
+    }
 }
 
 /// Counts at the end.

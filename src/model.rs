@@ -2,10 +2,14 @@
 //!
 //! Knows no other module. A value of these types was checked when it was made.
 
+mod same;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+pub use same::SameHosts;
 
 /// A text that cannot serve as a name.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

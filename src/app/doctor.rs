@@ -47,17 +47,17 @@ pub(super) fn doctor(desk: &Desk, asked: &cli::Doctor) -> Result<Exit, Trouble> 
     if let Some(glance) = &glance {
         books::hosts(&glance.hosts)?;
     }
-    let mut redactor = None;
+    let mut editor = None;
     if let Some(glance) = glance.filter(|_| asked.on_hosts) {
-        redactor = Some(hosts::look(desk, &glance, &mut found)?);
+        editor = Some(hosts::look(desk, &glance, &mut found)?);
     }
     let mut text = if asked.aim.view.json {
         screen::json(&found)
     } else {
         screen::text(&found)
     };
-    if let Some(redactor) = redactor {
-        redactor.redact(&mut text);
+    if let Some(editor) = editor {
+        editor.redact(&mut text);
     }
     print(&text)?;
     Ok(found.exit())

@@ -15,7 +15,7 @@ use crate::cli;
 use crate::clock::Clock;
 use crate::engine::{Redactor, StopLevel, raise_on_signals};
 use crate::facts::{NewAgentToken, Overlay, Probe, RunOptions, Scope};
-use crate::model::HostName;
+use crate::model::{HostName, SameHosts};
 use crate::secret::Secret;
 use crate::steps::look::Blind;
 use crate::template::Vars;
@@ -56,12 +56,32 @@ pub(super) fn unseen((host, why): &Unseen) -> Value {
     json!({ "host": host, "why": why.to_string(), "next": why.next(host) })
 }
 
-/// Opens the fleet, looks, and closes it again. The redactor knows every secret that was met.
+/// Goes over what is about to be shown.
+pub(super) struct Editor {
+    redactor: Redactor,
+    hosts: Option<SameHosts>,
+}
+
+impl Editor {
+    /// Lets the commands that a text tells of name the same hosts.
+    pub(super) fn name_hosts(&self, text: &mut String) {
+        if let Some(hosts) = &self.hosts {
+            hosts.fill(text);
+        }
+    }
+
+    /// Covers every secret that was met.
+    pub(super) fn redact(&self, text: &mut String) {
+        self.redactor.redact(text);
+    }
+}
+
+/// Opens the fleet, looks, and closes it again.
 pub(super) fn glance<T>(
     desk: &Desk,
     asked: &cli::Glance,
     look: impl AsyncFnOnce(&Sight) -> T,
-) -> Result<(T, Redactor), Trouble> {
+) -> Result<(T, Editor), Trouble> {
     let (mut inventory, sim) = books::hosts(&asked.hosts)?;
     fleet::lay_over(&mut inventory, &asked.view.reach)?;
     let state = places::state(desk, asked.view.state_dir.as_ref())?;
@@ -98,10 +118,11 @@ pub(super) fn glance<T>(
             _ = stop.changed() => Err(left(Ok(()))),
         };
         way.close(true).await?;
-        let mut redactor = Redactor::default();
         let met = learned.try_iter().chain(inventory.secrets());
+        let mut redactor = Redactor::default();
         met.for_each(|secret: Secret| redactor.learn(&secret));
-        Ok((seen?, redactor))
+        let hosts = asked.same_hosts();
+        Ok((seen?, Editor { redactor, hosts }))
     })
 }
 

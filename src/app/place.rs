@@ -22,7 +22,10 @@ struct Sighting {
 }
 
 pub(super) fn place(desk: &Desk, asked: &cli::Glance) -> Result<Exit, Trouble> {
-    let (places, redactor) = glance(desk, asked, async |sight: &Sight| look(sight).await)?;
+    let (mut places, editor) = glance(desk, asked, async |sight: &Sight| look(sight).await)?;
+    places
+        .said_mut()
+        .for_each(|said| editor.name_hosts(&mut said.next));
     let mut text = if asked.view.json {
         places
             .json()
@@ -30,7 +33,7 @@ pub(super) fn place(desk: &Desk, asked: &cli::Glance) -> Result<Exit, Trouble> {
     } else {
         places.text(desk.paint(desk.out_is_terminal))
     };
-    redactor.redact(&mut text);
+    editor.redact(&mut text);
     print(&text)?;
     Ok(exit(&places.hosts))
 }

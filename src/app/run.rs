@@ -102,6 +102,7 @@ pub(super) fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
         forks: asked.perform.forks,
         expect_unmanaged: asked.perform.expect_unmanaged.clone(),
         words: Words {
+            old: old(&asked.perform)?,
             ignored: asked.perform.ignore_node.clone(),
             unmeasured: asked.unmeasured,
             quorum_loss: asked.accept_quorum_loss,
@@ -110,6 +111,19 @@ pub(super) fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
             ..Words::default()
         },
     })
+}
+
+/// The token that must die, where the operator says where it is.
+fn old(asked: &cli::Perform) -> Result<Option<Secret>, Trouble> {
+    let wrong = |why| {
+        Trouble::usage(
+            format!("--old-token-from: {why}"),
+            "see the command's --help",
+        )
+    };
+    let from = asked.old_token_from.as_ref();
+    let from = from.map(|from| from.get().map_err(wrong)).transpose()?;
+    from.as_ref().map(new_token::read_old).transpose()
 }
 
 /// The token that an option says the place of, checked.

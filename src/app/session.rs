@@ -245,7 +245,7 @@ impl Session<'_> {
             inventory: self.asked.books.hosts.inventory.clone(),
             again,
             really,
-            back: self.asked.rollback_line(),
+            hosts: self.asked.same_hosts(),
         }
     }
 }

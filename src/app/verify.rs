@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::session::{Manner, Session};
 use super::trouble::Trouble;
-use super::{Desk, books, fleet, new_token, places, run};
+use super::{Desk, books, fleet, places, run};
 use crate::cli;
 use crate::event::Verdict;
 use crate::exit::Exit;
@@ -16,7 +16,6 @@ pub(super) fn verify(desk: &Desk, asked: &cli::Verify) -> Result<Exit, Trouble> 
     let mut books = books::read(&as_run.books)?;
     let mut options = run::options(&as_run)?;
     options.words = Words {
-        old: old(asked)?,
         proof_only: true,
         max_age: asked.max_age.map(|age| age.0),
         ..options.words
@@ -39,16 +38,4 @@ pub(super) fn verify(desk: &Desk, asked: &cli::Verify) -> Result<Exit, Trouble> 
         (Exit::Fine, _) => Exit::Red,
         (exit, _) => exit,
     })
-}
-
-fn old(asked: &cli::Verify) -> Result<Option<crate::secret::Secret>, Trouble> {
-    let wrong = |why| {
-        Trouble::usage(
-            format!("--old-token-from: {why}"),
-            "see `keyroll verify --help`",
-        )
-    };
-    let from = asked.old_token_from.as_ref();
-    let from = from.map(|from| from.get().map_err(wrong)).transpose()?;
-    from.as_ref().map(new_token::read_old).transpose()
 }

@@ -3,9 +3,9 @@
 use std::num::NonZeroUsize;
 
 use camino::Utf8PathBuf;
-use clap::Args;
+use clap::{ArgAction, Args};
 
-use super::{FORKS, Hosts, Reach};
+use super::{ExtraVar, FORKS, Hosts, Reach, Unshown};
 
 /// Looking at hosts, without any playbook.
 #[derive(Debug, Clone, Args)]
@@ -44,6 +44,9 @@ pub struct Aim {
     /// Only these hosts are looked at.
     #[arg(short, long, value_name = "PATTERN", requires = "inventory")]
     pub limit: Option<String>,
+    /// A variable, KEY=VALUE or JSON; wins over all others. Never a secret.
+    #[arg(short, long = "extra-vars", value_name = "VARS", action = ArgAction::Append, requires = "inventory")]
+    pub extra_vars: Vec<Unshown<ExtraVar>>,
     /// How it is looked at.
     #[command(flatten)]
     pub view: View,
@@ -57,7 +60,7 @@ impl Aim {
             hosts: Hosts {
                 inventory: self.inventory.clone()?,
                 limit: self.limit.clone(),
-                extra_vars: Vec::new(),
+                extra_vars: self.extra_vars.clone(),
             },
             view: self.view.clone(),
         })

@@ -1,5 +1,6 @@
 //! `-e`: variables on the command line. Others see a command line, so a secret is refused there.
 
+use std::fmt;
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
@@ -24,6 +25,21 @@ impl FromStr for ExtraVar {
                 "`{key}` would put a secret where every user of this machine sees it: give a new token with --new-token-from, sudo's password with -K or --become-password-file, and anything else in a file of the inventory"
             )),
             None => Ok(Self(map)),
+        }
+    }
+}
+
+impl fmt::Display for ExtraVar {
+    /// As it can be given to `-e` again.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pair = |(key, value): (&String, &Value)| {
+            let pair = format!("{key}={}", value.as_str()?);
+            let pair = shlex::try_quote(&pair).ok()?;
+            Some(pair.into_owned())
+        };
+        match self.0.iter().map(pair).collect::<Option<Vec<_>>>() {
+            Some(pairs) if !pairs.is_empty() => f.write_str(&pairs.join(" ")),
+            _ => write!(f, "{}", Value::from(self.0.clone())),
         }
     }
 }

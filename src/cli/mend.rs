@@ -1,8 +1,8 @@
 //! Commands that bring a cluster out of a half-way state: each performs a built-in playbook.
 
-use clap::Args;
+use clap::{ArgAction, Args};
 
-use super::{Books, Hosts, Keep, Only, Perform, Run};
+use super::{Books, ExtraVar, Hosts, Keep, Only, Perform, Run, Unshown};
 
 pub(super) const ROLLBACK_EXAMPLES: &str = "\
 Examples:
@@ -30,6 +30,9 @@ pub struct Mend {
     /// A file, or sim:3+8 for a simulated fleet of 3 servers and 8 agents.
     #[arg(short, long, value_name = "INVENTORY")]
     pub inventory: String,
+    /// A variable, KEY=VALUE or JSON; wins over all others. Never a secret.
+    #[arg(short, long = "extra-vars", value_name = "VARS", action = ArgAction::Append)]
+    pub extra_vars: Vec<Unshown<ExtraVar>>,
     /// Looks and says what would be done; changes nothing.
     #[arg(long, short = 'C')]
     pub check: bool,
@@ -78,7 +81,7 @@ impl Mend {
                 hosts: Hosts {
                     inventory: self.inventory.clone(),
                     limit: host.map(str::to_owned),
-                    extra_vars: Vec::new(),
+                    extra_vars: self.extra_vars.clone(),
                 },
             },
             only: Only {

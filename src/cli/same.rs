@@ -1,21 +1,96 @@
-//! The command that takes back what a run has left half done, with all of the run's words that apply to it.
+//! How a command that is told of names the same hosts, with all of this one's words that apply to it.
 
-use super::{FORKS, Perform, Reach, Run};
+use std::num::NonZeroUsize;
+
+use camino::Utf8PathBuf;
+
+use super::{ExtraVar, FORKS, Glance, Hosts, Perform, Reach, Run, Unshown, View};
+use crate::model::SameHosts;
 
 impl Run {
-    /// The command line; `None` when a word of it cannot be written for a shell.
+    /// `None` when a word cannot be written for a shell.
     #[must_use]
-    pub fn rollback_line(&self) -> Option<String> {
-        let mut words = Words(vec!["keyroll".to_owned(), "rollback".to_owned()]);
-        words.value("-i", Some(&self.books.hosts.inventory));
-        words.perform(&self.perform);
-        shlex::try_join(words.0.iter().map(String::as_str)).ok()
+    pub fn same_hosts(&self) -> Option<SameHosts> {
+        let Perform {
+            reach,
+            forks,
+            expect_unmanaged,
+            ignore_node,
+            old_token_from,
+            // What the first run's reader or operator chose for that run alone.
+            json: _,
+            yes: _,
+            verbose: _,
+            state_dir,
+            pace,
+        } = &self.perform;
+        let mut words = Words::of(&self.books.hosts);
+        words.view(reach, *forks, state_dir.as_ref());
+        let looking = words.line()?;
+        for pattern in expect_unmanaged {
+            words.value("--expect-unmanaged", Some(pattern));
+        }
+        for name in ignore_node {
+            words.value("--ignore-node", Some(name));
+        }
+        let old = old_token_from.as_ref().and_then(|from| from.get().ok());
+        words.value("--old-token-from", old.as_ref());
+        let pace = pace.as_ref().and_then(clap::ValueEnum::to_possible_value);
+        words.value(
+            "--pace",
+            pace.map(|pace| pace.get_name().to_owned()).as_ref(),
+        );
+        let performing = words.line()?;
+        Some(SameHosts {
+            looking,
+            performing,
+        })
+    }
+}
+
+impl Glance {
+    /// `None` when a word cannot be written for a shell.
+    #[must_use]
+    pub fn same_hosts(&self) -> Option<SameHosts> {
+        let View {
+            reach,
+            forks,
+            json: _,
+            state_dir,
+        } = &self.view;
+        let mut words = Words::of(&self.hosts);
+        words.view(reach, *forks, state_dir.as_ref());
+        let looking = words.line()?;
+        Some(SameHosts {
+            performing: looking.clone(),
+            looking,
+        })
     }
 }
 
 struct Words(Vec<String>);
 
 impl Words {
+    /// Which hosts, without a limit: what was left out is looked at too.
+    fn of(hosts: &Hosts) -> Self {
+        let Hosts {
+            inventory,
+            limit: _,
+            extra_vars,
+        } = hosts;
+        let mut words = Self(Vec::new());
+        words.value("-i", Some(inventory));
+        let given = extra_vars.iter().map(Unshown::get);
+        for extra in given.filter_map(Result::<ExtraVar, _>::ok) {
+            words.value("-e", Some(&extra));
+        }
+        words
+    }
+
+    fn line(&self) -> Option<String> {
+        shlex::try_join(self.0.iter().map(String::as_str)).ok()
+    }
+
     fn value(&mut self, name: &str, value: Option<&impl ToString>) {
         let Some(value) = value.map(ToString::to_string) else {
             return;
@@ -33,34 +108,11 @@ impl Words {
         self.0.extend(is_on.then(|| name.to_owned()));
     }
 
-    fn perform(&mut self, perform: &Perform) {
-        let Perform {
-            reach,
-            forks,
-            expect_unmanaged,
-            ignore_node,
-            // What the first run's reader or operator chose for that run alone.
-            json: _,
-            yes: _,
-            verbose: _,
-            state_dir,
-            pace,
-        } = perform;
+    fn view(&mut self, reach: &Reach, forks: NonZeroUsize, state_dir: Option<&Utf8PathBuf>) {
         self.reach(reach);
         let forks = Some(forks.to_string()).filter(|forks| forks != FORKS);
         self.value("-f", forks.as_ref());
-        for pattern in expect_unmanaged {
-            self.value("--expect-unmanaged", Some(pattern));
-        }
-        for name in ignore_node {
-            self.value("--ignore-node", Some(name));
-        }
-        self.value("--state-dir", state_dir.as_ref());
-        let pace = pace.as_ref().and_then(clap::ValueEnum::to_possible_value);
-        self.value(
-            "--pace",
-            pace.map(|pace| pace.get_name().to_owned()).as_ref(),
-        );
+        self.value("--state-dir", state_dir);
     }
 
     fn reach(&mut self, reach: &Reach) {
@@ -101,11 +153,21 @@ mod tests {
         let Command::Run(run) = parsed(line) else {
             panic!("{line}")
         };
-        let back = run.rollback_line().unwrap();
+        let same = run.same_hosts().unwrap();
+        let back = format!("keyroll rollback {}", same.performing);
         let Command::Rollback(rollback) = parsed(&back) else {
             panic!("{back}")
         };
         assert_eq!(rollback.mend.inventory, run.books.hosts.inventory, "{back}");
+        let extra = |all: &[super::Unshown<super::ExtraVar>]| format!("{all:?}");
+        assert_eq!(
+            extra(&rollback.mend.extra_vars),
+            extra(&run.books.hosts.extra_vars),
+            "{back}"
+        );
+        for verb in ["where", "doctor --hosts", "token age"] {
+            parsed(&format!("keyroll {verb} {}", same.looking));
+        }
         assert!(!rollback.mend.check);
         assert_eq!(
             format!("{:?}", rollback.mend.perform),
@@ -120,7 +182,8 @@ mod tests {
         let (perform, _) = kept(
             "keyroll run @rotate-token -i 'my hosts.yml' -u admin --private-key 'a key' -b -K -F ssh.conf \
              --ssh-common-args '-o ProxyJump=x' -f 3 --expect-unmanaged 'spot-*' --expect-unmanaged=-x \
-             --ignore-node gone --state-dir sd2 --pace 10x",
+             --ignore-node gone --old-token-from \"exec:pass 'old k3s'\" --state-dir sd2 --pace 10x -e ansible_user=op -e '{\"ansible_port\": 2222}' \
+             -e \"a='b c' d=e\"",
         );
         assert_eq!(perform.forks.get(), 3);
         assert_eq!(perform.expect_unmanaged, ["spot-*", "-x"]);
@@ -131,14 +194,12 @@ mod tests {
 
     #[test]
     fn what_is_not_said_is_not_suggested() {
-        let line = "keyroll run @rotate-token -i hosts.yml --state-dir s -l agent -e a=1 -C -vv -y";
+        let line = "keyroll run @rotate-token -i hosts.yml --state-dir s -l agent -C -vv -y --json";
         let Command::Run(run) = parsed(line) else {
             panic!()
         };
-        let back = run.rollback_line();
-        assert_eq!(
-            back.as_deref(),
-            Some("keyroll rollback -i hosts.yml --state-dir s")
-        );
+        let same = run.same_hosts().unwrap();
+        assert_eq!(same.performing, "-i hosts.yml --state-dir s");
+        assert_eq!(same.looking, same.performing);
     }
 }

@@ -1,5 +1,6 @@
 //! `--new-token-from`: where the new token is, never the token itself.
 
+use std::fmt;
 use std::str::FromStr;
 
 use camino::Utf8PathBuf;
@@ -31,6 +32,21 @@ impl FromStr for NewTokenFrom {
                 _ => Err("`exec:` needs a program with closed quotes".to_owned()),
             },
             _ => Err("it is not env:NAME, file:PATH, stdin or exec:COMMAND; a token itself is not given here".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for NewTokenFrom {
+    /// As it is given.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{path}"),
+            Self::Stdin => f.write_str("stdin"),
+            Self::Exec(argv) => {
+                let line = shlex::try_join(argv.iter().map(String::as_str));
+                write!(f, "exec:{}", line.map_err(|_| fmt::Error)?)
+            }
         }
     }
 }

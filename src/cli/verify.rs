@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Books, Hosts, Keep, MaxAge, NewTokenFrom, Only, Perform, Run, Unshown};
+use super::{Books, Hosts, Keep, MaxAge, Only, Perform, Run};
 
 /// Examples of its use.
 pub(super) const EXAMPLES: &str = "\
@@ -28,9 +28,6 @@ pub struct Verify {
     /// How they are looked at.
     #[command(flatten)]
     pub perform: Perform,
-    /// Where the old token comes from, to be tried too: `env:NAME`, `file:PATH`, `stdin` or `exec:COMMAND`.
-    #[arg(long, value_name = "SOURCE")]
-    pub old_token_from: Option<Unshown<NewTokenFrom>>,
     /// The proof is red when the server token is older than this, such as `90d` or `12w`, or its age cannot be shown.
     #[arg(long, value_name = "AGE")]
     pub max_age: Option<MaxAge>,

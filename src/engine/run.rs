@@ -21,7 +21,7 @@ use crate::event::{EventKind, Failure, Sink, Summary, TaskOutcome, Verdict};
 use crate::exit::Exit;
 use crate::facts::Scope;
 use crate::facts::probe::Overlay;
-use crate::model::{HostName, RunId};
+use crate::model::{HostName, RunId, SameHosts};
 use crate::plan::{Node, Plan};
 use crate::secret::Secret;
 use ledger::Ledger;
@@ -42,8 +42,8 @@ pub struct Title {
     pub again: String,
     /// The same command without `--check`.
     pub really: String,
-    /// The command that takes back what this run may leave half done.
-    pub back: Option<String>,
+    /// How other commands name the same hosts.
+    pub hosts: Option<SameHosts>,
 }
 
 /// One performance of a plan.
@@ -126,7 +126,12 @@ impl Run {
             stop: self.stop.clone(),
         };
         let started = self.started();
-        let mut ledger = Ledger::new(self.journal, self.screens, self.learned, self.scope.clock);
+        let mut ledger = Ledger::new(
+            (self.journal, self.screens),
+            self.learned,
+            self.scope.clock,
+            self.title.hosts.clone(),
+        );
         ledger.learn(&self.scope.options);
         let mut run = Loop {
             schedule: Schedule::new(self.plan, self.scope.options.forks, self.check),
@@ -143,13 +148,9 @@ impl Run {
         run.go().await;
         let level = *run.stop.borrow();
         let is_half_done = run.ledger.has_failed() && !self.check && level < StopLevel::FinishOps;
-        let back = if is_half_done && way_out::is_open(&run.shared).await {
-            self.title.back.clone()
-        } else {
-            None
-        };
+        let can_go_back = is_half_done && way_out::is_open(&run.shared).await;
         run.ledger.left_out(&run.shared.scope.fleet);
-        run.ledger.end(self.check, level, &self.title, back)
+        run.ledger.end(self.check, level, &self.title, can_go_back)
     }
 }
 

@@ -164,7 +164,7 @@ impl Tally {
             (Exit::Fine, false) => match &self.unproven {
                 None => "nothing is left to do on the hosts".to_owned(),
                 Some(left) => format!(
-                    "nothing is left to do on the hosts that were visited; {left} may still have the old token: run the same command without --limit, then `keyroll verify` on this inventory"
+                    "nothing is left to do on the hosts that were visited; {left} may still have the old token: run the same command without --limit, then `keyroll verify -i INVENTORY`"
                 ),
             },
             (Exit::WorkFound, _) => really.to_owned(),

@@ -49,13 +49,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         "agent-token-equals-server-token",
         "an agent token is configured, and agents still get in with the server token",
         "it was never taken, and the restart after the next one would be fatal (measured: sqlite-agent-token)",
-        "rotate both: keyroll run @rotate-tokens; or take it out of the configuration",
+        "rotate both: keyroll run @rotate-tokens -i INVENTORY; or take it out of the configuration",
     ),
     refuse(
         "no-agent-token",
         "no server has an agent token of its own configured",
         "agents join with the server token: there is no other token to rotate",
-        "keyroll run @rotate-token; to introduce an agent token write one into every server's configuration, restart none, and run @rotate-agent-token with --new-agent-token-from and the same one",
+        "keyroll run @rotate-token -i INVENTORY; to introduce an agent token write one into every server's configuration, restart none, and run @rotate-agent-token with --new-agent-token-from and the same one",
     ),
     refuse(
         "agent-tokens-differ",
@@ -79,13 +79,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         "agent-has-server-token",
         "an agent is configured with the server token although the servers have an agent token",
         "the servers refuse it; only its client certificate lets the agent in, and whoever reads its file could join a server",
-        "keyroll run @rotate-agent-token gives it the agent token; @rotate-tokens rotates both",
+        "keyroll run @rotate-agent-token -i INVENTORY gives it the agent token; @rotate-tokens rotates both",
     ),
     refuse(
         "server-token-not-accepted",
         "a server does not accept the server token that it is configured with",
         "its next restart may be fatal",
-        "restart no server; keyroll doctor --hosts says more",
+        "restart no server; keyroll doctor --hosts -i INVENTORY says more",
     ),
     refuse(
         "ca-differs",

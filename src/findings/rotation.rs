@@ -13,7 +13,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "server-not-staged",
         "the new token does not wait beside the configuration of a server yet",
         "between the rotate and the change of its configuration that server could not be restarted: it must be ready to be changed at once",
-        "keyroll run @rotate-token does it in this order; in a playbook of your own let `k3s_token: { state: staged }` come first on every server",
+        "keyroll run @rotate-token -i INVENTORY does it in this order; in a playbook of your own let `k3s_token: { state: staged }` come first on every server",
     ),
     refuse(
         "server-silent",

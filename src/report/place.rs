@@ -119,6 +119,13 @@ impl Holder {
 }
 
 impl Places {
+    /// All that is said of hosts and of the fleet.
+    pub fn said_mut(&mut self) -> impl Iterator<Item = &mut Said> {
+        let hosts = self.hosts.iter_mut();
+        let of_hosts = hosts.flat_map(|row| row.notes.iter_mut().chain(&mut row.refusals));
+        of_hosts.chain(&mut self.notes)
+    }
+
     /// As JSON.
     ///
     /// # Errors

@@ -130,7 +130,7 @@ fn nothing_runs() -> Unmet {
     Unmet::new(
         "no-server-answers",
         "K3s runs on no server of the inventory: whether one would start again is not known",
-        "get one server to run first: `keyroll where` on this inventory shows what each server has",
+        "get one server to run first: `keyroll where -i INVENTORY` shows what each server has",
     )
 }
 
@@ -152,7 +152,7 @@ pub(super) fn unfinished(server: &ServerSeen) -> Unmet {
         format!(
             "{host} does not have one and the same token in its configuration, its files, its memory and the datastore"
         ),
-        "finish the rotation first: `keyroll run @rotate-token` on this inventory saves it too; restart no server before",
+        "finish the rotation first: `keyroll run @rotate-token -i INVENTORY` saves it too; restart no server before",
     )
 }
 

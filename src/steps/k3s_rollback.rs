@@ -183,7 +183,7 @@ async fn agents(probe: &Probe<'_>, gone: &[Secret], proposal: &mut Proposal) {
             Ok(true) => proposal.unmet.push(Unmet::red(
                 "agent-has-withdrawn",
                 format!("{host} is configured with the token that was taken back"),
-                format!("keyroll rescue {host}"),
+                format!("keyroll rescue {host} -i INVENTORY"),
             )),
             Ok(false) => {}
             Err(why) => proposal.notes.push(format!("{host} was not looked at, and a rotation that is taken back has changed no agent: {why}")),

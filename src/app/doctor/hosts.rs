@@ -2,10 +2,9 @@
 
 use super::Found;
 use crate::app::Desk;
-use crate::app::glance::glance;
+use crate::app::glance::{Editor, glance};
 use crate::app::trouble::Trouble;
 use crate::cli;
-use crate::engine::Redactor;
 use crate::facts::{FactError, Probe};
 use crate::secret::Secret;
 use crate::steps::StepError;
@@ -13,17 +12,16 @@ use crate::steps::findings::{Finding, leftovers, not_running, why_down};
 use crate::steps::k3s_preflight::{Aim, Sight, look as look_at};
 use crate::steps::look::Blind;
 
-pub(super) fn look(
-    desk: &Desk,
-    asked: &cli::Glance,
-    found: &mut Found,
-) -> Result<Redactor, Trouble> {
-    let (seen, redactor) = glance(desk, asked, async |sight| {
+pub(super) fn look(desk: &Desk, asked: &cli::Glance, found: &mut Found) -> Result<Editor, Trouble> {
+    let (seen, editor) = glance(desk, asked, async |sight| {
         sight.each(|probe| async move { one(&probe).await }).await
     })?;
     for (host, result) in seen {
         match result {
-            Ok(findings) => {
+            Ok(mut findings) => {
+                findings
+                    .iter_mut()
+                    .for_each(|it| editor.name_hosts(&mut it.next));
                 found.looked_at.push(host.to_string());
                 let named = findings.into_iter().map(|it| (host.to_string(), it));
                 found.findings.extend(named);
@@ -31,7 +29,7 @@ pub(super) fn look(
             Err(error) => found.unreachable.push((host, Blind::Unasked(error))),
         }
     }
-    Ok(redactor)
+    Ok(editor)
 }
 
 async fn one(probe: &Probe<'_>) -> Result<Vec<Finding>, FactError> {

@@ -22,7 +22,7 @@ struct Told {
 }
 
 pub(super) fn age(desk: &Desk, asked: &cli::Glance) -> Result<Exit, Trouble> {
-    let (told, redactor) = glance(desk, asked, async |sight: &Sight| look(sight).await)?;
+    let (told, editor) = glance(desk, asked, async |sight: &Sight| look(sight).await)?;
     let Some(told) = told else {
         return Err(Trouble::usage(
             "the inventory has no server",
@@ -32,9 +32,11 @@ pub(super) fn age(desk: &Desk, asked: &cli::Glance) -> Result<Exit, Trouble> {
     let mut text = if asked.view.json {
         told.json()
     } else {
-        told.text()
+        let mut text = told.text();
+        editor.name_hosts(&mut text);
+        text
     };
-    redactor.redact(&mut text);
+    editor.redact(&mut text);
     print(&text)?;
     Ok(told.exit())
 }

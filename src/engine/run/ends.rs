@@ -23,11 +23,16 @@ impl Run {
     #[must_use]
     pub fn end_unbegun(self, why: Failure) -> Ended {
         let started = self.started();
-        let mut ledger = Ledger::new(self.journal, self.screens, self.learned, self.scope.clock);
+        let mut ledger = Ledger::new(
+            (self.journal, self.screens),
+            self.learned,
+            self.scope.clock,
+            self.title.hosts.clone(),
+        );
         ledger.learn(&self.scope.options);
         ledger.add(started);
         ledger.not_begun(why);
         let level = *self.stop.borrow();
-        ledger.end(self.check, level, &self.title, None)
+        ledger.end(self.check, level, &self.title, false)
     }
 }

@@ -14,7 +14,7 @@ use crate::engine::texts;
 use crate::event::{Event, EventKind, Failure, Sink};
 use crate::exit::Exit;
 use crate::facts::{Fleet, RunOptions};
-use crate::model::TaskKey;
+use crate::model::{SameHosts, TaskKey};
 use crate::secret::Secret;
 
 /// Events on their way to the sinks.
@@ -23,6 +23,7 @@ pub(super) struct Ledger {
     screens: Vec<Box<dyn Sink>>,
     learned: Receiver<Secret>,
     clock: Clock,
+    hosts: Option<SameHosts>,
     redactor: Redactor,
     tally: Tally,
     seq: u64,
@@ -34,16 +35,17 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn new(
-        journal: Box<dyn Sink>,
-        screens: Vec<Box<dyn Sink>>,
+        (journal, screens): (Box<dyn Sink>, Vec<Box<dyn Sink>>),
         learned: Receiver<Secret>,
         clock: Clock,
+        hosts: Option<SameHosts>,
     ) -> Self {
         Self {
             journal,
             screens,
             learned,
             clock,
+            hosts,
             redactor: Redactor::default(),
             tally: Tally::default(),
             seq: 0,
@@ -102,6 +104,9 @@ impl Ledger {
             return;
         }
         for event in &mut events {
+            if let Some(hosts) = &self.hosts {
+                event.kind.name_hosts(hosts);
+            }
             texts::redact(event, &self.redactor);
             self.tally.count(&event.kind);
         }
@@ -145,16 +150,20 @@ impl Ledger {
     /// Counts what kept the run from beginning.
     pub(super) fn not_begun(&mut self, why: Failure) {
         let (key, failure) = (TaskKey("before the first play".to_owned()), Some(why));
-        self.tally.count(&EventKind::GateEnded { key, failure });
+        let mut ended = EventKind::GateEnded { key, failure };
+        if let Some(hosts) = &self.hosts {
+            ended.name_hosts(hosts);
+        }
+        self.tally.count(&ended);
     }
 
-    /// Writes the last event. `back` is the command that takes back what the run has left half done.
+    /// Writes the last event. `can_go_back`: what the run has left half done can be taken back.
     pub(super) fn end(
         mut self,
         check: bool,
         level: StopLevel,
         title: &Title,
-        back: Option<String>,
+        can_go_back: bool,
     ) -> Ended {
         if let Some(why) = &self.broken {
             let failure = Failure {
@@ -169,8 +178,12 @@ impl Ledger {
         }
         let (exit, mut summary) =
             std::mem::take(&mut self.tally).end(check, level, &title.again, &title.really);
-        if let Some(back) = back {
-            summary.next = format!("{}; or take the rotation back: {back}", summary.next);
+        if can_go_back && self.hosts.is_some() {
+            let back = "; or take the rotation back: keyroll rollback -i INVENTORY";
+            summary.next.push_str(back);
+        }
+        if let Some(hosts) = &self.hosts {
+            hosts.fill(&mut summary.next);
         }
         self.add(EventKind::RunEnded {
             exit,

@@ -49,7 +49,7 @@ fn configured(servers: &[ServerView]) -> Result<(), Torn> {
         return Err(Torn {
             name: "no-agent-token",
             what: "no server has an agent token of its own configured: agents join with the server token".to_owned(),
-            next: "rotate that one: keyroll run @rotate-token; to give agents a token of their own, write it as `agent-token:` into the configuration of every server, restart none, and run this again with the same one from --new-agent-token-from".to_owned(),
+            next: "rotate that one: keyroll run @rotate-token -i INVENTORY; to give agents a token of their own, write it as `agent-token:` into the configuration of every server, restart none, and run this again with the same one from --new-agent-token-from".to_owned(),
         });
     }
     Err(differ(format!(
@@ -80,7 +80,7 @@ fn two_old_tokens() -> Torn {
     Torn {
         name: "two-old-tokens",
         what: "the servers keep different old agent tokens in server/.keyroll/old-agent: two rotations are mixed".to_owned(),
-        next: "find out which agent token each server accepts: `keyroll where` on this inventory".to_owned(),
+        next: "find out which agent token each server accepts: `keyroll where -i INVENTORY`".to_owned(),
     }
 }
 
@@ -166,7 +166,7 @@ fn nobody_answers(servers: &[ServerView]) -> Torn {
             "no server says which agent token it accepts: {}",
             why.join("; ")
         ),
-        next: "get one server to run; what keeps it from starting: keyroll doctor --hosts"
+        next: "get one server to run; what keeps it from starting: keyroll doctor --hosts -i INVENTORY"
             .to_owned(),
     }
 }

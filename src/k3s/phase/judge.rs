@@ -40,7 +40,7 @@ fn two_old_tokens() -> Torn {
         what:
             "the servers keep different old tokens in server/.keyroll/old: two rotations are mixed"
                 .to_owned(),
-        next: "restart no server; `keyroll where` on this inventory shows what each server has"
+        next: "restart no server; `keyroll where -i INVENTORY` shows what each server has"
             .to_owned(),
     }
 }
@@ -71,7 +71,7 @@ fn datastore<'a>(
                 names(rotators.iter().map(|s| &s.host))
             ),
             next:
-                "restart no server; `keyroll where` on this inventory shows what each server has; the later of the two rotates has failed: on its server rotate back to the token that it accepts"
+                "restart no server; `keyroll where -i INVENTORY` shows what each server has; the later of the two rotates has failed: on its server rotate back to the token that it accepts"
                     .to_owned(),
         }),
     }
@@ -134,7 +134,7 @@ fn taken_back(servers: &[ServerView], new: &Secret) -> Torn {
             "a rotation was taken back while {names} had started with its token, and still runs with it"
         ),
         next: format!(
-            "on {names}: see that the configuration has the token that the other servers accept (`keyroll where` on this inventory compares them), then restart K3s there by hand, one server at a time; then run the same command again"
+            "on {names}: see that the configuration has the token that the other servers accept (`keyroll where -i INVENTORY` compares them), then restart K3s there by hand, one server at a time; then run the same command again"
         ),
     }
 }
@@ -167,7 +167,7 @@ fn nobody_answers(servers: &[ServerView]) -> Torn {
             servers.iter().map(why).collect::<Vec<_>>().join("; ")
         ),
         next: format!(
-            "restart no server; first: keyroll rescue {first}; then run the same command again"
+            "restart no server; first: keyroll rescue {first} -i INVENTORY; then run the same command again"
         ),
     }
 }
@@ -179,7 +179,7 @@ fn mixed(servers: &[ServerView]) -> Torn {
             "{} accept different tokens, and nothing tells which is the later",
             names(servers.iter().map(|s| &s.host))
         ),
-        next: "restart no server; `keyroll where` on this inventory shows what each server accepts"
+        next: "restart no server; `keyroll where -i INVENTORY` shows what each server accepts"
             .to_owned(),
     }
 }
@@ -237,7 +237,7 @@ fn surface_differs(servers: &[ServerView], datastore: &Secret) -> Torn {
 
 /// The commands that put the datastore's token back on these servers.
 fn rescue<'a>(servers: impl Iterator<Item = &'a ServerView>) -> String {
-    let commands = servers.map(|server| format!("keyroll rescue {}", server.host));
+    let commands = servers.map(|server| format!("keyroll rescue {} -i INVENTORY", server.host));
     commands.collect::<Vec<_>>().join(" && ")
 }
 

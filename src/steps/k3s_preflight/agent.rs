@@ -58,7 +58,7 @@ fn refused(seen: &Seen, cluster: &Cluster, proposal: &mut Proposal) {
         proposal.unmet.push(Unmet::new(
             "agent-has-server-token",
             format!("{host} is configured with the server token, which servers with an agent token refuse from agents: only its client certificate lets it in"),
-            "give it the agent token: keyroll run @rotate-agent-token does, and @rotate-tokens rotates both",
+            "give it the agent token: keyroll run @rotate-agent-token -i INVENTORY does, and @rotate-tokens rotates both",
         ));
     } else {
         proposal.notes.push(format!("the token that {host} is configured with is refused already; its client certificate lets it in"));

@@ -48,7 +48,7 @@ fn pending(server: &ServerSeen) -> Option<Unmet> {
         Unmet::new(
             "agent-token-equals-server-token",
             format!("{} has an agent token configured, and still accepts the server token from agents", server.seen.host),
-            "rotate both: keyroll run @rotate-tokens; or take the agent token out of the configuration of every server",
+            "rotate both: keyroll run @rotate-tokens -i INVENTORY; or take the agent token out of the configuration of every server",
         )
     })
 }
@@ -64,7 +64,7 @@ fn equal(server: &ServerSeen) -> Option<Unmet> {
                 "the agent token in the configuration of {} is the server token: whoever has it would still join servers",
                 server.seen.host
             ),
-            "rotate both: keyroll run @rotate-tokens",
+            "rotate both: keyroll run @rotate-tokens -i INVENTORY",
         )
     })
 }
@@ -103,7 +103,7 @@ fn unfinished(cluster: &Cluster, kind: TokenKind) -> Option<Unmet> {
             "a rotation of the {word} is not finished: {} keeps the old one",
             server.seen.host
         ),
-        format!("finish it first: keyroll run {book} on this inventory"),
+        format!("finish it first: keyroll run {book} -i INVENTORY"),
     ))
 }
 

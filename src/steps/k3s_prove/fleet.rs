@@ -55,7 +55,9 @@ async fn server_token(probe: &Probe<'_>, proposal: &mut Proposal) -> Option<Secr
             proposal.unmet.push(Unmet::red(
                 "server-token-not-accepted",
                 format!("{host} does not accept the server token that it is configured with"),
-                format!("restart no server; keyroll doctor --hosts says more of {host}"),
+                format!(
+                    "restart no server; keyroll doctor --hosts -i INVENTORY says more of {host}"
+                ),
             ));
         }
     }
@@ -67,7 +69,7 @@ async fn server_token(probe: &Probe<'_>, proposal: &mut Proposal) -> Option<Secr
 async fn too_old(probe: &Probe<'_>, cluster: &Cluster) -> Option<Unmet> {
     let limit = probe.options().words.max_age?;
     let since = aged(probe, cluster).await.traces.since();
-    let next = "rotate it: keyroll run @rotate-token on this inventory";
+    let next = "rotate it: keyroll run @rotate-token -i INVENTORY";
     let now = match probe.get(HostClock).await {
         Ok(now) => now,
         Err(error) => return Some(Unmet::red("token-age-unknown", error.to_string(), next)),

@@ -190,7 +190,7 @@ fn servers_differ(seen: &Seen) -> Unmet {
             "no token is accepted by every server, so none is right for {}",
             seen.host
         ),
-        "finish the rotation of the servers first: `keyroll run @rotate-token` on this inventory",
+        "finish the rotation of the servers first: `keyroll run @rotate-token -i INVENTORY`",
     )
 }
 

@@ -137,6 +137,6 @@ fn red(name: &'static str, what: String, host: &HostName) -> Unmet {
     Unmet::red(
         name,
         what,
-        format!("keyroll rescue {host}, which looks again"),
+        format!("keyroll rescue {host} -i INVENTORY, which looks again"),
     )
 }

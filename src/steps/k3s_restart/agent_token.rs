@@ -64,7 +64,7 @@ fn down(seen: &Seen) -> Unmet {
     Unmet::new(
         "unit-not-active",
         format!("{} on {host} is {}", seen.unit.text.id, seen.unit.words()),
-        format!("restart no other server; first: keyroll rescue {host}"),
+        format!("restart no other server; first: keyroll rescue {host} -i INVENTORY"),
     )
 }
 

@@ -95,7 +95,7 @@ pub async fn proof_of_server(
 }
 
 /// What to do where the datastore may have another token than a server.
-const UNFINISHED: &str = "see `keyroll where` on this inventory; a rotation that was begun is finished by `keyroll run @rotate-token`; \
+const UNFINISHED: &str = "see `keyroll where -i INVENTORY`; a rotation that was begun is finished by `keyroll run @rotate-token -i INVENTORY`; \
 restart no server before";
 
 fn not_accepted(seen: &Seen, new: &Heard) -> Proposal {
@@ -113,7 +113,7 @@ pub fn stopped(host: &HostName, unit: &UnitState) -> Unmet {
     let unit_name = &unit.text.id;
     let what = format!("{unit_name} on {host} is {}", unit.words());
     let next = format!(
-        "see why: journalctl -u {unit_name} on {host}; where a token keeps it from starting: keyroll rescue {host}"
+        "see why: journalctl -u {unit_name} on {host}; where a token keeps it from starting: keyroll rescue {host} -i INVENTORY"
     );
     Unmet::red(STOPPED, what, next)
 }
@@ -145,7 +145,7 @@ fn not_yet_new(seen: &Seen, standing: &Standing) -> Option<Unmet> {
         phase => Some(Unmet::red(
             "surface-not-new",
             format!("{host}: {}", words(phase)),
-            "see `keyroll where` on this inventory; `keyroll run @rotate-token` finishes what was begun",
+            "see `keyroll where -i INVENTORY`; `keyroll run @rotate-token -i INVENTORY` finishes what was begun",
         )),
     }
 }
@@ -174,7 +174,7 @@ fn is_back(host: &HostName) -> Unmet {
         format!(
             "{host} runs with the old token, as after the restore of a snapshot from before a rotation"
         ),
-        "rotate again: keyroll run @rotate-token",
+        "rotate again: keyroll run @rotate-token -i INVENTORY",
     )
 }
 
@@ -204,7 +204,7 @@ fn old_is_dead(
                     said(&answer)
                 );
                 let next = format!(
-                    "see as what {host} still takes it, such as its agent token: keyroll where on this inventory; then run the same command again"
+                    "see as what {host} still takes it, such as its agent token: keyroll where -i INVENTORY; then run the same command again"
                 );
                 proposal.unmet.push(Unmet::red("old-not-dead", what, next));
             }
@@ -272,7 +272,7 @@ fn dead(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> Unmet {
     if seen.surface().is_some_and(is_old) {
         let what = format!("{host} is still configured with the old token");
         let next = format!(
-            "keyroll run @rotate-token on this inventory, where a rotation is not finished; else {}",
+            "keyroll run @rotate-token -i INVENTORY, where a rotation is not finished; else {}",
             rescue(host)
         );
         return Unmet::red("agent-has-old", what, next);
@@ -284,7 +284,9 @@ fn dead(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> Unmet {
 }
 
 fn rescue(host: &HostName) -> String {
-    format!("give it the cluster's token: keyroll rescue {host}; then run the same command again")
+    format!(
+        "give it the cluster's token: keyroll rescue {host} -i INVENTORY; then run the same command again"
+    )
 }
 
 /// Whether the agent's configured secret is accepted.

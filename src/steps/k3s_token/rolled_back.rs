@@ -176,7 +176,7 @@ fn not_known(cluster: &Cluster, standing: &Standing) -> Option<Unmet> {
                 "the datastore has the new token, and {rotator}, which alone could take it back, is away"
             ),
             format!(
-                "restart no other server; if {rotator} does not start: keyroll rescue {rotator}"
+                "restart no other server; if {rotator} does not start: keyroll rescue {rotator} -i INVENTORY"
             ),
         )),
         None if !away.is_empty() => Some(Unmet::new(
@@ -213,7 +213,7 @@ fn goes_on(cluster: &Cluster, standing: &Standing) -> Vec<Unmet> {
                 "{host} is being started with the new token: somebody else goes on with the rotation, and it is not taken back"
             ),
             format!(
-                "{FORWARD}: see who restarts {host}; when that is over `keyroll run {}` on this inventory finishes the rotation",
+                "{FORWARD}: see who restarts {host}; when that is over `keyroll run {} -i INVENTORY` finishes the rotation",
                 cluster.about.playbook()
             ),
         )
@@ -231,7 +231,7 @@ pub(in crate::steps) fn too_late(about: TokenKind, standing: &Standing) -> Vec<U
             "too-late-to-roll-back",
             format!("{host} already runs with the new token"),
             format!(
-                "{FORWARD}: `keyroll run {}` on this inventory finishes the rotation",
+                "{FORWARD}: `keyroll run {} -i INVENTORY` finishes the rotation",
                 about.playbook()
             ),
         )
@@ -243,6 +243,6 @@ fn no_rotator() -> Unmet {
     Unmet::new(
         "no-rotator",
         "the datastore holds the new token, and no server shows that it was rotated there",
-        format!("{FORWARD}: `keyroll run @rotate-token` on this inventory finishes the rotation"),
+        format!("{FORWARD}: `keyroll run @rotate-token -i INVENTORY` finishes the rotation"),
     )
 }

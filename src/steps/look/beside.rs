@@ -109,7 +109,7 @@ fn away(host: &HostName, why: &Blind) -> Unmet {
 async fn ill(probe: &Probe<'_>, server: &ServerSeen) -> Result<Option<Unmet>, StepError> {
     let (host, unit) = (&server.seen.host, &server.seen.unit);
     let unmet = |what| {
-        let next = format!("first this server: keyroll rescue {host}");
+        let next = format!("first this server: keyroll rescue {host} -i INVENTORY");
         Ok(Some(Unmet::new("other-server-down", what, next)))
     };
     if !unit.is_active() {

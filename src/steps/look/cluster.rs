@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::memory::{candidates, remember, standing};
+use super::memory::{candidates, of_agents, remember, standing};
 use super::{Blind, Freshness, Seen};
 use crate::facts::Probe;
 use crate::k3s::install::{Datastore, Fault, Kind};
@@ -64,13 +64,19 @@ impl Cluster {
                 Err(why) => blind.push((host.clone(), why)),
             }
         }
-        let candidates = candidates(probe, about, found.iter().map(|(seen, _)| seen));
-        let servers = join_all(
-            found
-                .into_iter()
-                .map(|(seen, freshness)| remember(probe, seen, freshness, &candidates)),
-        );
-        let servers = servers.await;
+        let known = candidates(probe, about, found.iter().map(|(seen, _)| seen));
+        let looks = found
+            .into_iter()
+            .map(|(seen, freshness)| remember(probe, seen, freshness, &known));
+        let mut servers = join_all(looks).await;
+        if servers
+            .iter()
+            .any(|server| server.memory == Memory::Foreign)
+        {
+            let others = of_agents(probe, &known).await;
+            let looks = servers.into_iter().map(|it| it.once_more(probe, &others));
+            servers = join_all(looks).await;
+        }
         let standing = standing(probe, about, &servers);
         Self {
             about,

@@ -1,5 +1,7 @@
 //! Which token each server's process accepts, and what all of them say together of a rotation.
 
+use futures::future::join_all;
+
 use super::{Freshness, Seen, ServerSeen};
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock};
@@ -75,6 +77,33 @@ pub(super) fn candidates<'a>(
         }
     }
     all
+}
+
+/// How many agents are looked at for a token that no server has on any file.
+const WITNESSES: usize = 3;
+
+/// What the first agents are configured with, beside what is known: where somebody has rotated and configured the only
+/// server by hand, its process has a token that nothing else on it tells of.
+pub(super) async fn of_agents(probe: &Probe<'_>, known: &[Secret]) -> Vec<Secret> {
+    let agents = probe.fleet().agents.iter().take(WITNESSES);
+    let looks = agents.map(|member| Seen::look(probe, &member.name, Freshness::Lately));
+    let mut all: Vec<Secret> = Vec::new();
+    for seen in join_all(looks).await.into_iter().flatten() {
+        all.extend(seen.surface().cloned());
+    }
+    all.retain(|secret| !known.contains(secret));
+    all.dedup();
+    all
+}
+
+impl ServerSeen {
+    /// A process that accepts none of the tokens that were tried is asked for these as well.
+    pub(super) async fn once_more(self, probe: &Probe<'_>, others: &[Secret]) -> Self {
+        if self.memory != Memory::Foreign || others.is_empty() {
+            return self;
+        }
+        remember(probe, self.seen, Freshness::Now, others).await
+    }
 }
 
 pub(super) async fn remember(

@@ -8,7 +8,7 @@ use keyroll::event::{Event, EventKind, Failure, Sink, TaskOutcome};
 use keyroll::exit::Exit;
 use keyroll::facts::{Fleet, Member, NewAgentToken, RunOptions, Scope, Words};
 use keyroll::inventory::Inventory;
-use keyroll::model::{HostName, RunId};
+use keyroll::model::{HostName, RunId, SameHosts};
 use keyroll::plan::{self, Plan, Request as Ask};
 use keyroll::playbook;
 use keyroll::secret::Secret;
@@ -255,7 +255,10 @@ fn title(number: usize) -> Title {
         inventory: "sim".into(),
         again: "keyroll run @rotate-token".into(),
         really: "keyroll run @rotate-token".into(),
-        back: Some("keyroll rollback -i sim".into()),
+        hosts: Some(SameHosts {
+            looking: "-i sim".into(),
+            performing: "-i sim".into(),
+        }),
     }
 }
 

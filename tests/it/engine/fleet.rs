@@ -9,7 +9,7 @@ use keyroll::clock::Clock;
 use keyroll::engine::{Ended, Run, StopLevel, Title};
 use keyroll::event::{Event, EventKind, Sink, TaskOutcome};
 use keyroll::facts::probe::{Fleet, RunOptions, Scope};
-use keyroll::model::{HostName, HostTime, RunId};
+use keyroll::model::{HostName, HostTime, RunId, SameHosts};
 use keyroll::plan::{Node, Plan, PlannedPlay};
 use keyroll::playbook::Task;
 use keyroll::secret::{Content, Secret};
@@ -384,7 +384,10 @@ impl Setup {
                     inventory: "i.ini".into(),
                     again: "keyroll run p.yml -i i.ini".into(),
                     really: "keyroll run p.yml -i i.ini".into(),
-                    back: Some("keyroll rollback -i sim".into()),
+                    hosts: Some(SameHosts {
+                        looking: "-i sim".into(),
+                        performing: "-i sim".into(),
+                    }),
                 },
                 check: self.check,
                 read_only: self.read_only,

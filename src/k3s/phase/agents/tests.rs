@@ -138,7 +138,7 @@ fn a_cluster_without_one_is_sent_to_the_rotation_of_the_server_token() {
     let torn = stand(&[view("a", ["", S, "", ""])], "").unwrap_err();
     assert_eq!(torn.name, "no-agent-token");
     assert!(
-        torn.next.contains("keyroll run @rotate-token"),
+        torn.next.contains("keyroll run @rotate-token -i INVENTORY"),
         "{}",
         torn.next
     );
