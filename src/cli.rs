@@ -217,6 +217,9 @@ pub struct Run {
     /// The same for the agent token, where agents have one of their own.
     #[arg(long, value_name = "SOURCE")]
     pub new_agent_token_from: Option<Unshown<NewTokenFrom>>,
+    /// What the datastore has, where nothing on the hosts tells; only a rescue asks for it.
+    #[arg(skip)]
+    pub token_from: Option<Unshown<NewTokenFrom>>,
     /// Restarts the first server a second time: a trap that closes only then is seen while the others still serve.
     #[arg(long)]
     pub restart_twice: bool,

@@ -20,7 +20,11 @@ pub(super) fn rollback(desk: &Desk, asked: &cli::Rollback) -> Result<Exit, Troub
 
 /// Brings one host back.
 pub(super) fn rescue(desk: &Desk, asked: &cli::Rescue) -> Result<Exit, Trouble> {
-    let run = asked.mend.run("@rescue", Some(&asked.host));
+    let run = cli::Run {
+        token_from: asked.token_from.clone(),
+        accept_quorum_loss: asked.accept_quorum_loss,
+        ..asked.mend.run("@rescue", Some(&asked.host))
+    };
     let books = books::read(&run.books)?;
     let hosts = || {
         books

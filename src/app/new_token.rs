@@ -45,13 +45,15 @@ pub(super) fn read(option: &str, from: &NewTokenFrom) -> Result<Secret, Trouble>
     token::check_new(&text).map_err(|error| wrong(&error.to_string()))
 }
 
-/// Reads an old token, in any form that K3s takes.
-pub(super) fn read_old(from: &NewTokenFrom) -> Result<Secret, Trouble> {
+/// Reads a token that a cluster has or had, in any form that K3s takes.
+pub(super) fn read_known(option: &str, from: &NewTokenFrom) -> Result<Secret, Trouble> {
     let (place, text) = text(from);
     let wrong = |why: &str| {
         Trouble::usage(
-            format!("the old token from {place} cannot be used: {why}"),
-            "correct it there, or leave --old-token-from out: the old token is then tried only where it is kept",
+            format!("{option}: the token from {place} cannot be used: {why}"),
+            format!(
+                "correct it there, or leave {option} out: only tokens that are found on the hosts are then tried"
+            ),
         )
     };
     let text = text.map_err(|why| wrong(&why))?;

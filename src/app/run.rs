@@ -102,7 +102,8 @@ pub(super) fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
         forks: asked.perform.forks,
         expect_unmanaged: asked.perform.expect_unmanaged.clone(),
         words: Words {
-            old: old(&asked.perform)?,
+            old: known("--old-token-from", asked.perform.old_token_from.as_ref())?,
+            datastore: known("--token-from", asked.token_from.as_ref())?,
             ignored: asked.perform.ignore_node.clone(),
             unmeasured: asked.unmeasured,
             quorum_loss: asked.accept_quorum_loss,
@@ -113,17 +114,15 @@ pub(super) fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
     })
 }
 
-/// The token that must die, where the operator says where it is.
-fn old(asked: &cli::Perform) -> Result<Option<Secret>, Trouble> {
-    let wrong = |why| {
-        Trouble::usage(
-            format!("--old-token-from: {why}"),
-            "see the command's --help",
-        )
-    };
-    let from = asked.old_token_from.as_ref();
+/// A token that some cluster has or had, where the operator says where it is: not judged as a new one.
+fn known(
+    option: &'static str,
+    from: Option<&Unshown<NewTokenFrom>>,
+) -> Result<Option<Secret>, Trouble> {
+    let wrong = |why| Trouble::usage(format!("{option}: {why}"), "see the command's --help");
     let from = from.map(|from| from.get().map_err(wrong)).transpose()?;
-    from.as_ref().map(new_token::read_old).transpose()
+    from.map(|from| new_token::read_known(option, &from))
+        .transpose()
 }
 
 /// The token that an option says the place of, checked.

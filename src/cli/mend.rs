@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args};
 
-use super::{Books, ExtraVar, Hosts, Keep, Only, Perform, Run, Unshown};
+use super::{Books, ExtraVar, Hosts, Keep, NewTokenFrom, Only, Perform, Run, Unshown};
 
 pub(super) const ROLLBACK_EXAMPLES: &str = "\
 Examples:
@@ -61,6 +61,13 @@ pub struct Rescue {
     /// Where and how.
     #[command(flatten)]
     pub mend: Mend,
+    /// Where the token comes from that the datastore has, where nothing on the hosts tells: `env:NAME`, `file:PATH`, `stdin`
+    /// or `exec:COMMAND`.
+    #[arg(long, value_name = "SOURCE")]
+    pub token_from: Option<Unshown<NewTokenFrom>>,
+    /// Goes on where so many members of etcd are down that there is no quorum.
+    #[arg(long)]
+    pub accept_quorum_loss: bool,
 }
 
 /// `heal`.
@@ -91,9 +98,10 @@ impl Mend {
             perform: self.perform.clone(),
             new_token_from: None,
             new_agent_token_from: None,
+            token_from: None,
             restart_twice: false,
             unmeasured: true,
-            accept_quorum_loss: true,
+            accept_quorum_loss: false,
             keep_modes: false,
             keep: Keep::default(),
         }

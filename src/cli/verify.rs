@@ -52,6 +52,7 @@ impl Verify {
             perform: self.perform.clone(),
             new_token_from: None,
             new_agent_token_from: None,
+            token_from: None,
             restart_twice: false,
             unmeasured: false,
             accept_quorum_loss: false,

@@ -8,6 +8,7 @@ use crate::exit::Exit;
 use crate::facts::Fleet;
 use crate::k3s::phase::names;
 use crate::model::{HostName, TaskKey};
+use crate::steps::LEFT;
 use crate::steps::k3s_token::FORWARD;
 
 /// Counts of a run under way.
@@ -156,14 +157,17 @@ impl Tally {
         let roots = self.summary.roots.iter();
         let mut advice = roots.flat_map(|(_, failure)| &failure.next);
         let forward = advice.find(|next| next.starts_with(FORWARD)).cloned();
+        let mut notes = self.summary.notes.iter();
+        let left = notes.find_map(|note| Some(note.strip_prefix(LEFT)?.trim().to_owned()));
         self.summary.next = match (exit, check) {
             (Exit::Fine, true) if self.not_known => {
                 format!("nothing to be done; some answers are not known yet: {really}")
             }
             (Exit::Fine, true) => "nothing to be done".to_owned(),
-            (Exit::Fine, false) => match &self.unproven {
-                None => "nothing is left to do on the hosts".to_owned(),
-                Some(left) => format!(
+            (Exit::Fine, false) => match (left, &self.unproven) {
+                (Some(left), _) => left,
+                (None, None) => "nothing is left to do on the hosts".to_owned(),
+                (None, Some(left)) => format!(
                     "nothing is left to do on the hosts that were visited; {left} may still have the old token: run the same command without --limit, then `keyroll verify -i INVENTORY`"
                 ),
             },

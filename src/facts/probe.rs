@@ -60,6 +60,7 @@ pub struct Scope {
     pub custody: Arc<dyn Custody>,
     seen: quick_cache::sync::Cache<Asked, Answered>,
     shelf: shared::Shelf,
+    settled: tokio::sync::OnceCell<Option<Secret>>,
     changes: HashMap<HostName, AtomicU64>,
     learned: std::sync::mpsc::Sender<Secret>,
 }
@@ -88,6 +89,7 @@ impl Scope {
             custody: Arc::new(Nowhere),
             seen: quick_cache::sync::Cache::new(4096),
             shelf: shared::Shelf::new(8),
+            settled: tokio::sync::OnceCell::new(),
             changes,
             learned,
         }

@@ -70,6 +70,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "let `k3s_token: { kind: agent, state: active }` come first on every server",
     ),
     refuse(
+        "agent-token-not-taken",
+        "a server is configured with another agent token than it runs with, or with none any more",
+        "its next start takes that, writes it into server/cred/passwd, and saves it nowhere: the start after it is fatal",
+        "rotate to it first: keyroll run @rotate-agent-token -i INVENTORY with --new-agent-token-from; or put the old one back",
+    ),
+    refuse(
         "other-rotation-unfinished",
         "a rotation of the cluster's other token is not finished",
         "both change server/cred/passwd and restart servers: mixed, nobody could say which start is safe",

@@ -121,7 +121,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "token-not-certain",
         "a server does not run, and which token the datastore has is not certain",
         "started with a wrong token it would fail again, and a wrong repair could lose the right one",
-        "get the other servers to run first; keyroll where -i INVENTORY shows all of them",
+        "give it to keyroll rescue with --token-from, or get the other servers to run first; keyroll where -i INVENTORY shows all of them",
     ),
     refuse(
         "still-starting",
@@ -134,6 +134,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "a server was away during the rotate, and the servers that it joins do not accept the new token yet",
         "it comes up when one that it joins was restarted with the new token",
         "on the server that is named, as root: systemctl restart of its unit; then keyroll rescue again",
+    ),
+    refuse(
+        "waits-for-quorum",
+        "a server is started with the right token and waits until more than half of the members of etcd run",
+        "several servers met the wrong token at once, and none of them can come up alone",
+        "keyroll rescue with the name of each of the others, one after the other",
     ),
     refuse(
         "not-a-token",

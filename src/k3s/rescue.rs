@@ -104,6 +104,38 @@ pub struct Patient {
     pub newer: bool,
     /// Whether a rescue was begun here and not ended.
     pub begun: bool,
+    /// The secret on the surface, when that rescue has found it to be the datastore's.
+    pub decided: Option<Secret>,
+    /// Whether the very attempt that goes on, or was the last, was refused for its token.
+    pub refused_now: bool,
+}
+
+/// What tells which token the datastore is encrypted with, beside the server itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Evidence<'a> {
+    /// What all servers say together, without this one's surface.
+    pub standing: Option<&'a Standing>,
+    /// Whether more than files say that NEW is in the datastore.
+    pub witnessed: bool,
+    /// Whether a server is away that might have been rotated.
+    pub unseen: bool,
+    /// The datastore's own answer: a token, and whether it is encrypted with it.
+    pub asked: Option<(&'a Secret, bool)>,
+    /// Tokens that a rotate has left on the files of other servers, in both places alike.
+    pub others: &'a [Secret],
+    /// What the operator says that the datastore has.
+    pub given: Option<&'a Secret>,
+}
+
+impl<'a> Evidence<'a> {
+    /// The only token but this one that other servers' files tell of, else the one that is given.
+    fn elsewhere(&self, not: &Secret) -> Option<&'a Secret> {
+        let mut others = self.others.iter().filter(|other| *other != not);
+        match (others.next(), others.next()) {
+            (Some(one), None) => Some(one),
+            _ => self.given.filter(|given| *given != not),
+        }
+    }
 }
 
 /// What is to be done.
@@ -138,7 +170,9 @@ impl Patient {
     /// configured one since.
     fn refuted<'a>(&'a self, held: Option<&'a Secret>) -> Option<&'a Secret> {
         if self.joins && self.signs.late && self.pulse != Pulse::Runs {
-            let held = held.filter(|held| self.surface.as_ref() != Some(held));
+            // Somebody has removed passwd since the attempt that it kept from starting.
+            let was_tried = self.tried && self.signs.last == Some(Sign::Newer);
+            let held = held.filter(|held| self.surface.as_ref() != Some(held) || was_tried);
             return self.passwd.as_ref().or(held);
         }
         let tried = self.tried && self.pulse != Pulse::Runs;
@@ -172,38 +206,47 @@ impl Patient {
         })
     }
 
-    /// The token that the datastore is encrypted with. `standing` is what all servers say together, without this one's
-    /// surface; `witnessed` whether more than files say that NEW is in the datastore; `unseen` whether a server is
-    /// away that might have been rotated.
+    /// The token that the datastore is encrypted with.
     ///
     /// # Errors
     /// When nothing proves which it is.
-    pub fn right(
-        &self,
-        standing: Option<&Standing>,
-        witnessed: bool,
-        unseen: bool,
-    ) -> Result<Secret, Unclear> {
-        let found = match standing {
-            _ if self.confirmed().is_some() => self.confirmed(),
-            Some(standing) if standing.is_rotated() && witnessed => Some(&standing.datastore),
-            Some(standing) if standing.is_rotated() => {
-                match (self.refuted(standing.old.as_ref()), &standing.old) {
-                    (Some(refuted), Some(old)) if *refuted == standing.new => {
-                        Some(old).filter(|_| !self.reads_own_copy())
-                    }
-                    (Some(refuted), Some(old)) if refuted == old => Some(&standing.new),
-                    _ => None,
-                }
-            }
-            Some(standing) => self.unrotated(&standing.datastore, unseen),
-            None => match (self.refuted(None), self.moved()) {
-                (Some(_), Some(moved)) => Some(moved),
-                (None, None) if self.signs.last.is_none() && !unseen => self.surface.as_ref(),
-                _ => None,
-            },
+    pub fn right(&self, evidence: &Evidence<'_>) -> Result<Secret, Unclear> {
+        let known = self.confirmed().or(self.decided());
+        let found = match (known, evidence.asked) {
+            (Some(known), _) => Some(known),
+            (None, Some((asked, true))) => Some(asked),
+            (None, Some((asked, false))) => self.other_than(asked, evidence),
+            (None, None) => self.found(evidence),
         };
         found.cloned().ok_or(Unclear::Token)
+    }
+
+    /// What an earlier part of this rescue has found out, and no start has been refused with since.
+    fn decided(&self) -> Option<&Secret> {
+        self.decided.as_ref().filter(|_| !self.refused_now)
+    }
+
+    /// From what is seen, without the datastore's own answer.
+    fn found<'a>(&'a self, evidence: &Evidence<'a>) -> Option<&'a Secret> {
+        match evidence.standing {
+            Some(standing) if standing.is_rotated() && evidence.witnessed => {
+                Some(&standing.datastore)
+            }
+            Some(standing) if standing.is_rotated() => self.unwitnessed(standing),
+            Some(standing) => self.unrotated(&standing.datastore, evidence.unseen),
+            None => self.unanswered(evidence),
+        }
+    }
+
+    /// Files alone say that the datastore has NEW.
+    fn unwitnessed<'a>(&'a self, standing: &'a Standing) -> Option<&'a Secret> {
+        let refuted = self.refuted(standing.old.as_ref())?;
+        let old = standing.old.as_ref()?;
+        if *refuted == standing.new {
+            Some(old).filter(|_| !self.reads_own_copy())
+        } else {
+            (refuted == old).then_some(&standing.new)
+        }
     }
 
     /// All that run hold one token, and no file of theirs says that the datastore has another.
@@ -217,6 +260,34 @@ impl Patient {
         }
     }
 
+    /// No server runs that says what it accepts.
+    fn unanswered<'a>(&'a self, evidence: &Evidence<'a>) -> Option<&'a Secret> {
+        match (self.refuted(None), self.moved()) {
+            (Some(_), Some(moved)) => Some(moved),
+            (Some(refuted), None) => evidence.elsewhere(refuted),
+            // A rotate that failed leaves such files, too: a start that is refused shows it, and costs nothing where no other
+            // server is asked.
+            (None, Some(moved))
+                if self.pulse == Pulse::Rests && !self.joins && !evidence.unseen =>
+            {
+                Some(moved)
+            }
+            (None, None) if self.signs.last.is_none() && !evidence.unseen => self.surface.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The datastore has not this one.
+    fn other_than<'a>(&'a self, not: &Secret, evidence: &Evidence<'a>) -> Option<&'a Secret> {
+        let standing = evidence.standing.filter(|standing| standing.is_rotated());
+        let both = standing.and_then(|it| Some([&it.new, it.old.as_ref()?]));
+        if let Some(other) = both.and_then(|both| both.into_iter().find(|it| *it != not)) {
+            return Some(other);
+        }
+        let moved = self.moved().filter(|moved| *moved != not);
+        moved.or_else(|| evidence.elsewhere(not))
+    }
+
     /// What is to be done, once it is known which token is right. `peers_have_it` says whether every other server that
     /// runs accepts it.
     ///
@@ -225,8 +296,10 @@ impl Patient {
     pub fn remedy(&self, right: &Secret, peers_have_it: bool) -> Result<Remedy, Unclear> {
         let is_set = self.surface.as_ref() == Some(right);
         match (self.pulse, self.signs.last) {
+            (Pulse::Runs, _) if is_set && self.newer => Ok(Remedy::Passwd),
             (Pulse::Runs, _) if is_set => Ok(Remedy::Nothing),
             (Pulse::Runs, _) => Ok(Remedy::Surface),
+            (Pulse::Rests, None) if self.newer && self.passwd.is_some() => Ok(Remedy::Passwd),
             // What an earlier rescue has started goes on.
             (Pulse::Starts, _) if self.begun && is_set => Ok(Remedy::Start),
             (_, Some(Sign::Newer)) if self.passwd.is_some() => Ok(Remedy::Passwd),

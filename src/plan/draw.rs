@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Plan, PlannedPlay};
 use crate::model::{HostName, count};
-use crate::playbook::{Health, Task};
+use crate::playbook::{Etcd, Health, Task};
 
 const MOST_BATCHES: usize = 12;
 const MOST_HOSTS: usize = 8;
@@ -129,8 +129,10 @@ fn conditions(health: &Health) -> String {
     if health.nodes_ready {
         parts.push("nodes ready".to_owned());
     }
-    if health.etcd_voters {
-        parts.push("etcd members healthy".to_owned());
+    match health.etcd {
+        Etcd::Nobody => {}
+        Etcd::Voters => parts.push("etcd members healthy".to_owned()),
+        Etcd::Visited => parts.push("their etcd members healthy".to_owned()),
     }
     parts.push(format!("steady for {}", spoken(health.settle)));
     parts.push(format!("within {}", spoken(health.timeout)));

@@ -104,13 +104,25 @@ pub enum Order {
     JoinTargetFirst,
 }
 
+/// Whose members of etcd a gate wants to be healthy, with a leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Etcd {
+    /// Nobody's.
+    #[default]
+    Nobody,
+    /// `voters`: every server's of the inventory.
+    Voters,
+    /// `visited`: those of the hosts that the play has visited; others may be down.
+    Visited,
+}
+
 /// What must hold after a batch before anything later starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
     /// `nodes: ready`.
     pub nodes_ready: bool,
-    /// `etcd: voters`.
-    pub etcd_voters: bool,
+    /// `etcd`: whose members of etcd must be healthy.
+    pub etcd: Etcd,
     /// `settle`: how long it must hold without a break. Default 30 s.
     pub settle: Duration,
     /// `timeout`: how long the gate may take. Default 5 min.

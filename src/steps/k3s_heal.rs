@@ -39,6 +39,11 @@ impl K3sHeal {
         if proposal.ops.is_empty() && proposal.unmet.is_empty() {
             proposal.unmet = self.not_known(probe, &cluster)?;
         }
+        if let Ok(standing) = &cluster.standing
+            && self.all
+        {
+            proposal.notes.extend(cluster.left(standing));
+        }
         let is_said = |unmet: &Unmet| unmet.name == STOPPED;
         if !proposal.unmet.iter().any(is_said) {
             proposal.notes.extend(asleep(&cluster).map(is_asleep));

@@ -27,6 +27,7 @@ use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
 use crate::k3s::token::TokenKind;
 
+pub(in crate::steps) use agent_token::half_way;
 pub use sight::Sight;
 
 /// `k3s_preflight`

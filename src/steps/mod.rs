@@ -127,6 +127,9 @@ pub struct Proposal {
     pub doubts: Vec<String>,
 }
 
+/// How a note begins that says what is left to do, although all that was asked for is done.
+pub const LEFT: &str = "left to do:";
+
 /// Something that should hold and does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unmet {

@@ -82,7 +82,12 @@ fn resolved(
         agent_token,
         phase,
         means,
-        notes: seen.remarks().iter().map(Said::from).collect(),
+        notes: seen
+            .remarks()
+            .iter()
+            .map(Said::from)
+            .chain(of_rotation(seen, cluster))
+            .collect(),
         refusals,
     }
 }
@@ -173,6 +178,22 @@ fn why(install: &Install) -> &'static str {
     }
 }
 
+/// What a restart of a server would meet, and how sure it is where its rotation stands.
+fn of_rotation(seen: &Seen, cluster: Option<&Cluster>) -> Vec<Said> {
+    let Some(cluster) = cluster.filter(|cluster| cluster.server(&seen.host).is_some()) else {
+        return Vec::new();
+    };
+    let standing = cluster.standing.as_ref().ok();
+    let is_between = |standing: &&Standing| {
+        let phase = standing.phase(&seen.host);
+        matches!(phase, Some(Phase::Rotated | Phase::Flipped))
+    };
+    let unsure = standing.filter(is_between);
+    let unsure = unsure.and_then(|standing| cluster.unwitnessed(standing));
+    let found = cluster.fatal(&seen.host).into_iter().chain(unsure);
+    found.map(|unmet| Said::from(&unmet)).collect()
+}
+
 fn server_phase(seen: &Seen, cluster: Option<&Cluster>) -> (Option<String>, Option<String>) {
     let standing = cluster.and_then(|cluster| cluster.standing.as_ref().ok());
     let Some(standing) = standing else {
@@ -185,15 +206,17 @@ fn server_phase(seen: &Seen, cluster: Option<&Cluster>) -> (Option<String>, Opti
         .phases
         .iter()
         .all(|(_, phase)| *phase == Phase::Old);
+    let unseen = cluster.map_or_else(String::new, Cluster::unseen);
     let means = if is_steady {
-        "no rotation is under way"
+        "no rotation is under way".to_owned()
+    } else if phase == Phase::Ahead && !unseen.is_empty() {
+        format!(
+            "its configuration has the new token; whether the datastore has it is not known while {unseen} cannot be asked: restart nothing"
+        )
     } else {
-        words(Some(phase))
+        words(Some(phase)).to_owned()
     };
-    (
-        Some(format!("{phase:?}").to_lowercase()),
-        Some(means.to_owned()),
-    )
+    (Some(format!("{phase:?}").to_lowercase()), Some(means))
 }
 
 /// What systemd says of a unit that does not run.

@@ -13,7 +13,7 @@ use crate::engine::look;
 use crate::facts::{FactError, Leases, Nodes, Scope};
 use crate::k3s::install::Datastore;
 use crate::model::{HostName, HostTime};
-use crate::playbook::Health;
+use crate::playbook::{Etcd, Health};
 use site::Site;
 
 /// How many hosts are asked at once.
@@ -52,11 +52,7 @@ impl<'a> Sights<'a> {
         let (api, blind) = (api.as_ref(), &blind);
         let each = |host| this.host(host, api, blind).boxed();
         let hosts = at_once(this.hosts.iter().map(each).collect()).await;
-        let cluster = if this.health.etcd_voters {
-            this.etcd(blind).await
-        } else {
-            Vec::new()
-        };
+        let cluster = this.etcd(blind).await;
         Look { hosts, cluster }
     }
 
@@ -65,8 +61,8 @@ impl<'a> Sights<'a> {
         let servers = || self.servers().filter_map(|host| self.sites.get(host));
         let without =
             servers().next().is_some() && servers().all(|site| site.datastore != Datastore::Etcd);
-        (self.health.etcd_voters && without)
-            .then(|| "`etcd: voters` does not apply: no server keeps etcd data".to_owned())
+        (self.health.etcd != Etcd::Nobody && without)
+            .then(|| "`etcd` does not apply: no server keeps etcd data".to_owned())
     }
 
     fn servers(&self) -> impl Iterator<Item = &HostName> {
@@ -158,9 +154,15 @@ impl<'a> Sights<'a> {
         Err(format!("no API answers: {last}"))
     }
 
-    /// What is wrong with the etcd members of the fleet.
+    /// What is wrong with the etcd members that count.
     async fn etcd(&self, blind: &HashMap<HostName, String>) -> Vec<String> {
-        let looks = self.servers().map(|host| self.member(host, blind).boxed());
+        let counts = |host: &&HostName| match self.health.etcd {
+            Etcd::Nobody => false,
+            Etcd::Voters => true,
+            Etcd::Visited => self.hosts.contains(host),
+        };
+        let servers = self.servers().filter(counts);
+        let looks = servers.map(|host| self.member(host, blind).boxed());
         at_once(looks.collect())
             .await
             .into_iter()

@@ -62,6 +62,7 @@ impl Ledger {
             .given
             .iter()
             .chain(&options.words.old)
+            .chain(&options.words.datastore)
             .chain(&options.agent.given)
             .chain([&options.generated, &options.agent.generated])
         {

@@ -31,7 +31,7 @@ fn health() -> Health {
     let time = std::time::Duration::from_secs(1);
     Health {
         nodes_ready: true,
-        etcd_voters: false,
+        etcd: crate::playbook::Etcd::Nobody,
         settle: time,
         timeout: time,
         interval: time,

@@ -43,6 +43,8 @@ pub struct NewAgentToken {
 pub struct Words {
     /// OLD, from `--old-token-from`: probed beside what is kept on the servers.
     pub old: Option<Secret>,
+    /// What the datastore has, from `rescue --token-from`: counts where nothing on the hosts tells.
+    pub datastore: Option<Secret>,
     /// Nothing is to be rotated: NEW is what the datastore holds.
     pub proof_only: bool,
     /// Hosts of the fleet that `--limit` leaves out.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::{FRESH, Probe, Scope};
 use crate::k3s::token::TokenKind;
+use crate::secret::Secret;
 
 /// Kept by type and token, since there is one thing to know of a kind, and by how often servers were changed before.
 pub(super) type Shelf = quick_cache::sync::Cache<(TypeId, TokenKind, u64), Kept>;
@@ -20,6 +21,14 @@ pub(super) struct Kept {
 }
 
 impl Probe<'_> {
+    /// What the run is for, where only a look at the beginning tells: the first answer counts to its end.
+    pub async fn settled(
+        &self,
+        look: impl Future<Output = Option<Secret>> + Send,
+    ) -> Option<Secret> {
+        self.scope.settled.get_or_init(|| look).await.clone()
+    }
+
     /// What `look` finds by asking the servers *now*. It serves other tasks for as long as an answer does: for 30 s,
     /// unless any server is changed in between. What comes as `Err` serves this task alone. `None` in a dry run that
     /// has predicted changes: then each task must look for itself.

@@ -104,6 +104,13 @@ fn begins(servers: &[ServerView], wish: Wish<'_>) -> Result<(Option<Secret>, Sec
     match (surfaces.as_slice(), memories.as_slice()) {
         (_, []) => Err(nobody_answers(servers)),
         ([surface], [memory]) if surface == memory => Ok(chosen(servers, surface, wish)),
+        // All are configured with it, and some have taken it: somebody has begun by hand.
+        ([surface], [one, other]) if one == surface => {
+            Ok((Some((*other).clone()), (*surface).clone()))
+        }
+        ([surface], [other, one]) if one == surface => {
+            Ok((Some((*other).clone()), (*surface).clone()))
+        }
         // Written by hand and given: it goes on from there.
         (surfaces, [memory]) => {
             let is_given = |surface: &&Secret| surface == memory || wish.given == Some(*surface);

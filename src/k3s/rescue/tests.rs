@@ -29,6 +29,25 @@ fn patient(surface: &str, on_disk: &str, passwd: &str, lines: &[&str]) -> Patien
         signs: signs(lines),
         newer: false,
         begun: false,
+        decided: None,
+        refused_now: false,
+    }
+}
+
+impl Patient {
+    /// From all servers together, where nobody has asked the datastore.
+    fn judged(
+        &self,
+        standing: Option<&Standing>,
+        witnessed: bool,
+        unseen: bool,
+    ) -> Result<Secret, Unclear> {
+        self.right(&Evidence {
+            standing,
+            witnessed,
+            unseen,
+            ..Evidence::default()
+        })
     }
 }
 
@@ -78,12 +97,12 @@ fn signs_are_of_the_attempts_since_the_last_good_start() {
 #[test]
 fn a_single_server_that_was_rotated_by_hand_has_the_only_copy_of_new() {
     let hand = patient("old", "new", "new", &[SQLITE]);
-    assert_eq!(hand.right(None, false, false), Ok(secret("new")));
+    assert_eq!(hand.judged(None, false, false), Ok(secret("new")));
     assert_eq!(hand.remedy(&secret("new"), true), Ok(Remedy::Surface));
     // Nothing shows that a start with OLD was refused.
     let mut untried = hand.clone();
     untried.tried = false;
-    assert_eq!(untried.right(None, false, false), Err(Unclear::Token));
+    assert_eq!(untried.judged(None, false, false), Err(Unclear::Token));
 }
 
 #[test]
@@ -91,7 +110,7 @@ fn the_two_stage_trap_takes_the_datastores_token_and_a_new_passwd() {
     let mut trapped = patient("old", "old", "old", &[LATE, NEWER]);
     trapped.joins = true;
     assert_eq!(
-        trapped.right(Some(&rotated()), true, false),
+        trapped.judged(Some(&rotated()), true, false),
         Ok(secret("new"))
     );
     assert_eq!(trapped.remedy(&secret("new"), false), Ok(Remedy::Passwd));
@@ -100,6 +119,10 @@ fn the_two_stage_trap_takes_the_datastores_token_and_a_new_passwd() {
     assert_eq!(trapped.remedy(&secret("new"), false), Ok(Remedy::Passwd));
     trapped.passwd = None;
     assert_eq!(trapped.remedy(&secret("new"), false), Ok(Remedy::Start));
+    // A person has removed both, and configured nothing: what its peers accept is what was refused.
+    (trapped.surface, trapped.on_disk) = (Some(secret("old")), None);
+    let alone = trapped.judged(Some(&unrotated()), false, false);
+    assert_eq!(alone, Err(Unclear::Token));
 }
 
 #[test]
@@ -107,7 +130,7 @@ fn the_trap_is_the_same_when_its_peers_refuse_the_old_token_by_now() {
     let mut trapped = patient("old", "old", "old", &[LATE, NEWER, PEER, RECONCILE]);
     (trapped.joins, trapped.newer) = (true, true);
     assert_eq!(
-        trapped.right(Some(&rotated()), true, false),
+        trapped.judged(Some(&rotated()), true, false),
         Ok(secret("new"))
     );
     assert_eq!(trapped.remedy(&secret("new"), true), Ok(Remedy::Passwd));
@@ -119,13 +142,13 @@ fn the_trap_is_the_same_when_its_peers_refuse_the_old_token_by_now() {
         ..rotated()
     };
     assert_eq!(
-        trapped.right(Some(&by_hand), false, false),
+        trapped.judged(Some(&by_hand), false, false),
         Ok(secret("new"))
     );
     let mut cut = trapped.clone();
     (cut.surface, cut.on_disk, cut.passwd) = (Some(secret("new")), None, None);
     cut.newer = false;
-    assert_eq!(cut.right(Some(&by_hand), false, false), Ok(secret("new")));
+    assert_eq!(cut.judged(Some(&by_hand), false, false), Ok(secret("new")));
     assert_eq!(cut.remedy(&secret("new"), true), Ok(Remedy::Start));
     // A passwd that is no newer follows the datastore by itself.
     trapped.newer = false;
@@ -136,23 +159,23 @@ fn the_trap_is_the_same_when_its_peers_refuse_the_old_token_by_now() {
 fn a_rotate_that_only_files_tell_of_needs_a_witness() {
     let looping = patient("old", "new", "new", &[RECONCILE]);
     assert_eq!(
-        looping.right(Some(&rotated()), false, false),
+        looping.judged(Some(&rotated()), false, false),
         Ok(secret("new"))
     );
     let torn = patient("new", "new", "new", &[RECONCILE]);
     assert_eq!(
-        torn.right(Some(&rotated()), false, false),
+        torn.judged(Some(&rotated()), false, false),
         Ok(secret("old"))
     );
     let silent = patient("new", "new", "new", &["level=fatal msg=x"]);
     assert_eq!(
-        silent.right(Some(&rotated()), false, false),
+        silent.judged(Some(&rotated()), false, false),
         Err(Unclear::Token)
     );
     // Its own data was read with OLD: the rotate failed half way.
     let half = patient("old", "new", "new", &[NEWER]);
     assert_eq!(
-        half.right(Some(&rotated()), false, false),
+        half.judged(Some(&rotated()), false, false),
         Ok(secret("old"))
     );
 }
@@ -161,27 +184,27 @@ fn a_rotate_that_only_files_tell_of_needs_a_witness() {
 fn while_nobody_knows_of_a_rotation_the_common_token_is_right_unless_it_was_refused() {
     let mistyped = patient("typo", "old", "old", &[RECONCILE]);
     assert_eq!(
-        mistyped.right(Some(&unrotated()), false, false),
+        mistyped.judged(Some(&unrotated()), false, false),
         Ok(secret("old"))
     );
     assert_eq!(
-        mistyped.right(Some(&unrotated()), false, true),
+        mistyped.judged(Some(&unrotated()), false, true),
         Err(Unclear::Token)
     );
     let by_hand = patient("old", "new", "new", &[RECONCILE]);
     assert_eq!(
-        by_hand.right(Some(&unrotated()), false, true),
+        by_hand.judged(Some(&unrotated()), false, true),
         Ok(secret("new"))
     );
     let refused = patient("old", "old", "old", &[RECONCILE]);
     assert_eq!(
-        refused.right(Some(&unrotated()), false, false),
+        refused.judged(Some(&unrotated()), false, false),
         Err(Unclear::Token)
     );
     let mut rests = patient("old", "new", "new", &[]);
     rests.pulse = Pulse::Rests;
     assert_eq!(
-        rests.right(Some(&unrotated()), false, false),
+        rests.judged(Some(&unrotated()), false, false),
         Err(Unclear::Token)
     );
 }
@@ -190,7 +213,10 @@ fn while_nobody_knows_of_a_rotation_the_common_token_is_right_unless_it_was_refu
 fn a_member_that_lacks_the_key_waits_for_its_peers() {
     let mut away = patient("new", "old", "old", &[PEER, RECONCILE]);
     away.joins = true;
-    assert_eq!(away.right(Some(&rotated()), true, false), Ok(secret("new")));
+    assert_eq!(
+        away.judged(Some(&rotated()), true, false),
+        Ok(secret("new"))
+    );
     assert_eq!(away.remedy(&secret("new"), false), Err(Unclear::PeersFirst));
     assert_eq!(away.remedy(&secret("new"), true), Ok(Remedy::Start));
 }
@@ -208,12 +234,12 @@ fn the_own_copy_of_a_member_that_was_away_does_not_speak_against_the_new_token()
     for lines in ways {
         let mut away = patient("new", "old", "old", &lines);
         away.joins = true;
-        let unwitnessed = away.right(Some(&rotated()), false, false);
+        let unwitnessed = away.judged(Some(&rotated()), false, false);
         assert_eq!(unwitnessed, Err(Unclear::Token), "{lines:?}");
         assert_eq!(away.remedy(&secret("new"), false), Err(Unclear::PeersFirst));
         // The old token it does speak against: it had been replaced before it went away.
         away.surface = Some(secret("old"));
-        let right = away.right(Some(&rotated()), false, false);
+        let right = away.judged(Some(&rotated()), false, false);
         assert_eq!(right, Ok(secret("new")), "{lines:?}");
     }
 }
@@ -221,10 +247,10 @@ fn the_own_copy_of_a_member_that_was_away_does_not_speak_against_the_new_token()
 #[test]
 fn a_restored_snapshot_reads_its_data_with_the_token_that_is_configured() {
     let restored = patient("old", "old", "old", &[NEWER]);
-    assert_eq!(restored.right(None, false, false), Ok(secret("old")));
+    assert_eq!(restored.judged(None, false, false), Ok(secret("old")));
     assert_eq!(restored.remedy(&secret("old"), true), Ok(Remedy::Passwd));
     let with_new = patient("new", "old", "old", &[RECONCILE]);
-    assert_eq!(with_new.right(None, false, false), Ok(secret("old")));
+    assert_eq!(with_new.judged(None, false, false), Ok(secret("old")));
     assert_eq!(with_new.remedy(&secret("old"), true), Ok(Remedy::Surface));
 }
 
@@ -244,4 +270,86 @@ fn what_is_none_of_these_is_refused() {
     runs.pulse = Pulse::Runs;
     assert_eq!(runs.remedy(&secret("old"), true), Ok(Remedy::Nothing));
     assert_eq!(runs.remedy(&secret("new"), true), Ok(Remedy::Surface));
+}
+
+#[test]
+fn the_datastores_own_answer_decides() {
+    // The trap has put OLD back everywhere; the datastore says that it has not OLD.
+    let mut trapped = patient("old", "old", "old", &[LATE, NEWER]);
+    trapped.joins = true;
+    let (old, new) = (secret("old"), secret("new"));
+    let unrotated = unrotated();
+    let asked = |has_it| Evidence {
+        standing: Some(&unrotated),
+        unseen: true,
+        asked: Some((&old, has_it)),
+        ..Evidence::default()
+    };
+    assert_eq!(trapped.right(&asked(true)), Ok(secret("old")));
+    assert_eq!(trapped.right(&asked(false)), Err(Unclear::Token));
+    let others = [secret("old"), secret("new")];
+    let told = Evidence {
+        others: &others,
+        ..asked(false)
+    };
+    assert_eq!(trapped.right(&told), Ok(secret("new")));
+    let given = Evidence {
+        given: Some(&new),
+        ..asked(false)
+    };
+    assert_eq!(trapped.right(&given), Ok(secret("new")));
+    let three = [secret("x"), secret("new")];
+    let doubtful = Evidence {
+        others: &three,
+        ..asked(false)
+    };
+    assert_eq!(trapped.right(&doubtful), Err(Unclear::Token));
+    let rotator = patient("old", "new", "new", &[]);
+    assert_eq!(rotator.right(&asked(false)), Ok(secret("new")));
+    let rotated = rotated();
+    let of_both = Evidence {
+        standing: Some(&rotated),
+        ..asked(false)
+    };
+    assert_eq!(trapped.right(&of_both), Ok(secret("new")));
+}
+
+#[test]
+fn what_a_rescue_has_found_out_stays_until_a_start_is_refused_with_it() {
+    // Lines of before it wrote the token are still in the journal.
+    let mut waits = patient("new", "new", "new", &[RECONCILE]);
+    (waits.pulse, waits.begun) = (Pulse::Starts, true);
+    waits.decided = Some(secret("new"));
+    assert_eq!(waits.judged(None, false, true), Ok(secret("new")));
+    assert_eq!(waits.remedy(&secret("new"), true), Ok(Remedy::Start));
+    waits.refused_now = true;
+    assert_eq!(waits.judged(None, false, true), Err(Unclear::Token));
+}
+
+#[test]
+fn when_no_server_runs_the_files_of_the_one_that_was_rotated_tell_the_others() {
+    let trapped = patient("old", "old", "old", &[LATE, NEWER]);
+    let others = [secret("new")];
+    let evidence = Evidence {
+        unseen: true,
+        others: &others,
+        ..Evidence::default()
+    };
+    let mut joined = trapped;
+    joined.joins = true;
+    assert_eq!(joined.right(&evidence), Ok(secret("new")));
+    // A single server that was stopped after a rotate is started with what that has left.
+    let mut rests = patient("old", "new", "new", &[]);
+    rests.pulse = Pulse::Rests;
+    assert_eq!(rests.judged(None, false, false), Ok(secret("new")));
+    assert_eq!(rests.judged(None, false, true), Err(Unclear::Token));
+}
+
+#[test]
+fn a_rotate_that_failed_on_a_running_server_has_left_a_passwd_that_must_go() {
+    let mut runs = patient("new", "old", "old", &[]);
+    (runs.pulse, runs.newer) = (Pulse::Runs, true);
+    assert_eq!(runs.remedy(&secret("new"), true), Ok(Remedy::Passwd));
+    runs.pulse = Pulse::Rests;
+    assert_eq!(runs.remedy(&secret("new"), true), Ok(Remedy::Passwd));
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Reader;
-use crate::playbook::Health;
 use crate::playbook::keywords::IN_HEALTH;
+use crate::playbook::{Etcd, Health};
 use crate::source::{Entry, Node};
 
 /// Reads `health`.
@@ -19,7 +19,7 @@ pub(super) fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Health> {
     };
     let mut health = Health {
         nodes_ready: false,
-        etcd_voters: false,
+        etcd: Etcd::Nobody,
         settle: Duration::from_secs(30),
         timeout: Duration::from_mins(5),
         interval: Duration::from_secs(5),
@@ -37,8 +37,14 @@ pub(super) fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Health> {
 fn take(entry: &Entry, health: &mut Health, reader: &mut Reader<'_>) {
     let value = &entry.value;
     match entry.key.as_str() {
-        "nodes" => health.nodes_ready = only("ready", entry, reader),
-        "etcd" => health.etcd_voters = only("voters", entry, reader),
+        "nodes" => health.nodes_ready = one_of(&["ready"], entry, reader).is_some(),
+        "etcd" => {
+            health.etcd = match one_of(&["voters", "visited"], entry, reader) {
+                Some("voters") => Etcd::Voters,
+                Some(_) => Etcd::Visited,
+                None => Etcd::Nobody,
+            }
+        }
         "settle" => health.settle = reader.duration(value, "settle").unwrap_or(Duration::ZERO),
         "timeout" => health.timeout = reader.duration(value, "timeout").unwrap_or(Duration::MAX),
         "interval" => {
@@ -54,20 +60,20 @@ fn take(entry: &Entry, health: &mut Health, reader: &mut Reader<'_>) {
     }
 }
 
-fn only(word: &str, entry: &Entry, reader: &mut Reader<'_>) -> bool {
-    let fits = entry.value.text() == Some(word);
-    if !fits {
-        let found = entry.value.text().unwrap_or(entry.value.noun());
+/// The word that stands there, when it is one of these.
+fn one_of(words: &[&'static str], entry: &Entry, reader: &mut Reader<'_>) -> Option<&'static str> {
+    let text = entry.value.text();
+    let found = words.iter().copied().find(|word| text == Some(*word));
+    if found.is_none() {
+        let given = text.unwrap_or(entry.value.noun());
+        let either = words.join("` or `");
         let what = format!(
-            "`{}` of `health` can only be `{word}`, not `{found}`",
+            "`{}` of `health` can only be `{either}`, not `{given}`",
             entry.key
         );
-        reader.problem(
-            "playbook::health",
-            what,
-            entry.value.at,
-            format!("write `{}: {word}`", entry.key),
-        );
+        let first = words.first().copied().unwrap_or_default();
+        let next = format!("write `{}: {first}`", entry.key);
+        reader.problem("playbook::health", what, entry.value.at, next);
     }
-    fits
+    found
 }

@@ -15,6 +15,9 @@ const SHOW: &str = "shown=$(systemctl show ";
 /// How a script begins that lets some lines of a command's output through.
 const FILTER: &str = "\"$@\" | grep -e ";
 
+/// How a script begins that leaves in a file whether a command was answered well, or with K3s's own 500.
+const ASK: &str = "file=$1; words=$2; shift 2;";
+
 const K3S: [&str; 2] = ["k3s", "/usr/local/bin/k3s"];
 
 impl Fleet {
@@ -38,6 +41,9 @@ impl Fleet {
             ["sh", "-c", script, "sh", unit] if script.ends_with("exec systemctl stop \"$1\"") => {
                 self.systemctl(at, &["kill", unit]);
                 self.systemctl(at, &["stop", unit])
+            }
+            ["sh", "-c", script, "sh", file, words, ..] if script.starts_with(ASK) => {
+                return self.asked(at, r#become, command, (file, words));
             }
             ["sh", "-c", script, "sh", ..] if script.starts_with(FILTER) => {
                 return self.filtered(at, r#become, command, script);
@@ -107,6 +113,39 @@ impl Fleet {
             }
             ran.stdout = kept.as_str().into();
         }
+        Ok(reply)
+    }
+
+    /// A command whose answer is left in a file; another failure than 500 is the script's.
+    fn asked(
+        &mut self,
+        at: usize,
+        r#become: &Become,
+        command: &Command,
+        (file, words): (&str, &str),
+    ) -> Result<Reply, Trouble> {
+        let inner = Command {
+            argv: command.argv.iter().skip(6).cloned().collect(),
+            ..command.clone()
+        };
+        let mut reply = self.run(at, r#become, &inner)?;
+        let Response::Ran(said) = &reply.response else {
+            return Ok(reply);
+        };
+        let is_refused = said.stderr.text().contains("token error ID");
+        if said.status != 0 && !is_refused {
+            return Ok(reply);
+        }
+        let text = format!("{words} {}\n", if is_refused { "no" } else { "yes" });
+        let written = self.hosts.get_mut(at).map(|host| {
+            let full = host.has(Fault::DiskFull);
+            !full && host.disk.write(file, text.as_bytes(), 0o600).is_ok()
+        });
+        reply.response = if written == Some(true) {
+            ran(0, "", "")
+        } else {
+            ran(1, "", format!("cannot create {file}"))
+        };
         Ok(reply)
     }
 

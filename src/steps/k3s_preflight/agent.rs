@@ -1,6 +1,5 @@
 //! What can only be said of an agent: whether it is of this cluster, and what its token is.
 
-use super::agent_token::is_separate;
 use crate::facts::Probe;
 use crate::k3s::knock::Heard;
 use crate::k3s::phase::Standing;
@@ -53,8 +52,7 @@ pub(super) async fn judge(
 /// Every server refuses what the agent is configured with, and only its certificate lets it in.
 fn refused(seen: &Seen, cluster: &Cluster, proposal: &mut Proposal) {
     let host = &seen.host;
-    let separate = cluster.servers.iter().any(is_separate);
-    if cluster.about == TokenKind::Server && separate {
+    if cluster.about == TokenKind::Server && cluster.has_agent_token() {
         proposal.unmet.push(Unmet::new(
             "agent-has-server-token",
             format!("{host} is configured with the server token, which servers with an agent token refuse from agents: only its client certificate lets it in"),

@@ -2,6 +2,7 @@
 
 use super::Aim;
 use crate::facts::Probe;
+use crate::k3s::phase::Standing;
 use crate::k3s::token::TokenKind;
 use crate::secret::Secret;
 use crate::steps::look::{Cluster, ServerSeen};
@@ -18,8 +19,14 @@ pub(super) async fn judge(
     match aim {
         Aim::Server => {
             proposal.unmet.extend(servers.iter().filter_map(pending));
-            proposal.unmet.extend(differ(cluster));
-            proposal.unmet.extend(unfinished(cluster, TokenKind::Agent));
+            let half_way = half_way(cluster);
+            if cluster.standing.as_ref().is_ok_and(Standing::is_rotated) {
+                proposal
+                    .notes
+                    .extend(half_way.into_iter().map(|unmet| unmet.what));
+            } else {
+                proposal.unmet.extend(half_way);
+            }
             proposal.notes.extend(left_alone(cluster));
         }
         Aim::Agent => {
@@ -38,6 +45,15 @@ pub(super) async fn judge(
     Ok(())
 }
 
+/// What is not as it should be with the agent token, while it is another one that is looked at.
+pub(in crate::steps) fn half_way(cluster: &Cluster) -> Vec<Unmet> {
+    let untaken = cluster.servers.iter().filter_map(untaken);
+    let others = differ(cluster)
+        .into_iter()
+        .chain(unfinished(cluster, TokenKind::Agent));
+    untaken.chain(others).collect()
+}
+
 /// An agent token that is configured and equals the server token, or was never taken: the node row would keep OLD
 /// alive, or the restart after the next one would be fatal (measured: sqlite-agent-token).
 fn pending(server: &ServerSeen) -> Option<Unmet> {
@@ -48,9 +64,41 @@ fn pending(server: &ServerSeen) -> Option<Unmet> {
         Unmet::new(
             "agent-token-equals-server-token",
             format!("{} has an agent token configured, and still accepts the server token from agents", server.seen.host),
-            "rotate both: keyroll run @rotate-tokens -i INVENTORY; or take the agent token out of the configuration of every server",
+            "rotate both: keyroll run @rotate-tokens -i INVENTORY with --new-agent-token-from and the one that is configured; or take the agent token out of the configuration of every server",
         )
     })
+}
+
+/// An agent token that was changed in the configuration, or taken out of it, since the server started: its next start, which a
+/// rotation is, takes it, and the one after that would be fatal (measured: sqlite-agent-token).
+fn untaken(server: &ServerSeen) -> Option<Unmet> {
+    let seen = &server.seen;
+    let passwd = seen.passwd();
+    let taken = passwd
+        .node
+        .filter(|node| Some(node) != passwd.server.as_ref())?;
+    // A rotation of the agent token that keyroll has begun is said to be unfinished.
+    if seen.kept_of(TokenKind::Agent).is_some() {
+        return None;
+    }
+    let (what, next) = match configured(server) {
+        Some(secret) if *secret == taken => return None,
+        // It is configured where keyroll cannot read it.
+        None if seen.install.agent_token => return None,
+        Some(_) => (
+            "is configured with another agent token than it runs with",
+            "rotate to that one first: keyroll run @rotate-agent-token -i INVENTORY with --new-agent-token-from; or put the one that it runs with back",
+        ),
+        None => (
+            "runs with an agent token that is configured no longer",
+            "put the agent token back into the configuration of every server; a cluster gets rid of it with its next installation",
+        ),
+    };
+    let what = format!(
+        "{} {what}: its next start would take that, and the one after it would be fatal",
+        seen.host
+    );
+    Some(Unmet::new("agent-token-not-taken", what, next))
 }
 
 /// Whoever has an agent token that is the server token has both: to change one of them is not enough.
@@ -107,13 +155,11 @@ fn unfinished(cluster: &Cluster, kind: TokenKind) -> Option<Unmet> {
     ))
 }
 
-pub(super) fn is_separate(server: &ServerSeen) -> bool {
-    let passwd = server.seen.passwd();
-    server.seen.install.agent_token || passwd.node.is_some() && passwd.node != passwd.server
-}
-
 fn left_alone(cluster: &Cluster) -> Option<String> {
-    let server = cluster.servers.iter().find(|server| is_separate(server))?;
+    let server = cluster
+        .servers
+        .iter()
+        .find(|it| it.seen.has_agent_token())?;
     Some(format!(
         "agents join with a token of their own ({} has one configured), which this rotation leaves as it is; both are rotated by @rotate-tokens",
         server.seen.host

@@ -45,7 +45,8 @@ pub(super) async fn judge(
         return;
     }
     let mut what = format!("{} on {host} is {}", unit.text.id, unit.words());
-    let mut next = format!("get {} to run on {host} first", unit.text.id);
+    let mut next = rotated_by_hand(seen)
+        .unwrap_or_else(|| format!("get {} to run on {host} first", unit.text.id));
     if let Some((line, sign)) = last_sign(probe, seen, 20).await {
         what = format!("{what}: {}", sign.meaning);
         next = behind_its_peer(seen, &line, cluster)
@@ -85,17 +86,29 @@ async fn is_turned_away(probe: &Probe<'_>, seen: &Seen) -> bool {
     last.is_some_and(|line| journal::is_of_token(line))
 }
 
+/// A server that does not run and was rotated, as its own files tell: started with what is configured it would not come up.
+fn rotated_by_hand(seen: &Seen) -> Option<String> {
+    let on_disk = seen
+        .on_disk()
+        .filter(|_| seen.install.kind == Kind::Server)?;
+    (seen.surface() != Some(&on_disk)).then(|| to_the_rescue(seen))
+}
+
+fn to_the_rescue(seen: &Seen) -> String {
+    format!(
+        "restart no server; first: keyroll rescue {} -i INVENTORY; then run the same command again",
+        seen.host
+    )
+}
+
 /// A token that keeps it from starting is what `rescue` is for: no other server is restarted before.
 fn way_back(seen: &Seen, line: &str) -> Option<String> {
-    let first = match seen.install.kind {
-        Kind::Server => "restart no server; first: ",
-        Kind::Agent => "",
-    };
-    journal::is_of_token(line).then(|| {
-        format!(
-            "{first}keyroll rescue {} -i INVENTORY; then run the same command again",
+    journal::is_of_token(line).then(|| match seen.install.kind {
+        Kind::Server => to_the_rescue(seen),
+        Kind::Agent => format!(
+            "keyroll rescue {} -i INVENTORY; then run the same command again",
             seen.host
-        )
+        ),
     })
 }
 

@@ -5,6 +5,7 @@ use crate::k3s::age::{Since, span};
 use crate::k3s::phase::Standing;
 use crate::k3s::token::TokenKind;
 use crate::secret::Secret;
+use crate::steps::k3s_preflight::half_way;
 use crate::steps::look::{Cluster, ServerSeen, aged, stated};
 use crate::steps::unmanaged::{call_roll, call_roll_of_etcd};
 use crate::steps::{Proposal, Unmet};
@@ -24,6 +25,11 @@ pub(super) async fn judge(
             proposal.notes.extend(stated(probe, old));
         }
         proposal.unmet.extend(too_old(probe, cluster).await);
+        if probe.options().words.proof_only {
+            proposal
+                .unmet
+                .extend(half_way(cluster).into_iter().map(red));
+        }
     }
     let roll = call_roll(probe, cluster).await;
     proposal.unmet.extend(roll.unmet.into_iter().map(red));

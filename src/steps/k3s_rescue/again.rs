@@ -35,7 +35,7 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
         return Ok(Proposal::of(vec![forget]));
     }
     let cluster = Cluster::now(probe, TokenKind::Server).await;
-    let standing = match cluster.standing()? {
+    let standing = match cluster.standing_beside(probe)? {
         Ok(standing) => standing,
         Err(unmet) => return Ok(Proposal::refuse(unmet)),
     };

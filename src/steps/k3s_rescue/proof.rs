@@ -14,11 +14,9 @@ use crate::steps::{Proposal, StepError, Unmet};
 
 pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
     let cluster = Cluster::now(probe, TokenKind::Server).await;
-    let standing = match (cluster.standing()?, cluster.standing_of_processes(probe)) {
-        (Ok(standing), _) => standing.clone(),
-        // What another server is configured with is for its own rescue.
-        (Err(_), Ok(standing)) if cluster.blind.is_empty() => standing,
-        (Err(unmet), _) => return Ok(Proposal::refuse(unmet)),
+    let standing = match cluster.standing_beside(probe)? {
+        Ok(standing) => standing,
+        Err(unmet) => return Ok(Proposal::refuse(unmet)),
     };
     let (host, right) = (&seen.host, &standing.datastore);
     if seen.surface() != Some(right) {
@@ -41,7 +39,9 @@ pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
         let note = format!(
             "{host} runs on with the token that it was started with, and would start again with the right one"
         );
-        return Ok(Proposal::note(note));
+        let mut proposal = Proposal::note(note);
+        proposal.notes.extend(cluster.left(&standing));
+        return Ok(proposal);
     }
     let first = knock(Role::Server, right);
     let rest = others
@@ -56,7 +56,11 @@ pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
         .collect();
     let mut heard = probe.get_now(host, Knocked(knocks)).await?.into_iter();
     match heard.next() {
-        Some(Heard::Accepted) => Ok(Proposal::refuse(refusals(host, &rest, heard))),
+        Some(Heard::Accepted) => {
+            let mut proposal = Proposal::refuse(refusals(host, &rest, heard));
+            proposal.notes.extend(cluster.left(&standing));
+            Ok(proposal)
+        }
         Some(Heard::NotYet(_)) if seen.unit.is_active() => {
             Ok(Proposal::of(vec![wait(host, first)]))
         }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::again::mark;
-use crate::facts::{Journal, Probe};
+use crate::facts::{Journal, JournalSince, Probe};
+use crate::k3s::journal;
 use crate::k3s::knock::{Knock, Role};
 use crate::k3s::order::join_target;
-use crate::k3s::phase::Memory;
-use crate::k3s::rescue::{Patient, Pulse, Remedy, Signs, Unclear};
-use crate::k3s::token::TokenKind;
+use crate::k3s::phase::{Memory, Standing};
+use crate::k3s::rescue::{Evidence, Patient, Pulse, Remedy, Signs, Unclear};
+use crate::k3s::token::{TokenKind, tag};
 use crate::model::HostName;
 use crate::op::{Act, Op, Until};
 use crate::secret::{Content, Secret};
@@ -56,13 +57,11 @@ pub(super) async fn examine(
     {
         return Ok(Err(vec![Unmet::of_torn(torn)]));
     }
-    let witnessed = standing
-        .as_ref()
-        .is_ok_and(|standing| cluster.is_witnessed(standing));
-    let unseen = cluster.hides_beside(&seen.host);
-    let right = patient.right(standing.as_ref().ok(), witnessed, unseen);
+    let right = judged(probe, seen, &patient, &cluster, standing.as_ref().ok());
     let remedy = right.and_then(|right| {
-        patient.newer = cluster.is_passwd_newer(seen, &right);
+        // What a process that has the right token has written at its start is saved while it runs.
+        let held = cluster.server(&seen.host).and_then(|it| it.memory.secret());
+        patient.newer = held != Some(&right) && cluster.is_passwd_newer(seen, &right);
         let lacking = lacking(&cluster, &seen.host, &right);
         let remedy = patient.remedy(&right, lacking.is_empty());
         remedy.map(|remedy| (right, remedy))
@@ -75,6 +74,47 @@ pub(super) async fn examine(
         }),
         Err(Unclear::PeersFirst) => Err(vec![peers_first(probe, seen, &patient, &cluster)]),
         Err(unclear) => Err(vec![refusal(seen, &patient, unclear)]),
+    })
+}
+
+/// Which token the datastore has, from all that is seen.
+fn judged(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    patient: &Patient,
+    cluster: &Cluster,
+    standing: Option<&Standing>,
+) -> Result<Secret, Unclear> {
+    let options = probe.options();
+    let given = options.words.datastore.as_ref();
+    let known = cluster.tokens();
+    let asked = cluster.servers.iter().find_map(|server| {
+        let asked = server
+            .seen
+            .asked()
+            .filter(|asked| asked.run == options.run)?;
+        let mut known = known.iter().chain(given);
+        let token = known.find(|token| tag(token) == asked.tag)?;
+        Some((token, asked.has_it))
+    });
+    let others = cluster
+        .servers
+        .iter()
+        .filter(|it| it.seen.host != seen.host);
+    let both = others.filter_map(|it| {
+        let on_disk = it.seen.on_disk();
+        on_disk.filter(|on_disk| it.seen.passwd().server.as_ref() == Some(on_disk))
+    });
+    let mut others: Vec<Secret> = both.collect();
+    others.sort_by(|a, b| a.expose().cmp(b.expose()));
+    others.dedup();
+    patient.right(&Evidence {
+        standing,
+        witnessed: standing.is_some_and(|standing| cluster.is_witnessed(standing)),
+        unseen: cluster.hides_beside(&seen.host),
+        asked,
+        others: &others,
+        given,
     })
 }
 
@@ -92,7 +132,15 @@ async fn patient(probe: &Probe<'_>, seen: &Seen) -> Result<Patient, StepError> {
         let (unit, lines) = (unit.text.id.clone(), LINES);
         Signs::read(&probe.get(Journal { unit, lines }).await?)
     };
+    let mark = seen.rescue();
+    let refused_now = mark.is_some() && pulse != Pulse::Runs && is_refused_now(probe, seen).await;
+    let is_decided = |secret: &Secret| {
+        mark.as_ref()
+            .is_some_and(|mark| *mark == begun_with(secret))
+    };
     Ok(Patient {
+        decided: seen.surface().cloned().filter(is_decided),
+        refused_now,
         pulse,
         surface: seen.surface().cloned(),
         on_disk: seen.on_disk(),
@@ -101,8 +149,22 @@ async fn patient(probe: &Probe<'_>, seen: &Seen) -> Result<Patient, StepError> {
         tried: seen.started_after_change(),
         signs,
         newer: false,
-        begun: seen.rescue().is_some(),
+        begun: mark.is_some(),
     })
+}
+
+/// Whether the attempt that goes on, or was the last, was refused for its token.
+async fn is_refused_now(probe: &Probe<'_>, seen: &Seen) -> bool {
+    let invocation = seen.unit.invocation.clone();
+    // Without a journal nothing speaks against what was found out.
+    let lines = probe.get(JournalSince { invocation }).await.ok().flatten();
+    let mut lines = lines.iter().flatten();
+    lines.any(|line| journal::wants_other_token(line))
+}
+
+/// The mark of a rescue that has found this token to be the datastore's.
+fn begun_with(secret: &Secret) -> String {
+    format!("begun {}", tag(secret))
 }
 
 /// Servers that run and do not accept this token.
@@ -126,7 +188,7 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
         Err(unmet) => return Ok(Proposal::refuse(unmet)),
     };
     let surfaces = flip(seen, &right, Mode::default());
-    if seen.unit.is_active() {
+    if seen.unit.is_active() && remedy != Remedy::Passwd {
         // It goes on with what it was started with; a restart now would be with what is written here.
         return Ok(Proposal::of(if remedy == Remedy::Surface {
             let aside = put_aside(seen, &cluster, &right).into_iter();
@@ -135,15 +197,65 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
             Vec::new()
         }));
     }
-    let mut proposal = Proposal::of(vec![mark(seen, "begun")]);
+    let lacks_quorum = cluster.lacks_quorum_with(&seen.host);
+    if lacks_quorum && remedy == Remedy::Start && seen.unit.active_state == "activating" {
+        return Ok(Proposal::refuse(vec![waits_for_others(seen, &cluster)]));
+    }
+    let mut proposal = Proposal::of(vec![mark(seen, &begun_with(&right))]);
     proposal.ops.extend(surfaces);
     if remedy == Remedy::Passwd {
-        proposal.unmet = cluster.unwell_beside(probe, &seen.host).await?;
+        proposal.unmet = unwell(probe, seen, &cluster).await?;
         proposal.ops.push(end(seen));
         proposal.ops.extend(recreate(seen));
     }
-    proposal.ops.extend(start(seen, &right));
+    let mut start = start(seen, &right);
+    // Its start goes on until others have joined it: what to do is said at once.
+    start.truncate(if lacks_quorum { 1 } else { start.len() });
+    proposal.ops.extend(start);
     Ok(proposal)
+}
+
+/// Why nothing may be removed there now. Where members of etcd that are down hold each other up, the operator may go on with
+/// one after the other.
+async fn unwell(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    cluster: &Cluster,
+) -> Result<Vec<Unmet>, StepError> {
+    let mut unwell = cluster.unwell_beside(probe, &seen.host).await?;
+    if !cluster.members().any(|it| it.seen.host == seen.host) {
+        return Ok(unwell);
+    }
+    if probe.options().words.quorum_loss {
+        return Ok(Vec::new());
+    }
+    if let Some(last) = unwell.last_mut() {
+        let host = &seen.host;
+        let next = format!(
+            "; where that wants {host} first: keyroll rescue {host} -i INVENTORY --accept-quorum-loss goes on beside it, and copies first what it removes"
+        );
+        last.next.push_str(&next);
+    }
+    Ok(unwell)
+}
+
+/// Started with the right token, and alone.
+fn waits_for_others(seen: &Seen, cluster: &Cluster) -> Unmet {
+    let (host, (up, all)) = (&seen.host, cluster.members_up());
+    let rest = cluster
+        .members()
+        .filter(|it| !it.seen.unit.is_active() && it.seen.rescue().is_none());
+    let rest = rest.map(|it| &it.seen.host).filter(|it| *it != host);
+    let commands: Vec<String> = rest
+        .map(|host| format!("keyroll rescue {host} -i INVENTORY"))
+        .collect();
+    Unmet::new(
+        "waits-for-quorum",
+        format!(
+            "{host} is started with the datastore's token, and comes up when more than half of the {all} members of etcd run; now {up} do"
+        ),
+        format!("the others now: {}", commands.join("; then ")),
+    )
 }
 
 /// What a server runs with is asked for by name until its restart: it must be on some file, also when no surface has it.
@@ -243,7 +355,9 @@ fn refusal(seen: &Seen, patient: &Patient, unclear: Unclear) -> Unmet {
                 "{saw}; {}; which token the datastore has is not certain, so nothing is touched",
                 places(seen)
             ),
-            "get the other servers to run first (`keyroll where -i INVENTORY` shows all of them), then run the same command again",
+            format!(
+                "say which it is, as from whoever has rotated by hand: keyroll rescue {host} -i INVENTORY --token-from file:PATH; or get the other servers to run first (`keyroll where -i INVENTORY` shows all of them)"
+            ),
         ),
         Unclear::Starting => Unmet::new(
             "still-starting",

@@ -1,13 +1,26 @@
-//! When only files say that the datastore has NEW, the same rotate is asked for once more, on the server whose files
-//! they are: it is answered well when the datastore has NEW, and with 500 when it has not (measured: v1.32.4-sqlite).
+//! When nothing shows which token the datastore has, the datastore is asked.
+//!
+//! When only files say that it has NEW, the same rotate is asked for once more, on the server whose files they are: it is
+//! answered well when the datastore has NEW, and with 500 when it has not (measured: v1.32.4-sqlite). Else a server that
+//! runs is asked to rotate to the very token that it has: that changes nothing, and is answered alike (measured:
+//! sqlite-agent-token-cure; k3s: cluster.Save finds no key of that token).
 
 use super::server::examine;
 use crate::facts::Probe;
-use crate::k3s::token::TokenKind;
-use crate::op::Op;
-use crate::steps::k3s_token::{again, word};
-use crate::steps::look::{Cluster, Seen};
+use crate::k3s::token::{TokenKind, tag};
+use crate::op::{Act, Op};
+use crate::secret::Secret;
+use crate::steps::k3s_token::{again, put, word};
+use crate::steps::look::{Cluster, Seen, ServerSeen};
 use crate::steps::{Proposal, StepError};
+
+/// Runs what it is given and leaves the datastore's answer in a file: with the word `yes`, or with `no` when it was 500.
+/// Anything else is a failure of its own.
+const ASK: &str = r#"file=$1; words=$2; shift 2; umask 077
+if said=$("$@" 2>&1); then word=yes
+else case $said in *"token error ID"*) word=no ;; *) printf '%s\n' "$said" >&2; exit 1 ;; esac
+fi
+mkdir -p "${file%/*}" && printf '%s %s\n' "$words" "$word" >"$file.new" && mv -f "$file.new" "$file""#;
 
 pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
     // What is known already, or wrong for another reason, is dealt with by the tasks that follow.
@@ -18,11 +31,15 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
     if is_certain {
         return Ok(Proposal::default());
     }
-    Ok(Proposal::of(once_more(probe).await.unwrap_or_default()))
+    let cluster = Cluster::now(probe, TokenKind::Server).await;
+    if let Some(ops) = once_more(probe, &cluster) {
+        return Ok(Proposal::of(ops));
+    }
+    let ops = ask(probe, &cluster).await?;
+    Ok(Proposal::of(ops.into_iter().collect()))
 }
 
-async fn once_more(probe: &Probe<'_>) -> Option<Vec<Op>> {
-    let cluster = Cluster::now(probe, TokenKind::Server).await;
+fn once_more(probe: &Probe<'_>, cluster: &Cluster) -> Option<Vec<Op>> {
     let standing = cluster.standing_of_processes(probe).ok()?;
     let unsure = standing.is_rotated() && !cluster.is_witnessed(&standing);
     let rotator = cluster.server(standing.rotator.as_ref().filter(|_| unsure)?)?;
@@ -31,4 +48,44 @@ async fn once_more(probe: &Probe<'_>) -> Option<Vec<Op>> {
         again(&rotator.seen, authority, &standing.new),
         word(&rotator.seen, &standing.new),
     ])
+}
+
+/// On the first server that has one token in its memory and its files, and whose etcd is well: without a quorum the answer would
+/// be about that. Once a run is enough.
+async fn ask(probe: &Probe<'_>, cluster: &Cluster) -> Result<Option<Op>, StepError> {
+    let run = &probe.options().run;
+    let mut asked = cluster.servers.iter().filter_map(|it| it.seen.asked());
+    if asked.any(|asked| asked.run == *run) {
+        return Ok(None);
+    }
+    for server in &cluster.servers {
+        let Some(secret) = alike(server) else {
+            continue;
+        };
+        if cluster.is_well(probe, server).await? {
+            return Ok(Some(question(probe, &server.seen, secret)));
+        }
+    }
+    Ok(None)
+}
+
+fn alike(server: &ServerSeen) -> Option<&Secret> {
+    let (held, seen) = (server.memory.secret()?, &server.seen);
+    let files = [seen.on_disk(), seen.passwd().server];
+    let is_alike = files.iter().all(|file| file.as_ref() == Some(held));
+    (is_alike && seen.unit.is_active()).then_some(held)
+}
+
+fn question(probe: &Probe<'_>, seen: &Seen, secret: &Secret) -> Op {
+    let mut command = put(&seen.door(), secret, secret);
+    let words = format!("{} {}", probe.options().run.0, tag(secret));
+    let script = ["sh", "-c", ASK, "sh", seen.asked_path().as_str(), &words].map(str::to_owned);
+    command.argv = script.into_iter().chain(command.argv).collect();
+    let act = Act::Run {
+        command,
+        leaves: Vec::new(),
+    };
+    let why =
+        "ask the datastore whether it has the token of this server: a rotate to the same token";
+    Op::root(&seen.host, why, act)
 }

@@ -4,11 +4,11 @@ use super::memory::wish;
 use super::{Blind, Cluster, ServerSeen};
 use crate::facts::Probe;
 use crate::k3s::install::Datastore;
-use crate::k3s::phase::{Memory, ServerView, Standing, Torn, judge};
+use crate::k3s::phase::{Memory, Phase, ServerView, Standing, Torn, judge, names};
 use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::secret::Secret;
-use crate::steps::{StepError, Unmet};
+use crate::steps::{LEFT, StepError, Unmet};
 
 impl Cluster {
     /// Where the rotation stands, whatever is configured: a wrong token must not hide the right one.
@@ -22,6 +22,62 @@ impl Cluster {
         };
         let views: Vec<ServerView> = self.servers.iter().map(view).collect();
         judge(&views, wish(probe, TokenKind::Server))
+    }
+
+    /// Where the rotation stands, for what is done to one server: what another one is configured with is for its own rescue.
+    ///
+    /// # Errors
+    /// As [`Cluster::standing`].
+    pub fn standing_beside(
+        &self,
+        probe: &Probe<'_>,
+    ) -> Result<Result<Standing, Vec<Unmet>>, StepError> {
+        Ok(
+            match (self.standing()?, self.standing_of_processes(probe)) {
+                (Ok(standing), _) => Ok(standing.clone()),
+                (Err(_), Ok(standing)) if self.blind.is_empty() => Ok(standing),
+                (Err(unmet), _) => Err(unmet),
+            },
+        )
+    }
+
+    /// What is left to do when a rotation stands half way, beside what a rescue or a heal does.
+    #[must_use]
+    pub fn left(&self, standing: &Standing) -> Option<String> {
+        let rests = |(_, phase): &&(HostName, Phase)| !matches!(phase, Phase::Old | Phase::New);
+        let rests: Vec<&HostName> = standing
+            .phases
+            .iter()
+            .filter(rests)
+            .map(|it| &it.0)
+            .collect();
+        (!rests.is_empty()).then(|| {
+            format!(
+                "{LEFT} a rotation is not finished ({}): restart no server; keyroll run @rotate-token -i INVENTORY finishes it",
+                names(rests.iter().copied())
+            )
+        })
+    }
+
+    /// The servers that could not be asked, or whose K3s does not answer; empty when there is none.
+    #[must_use]
+    pub fn unseen(&self) -> String {
+        let silent = self
+            .servers
+            .iter()
+            .filter(|it| matches!(it.memory, Memory::Silent(_)));
+        let silent = silent.map(|it| &it.seen.host);
+        let all: Vec<&HostName> = self
+            .blind
+            .iter()
+            .map(|(host, _)| host)
+            .chain(silent)
+            .collect();
+        if all.is_empty() {
+            String::new()
+        } else {
+            names(all.iter().copied())
+        }
     }
 
     /// Every token that is found on any server.
@@ -63,6 +119,30 @@ impl Cluster {
         !self.blind.is_empty() || self.servers.iter().any(|server| hidden(&server))
     }
 
+    /// Whether a server's member of etcd is healthy and has a leader; one without etcd is.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub async fn is_well(&self, probe: &Probe<'_>, server: &ServerSeen) -> Result<bool, StepError> {
+        Ok(ill(probe, server).await?.is_none())
+    }
+
+    /// How many members of etcd run, and how many there are.
+    #[must_use]
+    pub fn members_up(&self) -> (usize, usize) {
+        let up = self.members().filter(is_coming);
+        (up.count(), self.members().count() + self.blind.len())
+    }
+
+    /// Whether so few members of etcd run beside this server's that there is no quorum even with it.
+    #[must_use]
+    pub fn lacks_quorum_with(&self, host: &HostName) -> bool {
+        let (_, all) = self.members_up();
+        let others = self.members().filter(|it| it.seen.host != *host);
+        let others = others.filter(is_coming).count();
+        self.members().any(|it| it.seen.host == *host) && (others + 1) * 2 <= all
+    }
+
     /// Why no server may be stopped or have files removed now: the others must be well, or their healthy members a
     /// majority without it.
     ///
@@ -96,6 +176,12 @@ impl Cluster {
         }
         Ok(unwell)
     }
+}
+
+/// Whether it runs, or was started by a rescue and waits for others.
+fn is_coming(server: &&ServerSeen) -> bool {
+    let unit = &server.seen.unit;
+    unit.is_active() || unit.is_first_start() && server.seen.rescue().is_some()
 }
 
 fn away(host: &HostName, why: &Blind) -> Unmet {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::memory::{candidates, of_agents, remember, standing};
+use super::memory::{candidates, left_behind, of_agents, remember, standing, wish};
 use super::{Blind, Freshness, Seen};
 use crate::facts::Probe;
 use crate::k3s::install::{Datastore, Fault, Kind};
@@ -77,7 +77,14 @@ impl Cluster {
             let looks = servers.into_iter().map(|it| it.once_more(probe, &others));
             servers = join_all(looks).await;
         }
-        let standing = standing(probe, about, &servers);
+        let mut wish = wish(probe, about);
+        let left = match about {
+            TokenKind::Server => probe.settled(left_behind(probe, &servers)).await,
+            TokenKind::Agent => None,
+        };
+        // A rotation by hand that has forgotten its agents is finished with its own token.
+        wish.given = wish.given.or(left.as_ref());
+        let standing = standing(about, &servers, wish);
         Self {
             about,
             servers,
@@ -125,6 +132,12 @@ impl Cluster {
     /// Looks at every server now, whatever was seen lately.
     pub async fn now(probe: &Probe<'_>, about: TokenKind) -> Self {
         Self::look(probe, about, |_| true).await
+    }
+
+    /// Whether agents join with a token of their own.
+    #[must_use]
+    pub fn has_agent_token(&self) -> bool {
+        self.servers.iter().any(|it| it.seen.has_agent_token())
     }
 
     /// A server by name.

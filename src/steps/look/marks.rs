@@ -6,6 +6,7 @@ use super::Seen;
 use crate::k3s::phase::Proven;
 use crate::k3s::surface::Surface;
 use crate::k3s::token::{Token, TokenKind};
+use crate::model::RunId;
 use crate::secret::Secret;
 
 /// Where a rotate that was answered well leaves its mark, below the data directory.
@@ -15,7 +16,40 @@ pub(in crate::steps) const WITHDRAWN: &str = "server/.keyroll/withdrawn";
 /// Where a rescue leaves word of how far it is.
 pub(super) const RESCUE: &str = "server/.keyroll/rescue";
 
+/// Where a rescue leaves what the datastore has answered to it.
+pub(super) const ASKED: &str = "server/.keyroll/asked";
+
+/// What the datastore has answered when a server was asked to rotate to the very token that it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The run that asked.
+    pub run: RunId,
+    /// [`token::tag`](crate::k3s::token::tag) of that token.
+    pub tag: String,
+    /// Whether the datastore is encrypted with it.
+    pub has_it: bool,
+}
+
 impl Seen {
+    /// The datastore's last answer.
+    #[must_use]
+    pub fn asked(&self) -> Option<Asked> {
+        let text = self.file(&self.asked_path())?.text().into_owned();
+        let mut words = text.split_whitespace();
+        let (run, tag, word) = (words.next()?, words.next()?, words.next()?);
+        Some(Asked {
+            run: RunId(run.to_owned()),
+            tag: tag.to_owned(),
+            has_it: word == "yes",
+        })
+    }
+
+    /// Where the datastore's answer is left.
+    #[must_use]
+    pub fn asked_path(&self) -> Utf8PathBuf {
+        self.install.data(ASKED)
+    }
+
     /// OLD as keyroll keeps it until the proof.
     #[must_use]
     pub fn kept(&self) -> Option<Secret> {

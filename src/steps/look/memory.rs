@@ -4,19 +4,18 @@ use futures::future::join_all;
 
 use super::{Freshness, Seen, ServerSeen};
 use crate::facts::{Knocked, Probe};
-use crate::k3s::knock::{Heard, Knock};
+use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::{Memory, ServerView, Standing, Torn, Wish, judge, judge_agents};
-use crate::k3s::token::TokenKind;
+use crate::k3s::token::{Form, TokenKind};
 use crate::secret::Secret;
 
 /// Where the rotation of this token stands.
 pub(super) fn standing(
-    probe: &Probe<'_>,
     about: TokenKind,
     servers: &[ServerSeen],
+    wish: Wish<'_>,
 ) -> Result<Standing, Torn> {
     let views: Vec<ServerView> = servers.iter().map(ServerSeen::view).collect();
-    let wish = wish(probe, about);
     match about {
         TokenKind::Server => judge(&views, wish),
         TokenKind::Agent => {
@@ -68,10 +67,10 @@ pub(super) fn candidates<'a>(
     });
     let options = probe.options();
     let named = match about {
-        TokenKind::Server => [options.given.clone(), options.words.old.clone()],
-        TokenKind::Agent => [options.agent.given.clone(), None],
+        TokenKind::Server => vec![&options.given, &options.words.old, &options.words.datastore],
+        TokenKind::Agent => vec![&options.agent.given],
     };
-    for secret in found.chain(named.into_iter().flatten()) {
+    for secret in found.chain(named.into_iter().flatten().cloned()) {
         if !all.contains(&secret) {
             all.push(secret);
         }
@@ -89,11 +88,43 @@ pub(super) async fn of_agents(probe: &Probe<'_>, known: &[Secret]) -> Vec<Secret
     let looks = agents.map(|member| Seen::look(probe, &member.name, Freshness::Lately));
     let mut all: Vec<Secret> = Vec::new();
     for seen in join_all(looks).await.into_iter().flatten() {
-        all.extend(seen.surface().cloned());
+        let winner = seen.install.winner();
+        let plain = winner.filter(|it| !matches!(it.token.form, Form::Bootstrap { .. }));
+        all.extend(plain.map(|surface| surface.token.secret.clone()));
     }
     all.retain(|secret| !known.contains(secret));
     all.dedup();
     all
+}
+
+/// The token of all servers, when nothing is known to be under way and each of the first agents that has a token of this kind
+/// has one that the servers refuse: somebody has rotated the servers and forgotten the agents.
+pub(super) async fn left_behind(probe: &Probe<'_>, servers: &[ServerSeen]) -> Option<Secret> {
+    let options = probe.options();
+    let is_asked = options.given.is_none() && !options.words.proof_only;
+    let first = servers.first().filter(|_| is_asked)?;
+    let held = first.memory.secret()?;
+    let is_untouched = |server: &ServerSeen| {
+        let seen = &server.seen;
+        let has_it = [server.memory.secret(), seen.surface()] == [Some(held); 2];
+        has_it && seen.kept().is_none() && seen.staged().is_none() && !seen.has_agent_token()
+    };
+    if !servers.iter().all(is_untouched) {
+        return None;
+    }
+    let agents = of_agents(probe, &[]).await;
+    if agents.is_empty() || agents.contains(held) {
+        return None;
+    }
+    let knock = |secret: &Secret| Knock {
+        door: first.seen.door(),
+        role: Role::Node,
+        secret: secret.clone(),
+    };
+    let knocks = Knocked(agents.iter().map(knock).collect());
+    let heard = probe.get_on(&first.seen.host, knocks).await.ok()?;
+    let is_refused = heard.iter().all(|heard| *heard == Heard::Rejected);
+    is_refused.then(|| held.clone())
 }
 
 impl ServerSeen {

@@ -231,6 +231,13 @@ impl Seen {
             .unwrap_or_default()
     }
 
+    /// Whether agents join this server with a token of their own: one is configured, or it runs with one.
+    #[must_use]
+    pub fn has_agent_token(&self) -> bool {
+        let passwd = self.passwd();
+        self.install.agent_token || passwd.node.is_some() && passwd.node != passwd.server
+    }
+
     /// Server tokens that a server is configured with or has taken, whichever token this look is about.
     #[must_use]
     pub fn server_tokens(&self) -> Vec<Secret> {

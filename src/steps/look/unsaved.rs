@@ -87,19 +87,46 @@ impl Cluster {
     #[must_use]
     pub fn next_restart_fatal(&self) -> Vec<Unmet> {
         let unsaved = self.unsaved().into_iter();
-        unsaved
-            .map(|(server, _)| fatal(&server.seen.host))
-            .collect()
+        let unsaved = unsaved.map(|(server, _)| fatal(&server.seen.host));
+        unsaved.chain(self.stranded().map(left_by_put)).collect()
+    }
+
+    /// Servers that still run with another token than the datastore's, and whose passwd was written by a rotate that failed:
+    /// with whatever token they would not start.
+    fn stranded(&self) -> impl Iterator<Item = &HostName> {
+        let standing = self.standing.as_ref().ok();
+        let right = standing.map(|standing| &standing.datastore);
+        let is_stranded = move |server: &&ServerSeen| {
+            let held = server.memory.secret();
+            let is_behind = held.is_some() && held != right;
+            right.is_some_and(|right| is_behind && self.is_passwd_newer(&server.seen, right))
+        };
+        let servers = self.servers.iter().filter(is_stranded);
+        servers.map(|server| &server.seen.host)
     }
 
     /// The same of one server.
     #[must_use]
     pub fn fatal(&self, host: &HostName) -> Option<Unmet> {
         let mut unsaved = self.unsaved().into_iter();
-        unsaved
-            .any(|(server, _)| server.seen.host == *host)
-            .then(|| fatal(host))
+        if unsaved.any(|(server, _)| server.seen.host == *host) {
+            return Some(fatal(host));
+        }
+        let is_stranded = self.stranded().any(|stranded| stranded == host);
+        is_stranded.then(|| left_by_put(host))
     }
+}
+
+fn left_by_put(host: &HostName) -> Unmet {
+    Unmet::new(
+        "next-restart-fatal",
+        format!(
+            "{host} runs, and would not start again: a rotate that failed has left a server/cred/passwd there that is newer than the datastore's"
+        ),
+        format!(
+            "restart no server before: keyroll rescue {host} -i INVENTORY; then run the same command again"
+        ),
+    )
 }
 
 fn fatal(host: &HostName) -> Unmet {

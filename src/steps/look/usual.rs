@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use camino::Utf8PathBuf;
 
-use super::marks::{RESCUE, ROTATED, WITHDRAWN};
+use super::marks::{ASKED, RESCUE, ROTATED, WITHDRAWN};
 use super::passwd::PASSWD;
 use super::unsaved::SAVED;
 use crate::facts::Survey;
@@ -28,7 +28,7 @@ pub(super) const BINARIES: [&str; 4] = [
 const STAGED: &str = ".keyroll-new";
 
 /// Files of a server below its data directory.
-const SERVER: [&str; 11] = [
+const SERVER: [&str; 12] = [
     TokenKind::Server.own_file(),
     TokenKind::Agent.own_file(),
     PASSWD,
@@ -39,6 +39,7 @@ const SERVER: [&str; 11] = [
     ROTATED,
     WITHDRAWN,
     RESCUE,
+    ASKED,
     SAVED,
 ];
 const AUTHORITIES: [&str; 2] = ["server/tls/server-ca.crt", "agent/server-ca.crt"];

@@ -106,11 +106,13 @@ impl Desk {
         args.extend(["-i".to_owned(), inventory.to_owned(), state]);
         if run.command.is_none() {
             args.extend(["--no-escrow", "--accept-quorum-loss"].map(str::to_owned));
-            let new = self.file("new").display().to_string();
-            args.push(format!("--new-token-from=file:{new}"));
         }
-        let old = format!("file:{}", self.file("old").display());
-        args.extend(run.args.iter().map(|arg| arg.replace("file:OLD", &old)));
+        let [old, new] = ["old", "new"].map(|name| format!("file:{}", self.file(name).display()));
+        if run.command.is_none() && !run.given_no_token {
+            args.push(format!("--new-token-from={new}"));
+        }
+        let named = |arg: &String| arg.replace("file:OLD", &old).replace("file:NEW", &new);
+        args.extend(run.args.iter().map(named));
         args
     }
 

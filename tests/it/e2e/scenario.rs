@@ -196,8 +196,10 @@ pub(super) enum Files {
 pub(super) struct Run {
     /// Another command than `run PLAYBOOK`, such as `rescue server-1`.
     pub(super) command: Option<String>,
-    /// Arguments after it and `-i INVENTORY`; `file:OLD` stands for a file with the old token.
+    /// Arguments after it and `-i INVENTORY`; `file:OLD` and `file:NEW` stand for files with the tokens.
     pub(super) args: Vec<String>,
+    /// A run that is not told which token is to be the new one.
+    pub(super) given_no_token: bool,
     /// The built-in playbook ends before the play of this name.
     pub(super) before: Option<String>,
     /// The exit number, when the run ends by itself.

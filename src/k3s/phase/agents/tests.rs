@@ -115,6 +115,22 @@ fn one_that_was_written_by_hand_goes_on_when_it_is_given() {
 }
 
 #[test]
+fn one_that_was_half_taken_by_hand_goes_on() {
+    let servers = [view("a", [N, N, "", ""]), view("b", [N, O, "", ""])];
+    for given in ["", N] {
+        let standing = stand(&servers, given).unwrap();
+        assert_eq!(phases(&standing), [Phase::New, Phase::Flipped]);
+        assert_eq!((standing.old, standing.new), (secret(O), Secret::new(N)));
+    }
+    let third = [
+        view("a", [N, N, "", ""]),
+        view("b", [N, "x", "", ""]),
+        view("c", [N, O, "", ""]),
+    ];
+    assert_eq!(stand(&third, N).unwrap_err().name, "agent-tokens-differ");
+}
+
+#[test]
 fn servers_that_disagree_are_named_with_what_each_has() {
     for servers in [
         [view("a", [O, O, "", ""]), view("b", [N, N, "", ""])],
