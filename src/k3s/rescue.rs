@@ -170,9 +170,7 @@ impl Patient {
     /// configured one since.
     fn refuted<'a>(&'a self, held: Option<&'a Secret>) -> Option<&'a Secret> {
         if self.joins && self.signs.late && self.pulse != Pulse::Runs {
-            // Somebody has removed passwd since the attempt that it kept from starting.
-            let was_tried = self.tried && self.signs.last == Some(Sign::Newer);
-            let held = held.filter(|held| self.surface.as_ref() != Some(held) || was_tried);
+            let held = held.filter(|held| self.surface.as_ref() != Some(held));
             return self.passwd.as_ref().or(held);
         }
         let tried = self.tried && self.pulse != Pulse::Runs;
@@ -255,9 +253,14 @@ impl Patient {
             (Some(refuted), Some(moved)) if refuted == common => Some(moved),
             (Some(refuted), _) if refuted == common => None,
             (None, Some(moved)) if moved != common => None,
-            _ if unseen => None,
+            _ if unseen || self.has_lost_its_trap() => None,
             _ => Some(common),
         }
+    }
+
+    /// Whether somebody has removed the passwd that kept it from starting: what it was refused with is told by nothing now.
+    fn has_lost_its_trap(&self) -> bool {
+        self.joins && self.signs.last == Some(Sign::Newer) && self.passwd.is_none()
     }
 
     /// No server runs that says what it accepts.
