@@ -19,9 +19,9 @@ pub(super) fn look(desk: &Desk, asked: &cli::Glance, found: &mut Found) -> Resul
     for (host, result) in seen {
         match result {
             Ok(mut findings) => {
-                findings
-                    .iter_mut()
-                    .for_each(|it| editor.name_hosts(&mut it.next));
+                for finding in &mut findings {
+                    editor.name_hosts(&mut finding.next);
+                }
                 found.looked_at.push(host.to_string());
                 let named = findings.into_iter().map(|it| (host.to_string(), it));
                 found.findings.extend(named);
