@@ -7,14 +7,15 @@ use crate::k3s::install::Datastore;
 use crate::steps::look::{Cluster, Seen};
 use crate::steps::{Proposal, Unmet};
 
-/// Says which flag differs, and where: it stands in the way where a server would find it at its restart.
+/// Says which flag differs, and where: it stands in the way where a server would find it at its restart. Whom it joins then
+/// may have etcd alone, and tells its own flags all the same.
 pub(super) fn judge(cluster: &Cluster, proposal: &mut Proposal) {
-    let all = || cluster.servers.iter().map(|server| &server.seen);
-    let servers: Vec<&Seen> = all().filter(|seen| seen.install.has_api).collect();
+    let servers: Vec<&Seen> = cluster.servers.iter().map(|server| &server.seen).collect();
     let Some(first) = servers.first() else {
         return;
     };
-    let is_compared = all().any(|seen| seen.install.datastore == Datastore::Elsewhere);
+    let is_elsewhere = |seen: &&Seen| seen.install.datastore == Datastore::Elsewhere;
+    let is_compared = servers.iter().any(is_elsewhere);
     for flag in first.install.critical.keys() {
         let Some(what) = differs(flag, &servers) else {
             continue;
