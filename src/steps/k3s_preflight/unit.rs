@@ -127,13 +127,14 @@ fn behind_its_peer(seen: &Seen, line: &str, cluster: &Cluster) -> Option<String>
     ))
 }
 
-/// A configuration that was changed after the start has never been tried: the restart of a rotation would try it.
-/// What keyroll itself left there, with OLD kept beside it, is no such change.
+/// A configuration, or a unit, that was changed after the start has never been tried: the restart of a rotation would try
+/// it. What keyroll itself left there, with OLD kept beside it, is no such change, and what systemd has not read yet stands
+/// in the way.
 fn untried(seen: &Seen, standing: Option<&Standing>) -> Option<String> {
     let before = standing.is_some_and(|standing| !standing.is_rotated());
     let is_ours = seen.kept().is_some() || seen.proven().is_some();
-    let untried =
-        seen.install.kind == Kind::Server && before && !is_ours && !seen.started_after_change();
+    let changed = seen.is_newer_than_process() || !seen.started_after_change();
+    let untried = before && !is_ours && changed && !seen.unit.needs_reload;
     let (host, unit) = (&seen.host, &seen.unit.text.id);
     untried.then(|| format!("the configuration of {host} was changed after {unit} started: the restart of this rotation will be the first to try it"))
 }

@@ -99,7 +99,8 @@ impl Seen {
     }
 
     /// Whether anything that its settings are read from was changed after the process started.
-    fn is_newer_than_process(&self) -> bool {
+    #[must_use]
+    pub fn is_newer_than_process(&self) -> bool {
         let own = self.install.data("server/token");
         let text = &self.unit.text;
         let files = self.install.sources.files.iter();
