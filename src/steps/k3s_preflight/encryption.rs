@@ -3,7 +3,7 @@
 
 use crate::facts::{Node, Probe};
 use crate::steps::findings::Finding;
-use crate::steps::look::{Cluster, nodes};
+use crate::steps::look::{Cluster, server_nodes};
 
 /// Stages between which a restart counts (k3s: secretsencrypt), and what comes next.
 const UNFINISHED: [(&str, &str); 4] = [
@@ -22,9 +22,11 @@ const WAIT: &str =
     "wait until `k3s secrets-encrypt status` says reencrypt_finished, then restart every server";
 const FINISHED: [&str; 2] = ["start", "reencrypt_finished"];
 
-/// What the nodes of servers say of it. That they cannot be listed is said elsewhere.
+/// What the nodes of the inventory's servers say of it: that of a machine which is gone tells what was once. That they cannot
+/// be listed is said elsewhere.
 pub(super) async fn judge(probe: &Probe<'_>, cluster: &Cluster) -> Option<Finding> {
-    let nodes = nodes(probe, &cluster.servers).await.ok()?;
+    let nodes = server_nodes(probe, &cluster.servers).await;
+    let nodes: Vec<Node> = nodes.into_iter().map(|(_, node)| node).collect();
     stands(&nodes)
 }
 
