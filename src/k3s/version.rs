@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// `v1.34.3+k3s1` without the build part.
+/// `v1.34.3+k3s1`. Shown without the build, see [`Version::whole`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
     /// 1
@@ -11,6 +11,8 @@ pub struct Version {
     pub minor: u32,
     /// 3
     pub patch: u32,
+    /// 1: another build of the same version is another program. 0 when it has none.
+    pub build: u32,
 }
 
 impl Version {
@@ -21,6 +23,8 @@ impl Version {
             .split_whitespace()
             .find(|word| word.starts_with('v') && word.contains('.'))?;
         let core = word.trim_start_matches('v').split(['+', '-']).next()?;
+        let build = word.split_once("+k3s").map_or("", |(_, build)| build);
+        let build = build.split(|c: char| !c.is_ascii_digit()).next()?;
         let mut parts = core.split('.').map(str::parse);
         let (major, minor, patch) = (
             parts.next()?.ok()?,
@@ -31,7 +35,17 @@ impl Version {
             major,
             minor,
             patch,
+            build: build.parse().unwrap_or(0),
         })
+    }
+
+    /// With its build: `v1.34.3+k3s1`.
+    #[must_use]
+    pub fn whole(self) -> String {
+        match self.build {
+            0 => self.to_string(),
+            build => format!("{self}+k3s{build}"),
+        }
     }
 
     /// Whether it has `token rotate`: v1.25.15, v1.26.10, v1.27.7, v1.28.3 and later (release notes).
@@ -127,6 +141,20 @@ mod tests {
             assert_eq!(Version::parse(text).unwrap().can_rotate(), can, "{text}");
         }
         assert_eq!(Version::parse("no version here"), None);
+    }
+
+    #[test]
+    fn another_build_is_another_version() {
+        let version = |text| Version::parse(text).unwrap();
+        let first = version("k3s version v1.34.3+k3s1 (151ca514)\ngo version go1.26.8");
+        assert_eq!(first, version("v1.34.3+k3s1"));
+        assert_ne!(first, version("v1.34.3+k3s2"));
+        assert_eq!(
+            (first.to_string(), first.whole()),
+            ("v1.34.3".to_owned(), "v1.34.3+k3s1".to_owned())
+        );
+        assert_eq!(version("v1.34.3+k3s-ca4fd1c7").whole(), "v1.34.3");
+        assert_eq!(version("v1.29.0-rc1+k3s2").whole(), "v1.29.0+k3s2");
     }
 
     #[test]

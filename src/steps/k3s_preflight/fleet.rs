@@ -85,7 +85,7 @@ fn misplaced_server(host: &HostName) -> Unmet {
 }
 
 fn mixed(versions: &BTreeSet<Version>) -> Option<Unmet> {
-    let list: Vec<String> = versions.iter().map(ToString::to_string).collect();
+    let list: Vec<String> = versions.iter().map(|version| version.whole()).collect();
     (list.len() > 1).then(|| {
         Unmet::new(
             "versions-differ",
@@ -216,4 +216,20 @@ fn remarks(cluster: &Cluster) -> Vec<String> {
         notes.push("there is one server: the API goes away while it restarts".to_owned());
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_with_two_builds_of_one_version_differ() {
+        let of = |texts: &[&str]| {
+            let versions = texts.iter().map(|text| Version::parse(text).unwrap());
+            mixed(&versions.collect()).map(|unmet| unmet.what)
+        };
+        assert_eq!(of(&["v1.34.3+k3s1", "v1.34.3+k3s1"]), None);
+        let what = of(&["v1.34.3+k3s2", "v1.34.3+k3s1"]).unwrap();
+        assert!(what.ends_with("v1.34.3+k3s1, v1.34.3+k3s2"), "{what}");
+    }
 }

@@ -65,8 +65,8 @@ pub(super) async fn judge(
     {
         unmet.push(Unmet::new(
             "program-replaced",
-            format!("{host} runs K3s {runs}, and the program on its disk is {on_disk}: a restart would be an upgrade"),
-            format!("finish the upgrade of {host} first, or put the program of {runs} back"),
+            format!("{host} runs K3s {}, and the program on its disk is {}: a restart would be an upgrade", runs.whole(), on_disk.whole()),
+            format!("finish the upgrade of {host} first, or put the program of {} back", runs.whole()),
         ));
     }
     Ok(unmet)
@@ -85,7 +85,14 @@ mod tests {
     fn only_another_version_is_a_replaced_program() {
         let version = |text| Version::parse(text).unwrap();
         let on_disk = version("k3s version v1.34.4+k3s1 (abc)");
-        assert_eq!(replaced("v1.34.3+k3s1", on_disk), Some(version("v1.34.3")));
+        assert_eq!(
+            replaced("v1.34.3+k3s1", on_disk),
+            Some(version("v1.34.3+k3s1"))
+        );
+        assert_eq!(
+            replaced("v1.34.4+k3s2", on_disk),
+            Some(version("v1.34.4+k3s2"))
+        );
         assert_eq!(replaced("v1.34.4+k3s1", on_disk), None);
         assert_eq!(replaced("", on_disk), None);
     }
