@@ -188,7 +188,7 @@ fn doctor_ends_with_the_number_of_what_it_found() {
         (
             &["--hosts", "-i", "sim:3+1?fault=server-1:disk-full"],
             4,
-            &["disk-full"],
+            &["disk-full", "no-room-for-snapshot"],
         ),
     ];
     for (args, exit, names) in table {

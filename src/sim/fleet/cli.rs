@@ -151,7 +151,7 @@ impl Fleet {
             // Two clusters would live side by side.
             return None;
         }
-        let now = self.now;
+        let (now, version) = (self.now, self.program(at));
         let launch = Launch {
             args: args.to_vec(),
             ..Launch::default()
@@ -173,7 +173,7 @@ impl Fleet {
             store: &mut self.store,
             pki: &mut PaperPki { seed: self.seed },
             settings,
-            version: self.version,
+            version,
             peer: PeerReply::Away("nobody was asked".to_owned()),
             host: &name,
         }

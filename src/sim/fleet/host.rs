@@ -11,6 +11,7 @@ use crate::sim::fault::Fault;
 use crate::sim::kube::Node;
 use crate::sim::server::Server;
 use crate::sim::settings::Settings;
+use crate::sim::version::Version;
 
 /// The K3s process of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +76,9 @@ pub struct Host {
     pub skew: i64,
     /// Whether it is an etcd member.
     pub is_member: bool,
+    /// The k3s program on its disk, where it is another one than the fleet's.
+    #[serde(default)]
+    pub program: Option<Version>,
     /// Whether it is out of reach now.
     pub away: bool,
     /// Whether it takes connections and answers nothing.

@@ -44,7 +44,7 @@ impl Fleet {
             return Ok(reply(&ended, KUBECTL));
         }
         match call {
-            Call::Version => Ok(reply(&Ended::fine(self.version.banner()), KUBECTL / 4)),
+            Call::Version => Ok(reply(&Ended::fine(self.program(at).banner()), KUBECTL / 4)),
             Call::Kubectl(kubectl) => Ok(reply(&self.kubectl(at, kubectl, command)?, KUBECTL)),
             Call::SaveSnapshot { name } => Ok(reply(&self.snapshot(at, name), SNAPSHOT)),
             Call::EncryptionStatus => Ok(reply(&self.encryption(at), KUBECTL)),

@@ -123,7 +123,9 @@ impl Fleet {
             host.booted = after(host.time(now), Duration::from_secs(15));
             host.unit.n_restarts = 0;
         }
-        self.later(at, Duration::from_secs(25), Event::Launch);
+        if self.hosts.get(at).is_some_and(|host| host.unit.enabled) {
+            self.later(at, Duration::from_secs(25), Event::Launch);
+        }
     }
 
     /// Stops the unit; a server that is stuck in its start takes 90 s and ends `failed`.
@@ -166,7 +168,14 @@ impl Fleet {
         }
     }
 
+    /// The k3s program on a host's disk.
+    pub(super) fn program(&self, at: usize) -> Version {
+        let own = self.hosts.get(at).and_then(|host| host.program);
+        own.unwrap_or(self.version)
+    }
+
     fn launch(&mut self, at: usize) {
+        let version = self.program(at);
         let invocation = format!("{:016x}{:016x}", self.draw(), self.draw());
         let pid = 400 + u32::try_from(self.draw() % 30_000).unwrap_or(0);
         let now = self.now;
@@ -185,7 +194,7 @@ impl Fleet {
             return self.fail_with(at, "code=exited, status=203/EXEC", "exit-code");
         }
         let mut launch = host.unit.loaded.launch(&host.disk);
-        if !self.version.heeds_data_dir() {
+        if !version.heeds_data_dir() {
             launch.env.remove("K3S_DATA_DIR");
         }
         let settings = Settings::resolve(&host.disk, &launch);
@@ -213,7 +222,7 @@ impl Fleet {
 
     fn launch_server(&mut self, at: usize, settings: Settings) {
         let peer = self.peer_reply(at, join_of(&settings));
-        let draw = self.draw();
+        let (draw, version) = (self.draw(), self.program(at));
         let now = self.now;
         let Some(host) = self.hosts.get_mut(at) else {
             return;
@@ -226,7 +235,7 @@ impl Fleet {
             store: &mut self.store,
             pki: &mut PaperPki { seed: self.seed },
             settings,
-            version: self.version,
+            version,
             peer,
             host: &name,
         }
@@ -303,7 +312,7 @@ impl Fleet {
             self.later(at, Duration::from_secs(2), Event::Ready);
             return;
         }
-        let now = self.now;
+        let (now, version) = (self.now, self.program(at));
         let Some(host) = self.hosts.get_mut(at) else {
             return;
         };
@@ -332,7 +341,7 @@ impl Fleet {
         let unit = host.unit.name.clone();
         host.log(format!("Started {unit} - Lightweight Kubernetes."));
         if !settings.is_set("disable-agent") {
-            register(host, &settings, self.version, now);
+            register(host, &settings, version, now);
         }
         if host.spend(Fault::DiesInSettle) {
             self.later(at, Duration::from_secs(12), Event::Die);

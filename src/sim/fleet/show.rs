@@ -131,7 +131,7 @@ fn value(host: &Host, key: &str, is_exact: bool) -> String {
             let stale = unit.loaded.is_stale(&host.disk, &unit.fragment);
             if stale { "yes" } else { "no" }.to_owned()
         }
-        "UnitFileState" => "enabled".to_owned(),
+        "UnitFileState" => if unit.enabled { "enabled" } else { "disabled" }.to_owned(),
         "Result" => unit.result.clone(),
         "Type" => "notify".to_owned(),
         "FragmentPath" => unit.fragment.clone(),

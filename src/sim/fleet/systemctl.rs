@@ -16,6 +16,8 @@ pub(super) enum Verb<'a> {
     Stop(&'a str),
     Kill(&'a str),
     ResetFailed(&'a str),
+    Enable(&'a str),
+    Disable(&'a str),
     DaemonReload,
 }
 
@@ -32,6 +34,8 @@ pub(super) fn parse<'a>(words: &[&'a str]) -> Option<(Verb<'a>, bool)> {
         ["restart", unit] => Verb::Restart(unit),
         ["start", unit] => Verb::Start(unit),
         ["stop", unit] => Verb::Stop(unit),
+        ["enable", unit] => Verb::Enable(unit),
+        ["disable", unit] => Verb::Disable(unit),
         ["reset-failed", unit] => Verb::ResetFailed(unit),
         ["kill", unit] | ["kill", "-s" | "--signal", _, unit] => Verb::Kill(unit),
         ["kill", signal, unit] if signal.starts_with("--signal=") => Verb::Kill(unit),
@@ -52,6 +56,8 @@ impl Verb<'_> {
             Self::Stop(unit) => ("stop", unit),
             Self::Kill(unit) => ("kill", unit),
             Self::ResetFailed(unit) => ("reset failed state of", unit),
+            Self::Enable(unit) => ("enable", unit),
+            Self::Disable(unit) => ("disable", unit),
             Self::DaemonReload => return None,
         };
         let suffix = if unit.contains('.') { "" } else { ".service" };
@@ -94,6 +100,8 @@ impl Fleet {
             Verb::Kill(_) => self.kill(at),
             Verb::ResetFailed(_) if state == State::Failed => host.unit.state = State::Inactive,
             Verb::ResetFailed(_) => {}
+            Verb::Enable(_) => host.unit.enabled = true,
+            Verb::Disable(_) => host.unit.enabled = false,
         }
         let jobs = matches!(verb, Verb::Restart(_) | Verb::Start(_) | Verb::Stop(_));
         Reply {

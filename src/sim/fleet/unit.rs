@@ -64,6 +64,9 @@ pub struct Unit {
     pub fragment: String,
     /// As of the last daemon-reload.
     pub loaded: Loaded,
+    /// Whether it starts at boot.
+    #[serde(default = "yes")]
+    pub enabled: bool,
     /// Where it stands.
     pub state: State,
     /// 0 when there is no process.
@@ -79,6 +82,10 @@ pub struct Unit {
     pub ready: Option<HostTime>,
     /// `success` or `exit-code`.
     pub result: String,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Values of an assignment list, in systemd's quoting, which is near enough to the shell's.

@@ -55,6 +55,7 @@ impl Server {
             None => self.caller(asked.basic),
         };
         let wanted = match route(asked.path) {
+            Route::Token if !self.version.can_rotate() => return unrouted(),
             Route::Open(body) => return Answer::said(200, body),
             Route::Cacerts => return Answer::said(200, self.ca.clone()),
             Route::Unrouted => return unrouted(),

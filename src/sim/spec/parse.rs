@@ -19,7 +19,10 @@ const PARAMETERS: [(&str, &str); 15] = [
     ),
     ("seed", "a number"),
     ("unknown", "ok"),
-    ("k3s", "v1.34.3+k3s1, v1.32.4+k3s1 or v1.28.8+k3s1"),
+    (
+        "k3s",
+        "v1.34.3+k3s1, v1.32.4+k3s1, v1.28.8+k3s1 or v1.28.2+k3s1",
+    ),
     (
         "surface",
         "config, drop-in, env, argument, token-file or nothing",

@@ -81,7 +81,7 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "sim:3+8?k3s=v9",
         "`k3s` cannot be `v9`",
         "v9",
-        "v1.34.3+k3s1, v1.32.4+k3s1 or v1.28.8+k3s1",
+        "v1.34.3+k3s1, v1.32.4+k3s1, v1.28.8+k3s1 or v1.28.2+k3s1",
     ),
     (
         "sim:3+8?datastore=mysql",

@@ -40,7 +40,7 @@ pub(super) fn judge(
     (free, stats, lines): &<Asked as Fact>::Value,
 ) -> Vec<Unmet> {
     let size = stats.get(&data(seen)).and_then(Option::as_ref);
-    let size = size.map(|stat| stat.size / 1024).filter(|_| takes);
+    let size = size.map(|stat| stat.size.div_ceil(1024)).filter(|_| takes);
     let free = free.iter().find_map(|free| free.as_ref().ok());
     let room = size
         .zip(free)

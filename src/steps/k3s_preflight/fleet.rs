@@ -20,26 +20,8 @@ pub(super) async fn judge(
     cluster: &Cluster,
     proposal: &mut Proposal,
 ) -> Result<Vec<Finding>, StepError> {
-    let mut unmet = Vec::new();
-    match cluster.standing()? {
-        Ok(standing) => {
-            unmet.extend(
-                standing
-                    .phases
-                    .iter()
-                    .filter(|(_, phase)| *phase == Phase::Foreign)
-                    .map(|(host, phase)| {
-                        Unmet::new(
-                            "foreign-server",
-                            format!("{host}: {}", words(Some(*phase))),
-                            format!("see whether {host} belongs to this cluster"),
-                        )
-                    }),
-            );
-        }
-        Err(reasons) => unmet.extend(reasons),
-    }
-    unmet.extend(silent(cluster));
+    let standing = cluster.standing()?;
+    let mut unmet = silent(cluster);
     unmet.extend(authorities(cluster));
     let checks = cluster.servers.iter().map(|server| check(probe, server));
     let (rolls, checks) = join(roll(probe, cluster), try_join_all(checks)).await;
@@ -58,6 +40,7 @@ pub(super) async fn judge(
     }
     let (versions, sick): (BTreeSet<Version>, Vec<Option<Unmet>>) = checks?.into_iter().unzip();
     unmet.extend(sick.into_iter().flatten());
+    unmet.extend(torn(standing, &versions));
     unmet.extend(mixed(&versions));
     let version = versions.iter().next().copied();
     proposal.notes.push(topology(cluster, version));
@@ -74,6 +57,32 @@ pub(super) async fn judge(
     measured::judge(words, cluster, !misplaced.is_empty(), proposal);
     joins::judge(probe, cluster, proposal).await;
     Ok(found(probe, cluster, &mut proposal.notes).await)
+}
+
+/// Why nobody can say where the rotation stands, or who is of another cluster. Servers none of which can rotate do not
+/// know what they are asked, and each of them says so.
+fn torn(standing: Result<&Standing, Vec<Unmet>>, versions: &BTreeSet<Version>) -> Vec<Unmet> {
+    let mut unmet = match standing {
+        Ok(standing) => foreign(standing),
+        Err(reasons) => reasons,
+    };
+    if !versions.iter().any(|version| version.can_rotate()) {
+        unmet.retain(|unmet| unmet.name != "no-server-answers");
+    }
+    unmet
+}
+
+fn foreign(standing: &Standing) -> Vec<Unmet> {
+    let phases = standing.phases.iter();
+    let foreign = phases.filter(|(_, phase)| *phase == Phase::Foreign);
+    let unmet = foreign.map(|(host, phase)| {
+        Unmet::new(
+            "foreign-server",
+            format!("{host}: {}", words(Some(*phase))),
+            format!("see whether {host} belongs to this cluster"),
+        )
+    });
+    unmet.collect()
 }
 
 fn misplaced_server(host: &HostName) -> Unmet {

@@ -125,7 +125,8 @@ impl<'a> Sight<'a> {
             .unmet
             .extend(around::judge(probe, seen, around).await?);
         let mut members = cluster.members();
-        let takes = members.next().is_some_and(|it| it.seen.host == seen.host);
+        let takes = !probe.options().words.own_backup
+            && members.next().is_some_and(|it| it.seen.host == seen.host);
         let has_begun = self.standing().is_some_and(Standing::is_rotated);
         let ahead = ahead::judge(seen, takes, ahead);
         proposal

@@ -111,6 +111,8 @@ pub(super) struct Before {
     /// It is taken out of etcd, and its K3s runs on.
     #[serde(default)]
     pub(super) leaves_etcd: bool,
+    /// Another k3s program is put on its disk.
+    pub(super) program: Option<String>,
     /// Virtual seconds pass.
     pub(super) sleep: Option<u64>,
 }

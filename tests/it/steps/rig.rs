@@ -9,6 +9,7 @@ use keyroll::model::{HostName, RunId};
 use keyroll::op::{Act, Op};
 use keyroll::secret::{Content, Secret, Stated};
 use keyroll::sim::Spec;
+use keyroll::sim::version::Version;
 use keyroll::steps::{Proposal, Step, StepError};
 use keyroll::template::Vars;
 use keyroll::transport::sim::SimTransport;
@@ -249,6 +250,11 @@ impl Rig {
             } else if before.leaves_etcd {
                 self.sim
                     .with(|fleet| fleet.host_mut(&host).unwrap().is_member = false);
+            } else if let Some(name) = &before.program {
+                let program = Version::named(name);
+                assert!(program.is_some(), "{name} has no model");
+                self.sim
+                    .with(|fleet| fleet.host_mut(&host).unwrap().program = program);
             } else if let Some(line) = &before.journal {
                 self.sim.with(|fleet| fleet.journal_says(&host, line));
             } else if let Some((path, text)) = &before.write {
