@@ -226,7 +226,7 @@ pub struct Run {
     /// Goes on where nobody has measured a rotation on this kind of cluster.
     #[arg(long)]
     pub unmeasured: bool,
-    /// Goes on with two members of etcd, which lose their quorum at each restart of one.
+    /// Goes on where etcd has no quorum while a server restarts: with two members, or with one too many that is gone.
     #[arg(long)]
     pub accept_quorum_loss: bool,
     /// Leaves files that get the token as readable as they are; else what is wider than 0600 becomes 0600.

@@ -46,6 +46,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "add a third server, or say --accept-quorum-loss",
     ),
     refuse(
+        "quorum-lost-at-restart",
+        "etcd has so many members that nobody visits that it has no quorum while one server restarts",
+        "a member that is gone counts until it is removed: the API goes away at each restart of a server",
+        "remove the member that is gone: kubectl delete node NAME; or say --accept-quorum-loss",
+    ),
+    refuse(
         "not-measured",
         "nobody has measured a rotation on this kind of cluster",
         "what K3s does there is not known, and keyroll does not guess",

@@ -72,11 +72,17 @@ impl Member {
     }
 }
 
-/// The members by name and address, as a joining server is told.
+/// A member by the name of its node, how often that machine has joined before, and its address.
+pub type Joined<'a> = (&'a str, u8, &'a str);
+
+/// The members as a joining server is told.
 #[must_use]
-pub fn members<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> Answer {
-    let members = members.map(|(name, address)| {
-        let id = token::sha256(name.as_bytes());
+pub fn members<'a>(members: impl Iterator<Item = Joined<'a>>) -> Answer {
+    let members = members.map(|(name, before, address)| {
+        let id = match before {
+            0 => token::sha256(name.as_bytes()),
+            _ => token::sha256(format!("{name} {before}").as_bytes()),
+        };
         let name = format!("{name}-{}", id.get(..8).unwrap_or_default());
         let url = format!("https://{address}:2380");
         serde_json::json!({ "name": name, "peerURLs": [url] })

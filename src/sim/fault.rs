@@ -48,6 +48,7 @@ faults! {
     "kubectl-cut" => KubectlCut, "what kubectl prints is cut off in the middle";
     "etcd-ill" => EtcdIll, "its etcd member says that it is not healthy";
     "etcd-learner" => EtcdLearner, "its etcd member is a learner";
+    "etcd-lists-itself" => EtcdListsItself, "its /db/info names its own etcd member alone, as that of an older K3s whose list takes too long";
     "no-leader" => NoLeader, "its etcd member has lost the majority: it knows no leader, and its kube-apiserver times out";
     "second-rotation" => SecondRotation, "1 s after a rotate anywhere in the cluster a person rotates once more from here";
     "snapshot-fails" => SnapshotFails, "a snapshot of etcd fails";
@@ -82,6 +83,7 @@ impl Fault {
             | Self::KubectlCut
             | Self::EtcdIll
             | Self::EtcdLearner
+            | Self::EtcdListsItself
             | Self::SnapshotFails => is_server,
             Self::ForeignToken => !is_server,
             _ => true,

@@ -88,7 +88,7 @@ impl Desk {
         let members = peers.iter().filter(|(peer, _)| peer.is_member);
         etcd::members(members.map(|(peer, _)| {
             let host = peer.address.split(':').next();
-            (peer.name.as_str(), host.unwrap_or_default())
+            (peer.name.as_str(), 0, host.unwrap_or_default())
         }))
     }
 

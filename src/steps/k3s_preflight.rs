@@ -14,6 +14,7 @@ mod limited;
 mod measured;
 mod others;
 mod process;
+mod quorum;
 mod sight;
 mod unit;
 

@@ -1,15 +1,19 @@
 //! The inventory against what the cluster knows: its nodes, and the members of etcd.
 
+mod members;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Unmet;
-use super::look::{AgentStanding, Blind, Cluster, Seen, ServerSeen, nodes};
-use crate::facts::{EtcdMembers, FactError, Member, Node, NodeName, Probe};
+use super::look::{AgentStanding, Blind, Cluster, Seen, nodes};
+use crate::facts::{FactError, Member, Node, NodeName, Probe};
 use crate::k3s::install::DATA_DIR;
-use crate::model::{HostName, count};
-use crate::secret::Secret;
+use crate::model::HostName;
 
-/// Servers that exist and are not in the inventory: rotating without them would break them.
+pub(super) use members::call_roll_of_etcd;
+
+/// Servers that exist and are not in the inventory: rotating without them would break them, unless `--ignore-node` says
+/// that one is gone.
 pub(super) async fn unmanaged_servers(probe: &Probe<'_>, cluster: &Cluster) -> Vec<Unmet> {
     let nodes = match nodes(probe, &cluster.servers).await {
         Ok(nodes) => nodes,
@@ -28,7 +32,10 @@ pub(super) async fn unmanaged_servers(probe: &Probe<'_>, cluster: &Cluster) -> V
             Err(_) => {}
         }
     }
-    let stranger = |node: &&Node| node.is_server && !known.contains(&node.name);
+    let ignored = &probe.options().words.ignored;
+    let stranger = |node: &&Node| {
+        node.is_server && !known.contains(&node.name) && !ignored.contains(&node.name)
+    };
     let strangers: Vec<&Node> = nodes.iter().filter(stranger).collect();
     if strangers.len() > nameless.len() {
         let strangers = strangers.iter().map(|node| foreign(node, "server"));
@@ -61,6 +68,8 @@ pub(super) struct Roll {
     pub(super) nameless: Vec<Unmet>,
     /// Servers that the inventory calls agents: they are no strangers, and no server is missing.
     pub(super) misplaced: BTreeSet<HostName>,
+    /// How many members etcd has, where it was asked.
+    pub(super) members: Option<usize>,
 }
 
 impl Roll {
@@ -154,7 +163,8 @@ fn servers_among_agents(
     found.map(|(host, _)| (*host).clone()).collect()
 }
 
-/// Why nobody minds that this node is not in the inventory. A server is minded unless it is named exactly.
+/// Why nobody minds that this node is not in the inventory. A server is minded unless `--ignore-node` names it: no pattern
+/// leaves it out.
 fn left_out(probe: &Probe<'_>, node: &Node) -> Option<String> {
     let options = probe.options();
     let name = &node.name;
@@ -163,7 +173,7 @@ fn left_out(probe: &Probe<'_>, node: &Node) -> Option<String> {
             "node {name} was not looked at: --ignore-node names it"
         ));
     }
-    let mut patterns = options.expect_unmanaged.iter();
+    let mut patterns = options.expect_unmanaged.iter().filter(|_| !node.is_server);
     let expected = patterns.find(|pattern| matches(pattern, name))?;
     Some(format!(
         "node {name} was not looked at: --expect-unmanaged {expected}"
@@ -216,74 +226,6 @@ fn missing<'a>(
         )
     };
     known.filter(gone).map(unmet).collect()
-}
-
-/// The members of etcd against the servers of the inventory that keep its data. `secret` is the server token.
-pub(super) async fn call_roll_of_etcd(
-    probe: &Probe<'_>,
-    cluster: &Cluster,
-    secret: &Secret,
-) -> Roll {
-    let holds = |server: &&ServerSeen| server.memory.secret() == Some(secret);
-    let Some(asked) = cluster.members().find(holds) else {
-        return Roll::default();
-    };
-    let members = EtcdMembers {
-        door: asked.seen.door(),
-        secret: secret.clone(),
-    };
-    match probe.get_on(&asked.seen.host, members).await {
-        Ok(members) => compare(probe, cluster, &members).await,
-        Err(error) => Roll {
-            left_out: vec![format!("the members of etcd could not be listed: {error}")],
-            ..Roll::default()
-        },
-    }
-}
-
-async fn compare(probe: &Probe<'_>, cluster: &Cluster, members: &[String]) -> Roll {
-    let (mut roll, ours) = (Roll::default(), cluster.members().count());
-    if members.len() == ours {
-        return roll;
-    }
-    let fleet = probe.fleet();
-    let servers = named(probe, cluster, &fleet.servers).await;
-    let ignored = &probe.options().words.ignored;
-    let node = |member: &str| member.rsplit_once('-').map(|(node, _)| node.to_owned());
-    let is_stranger = |member: &&str| {
-        !node(member).is_some_and(|node| servers.contains_key(&node) || ignored.contains(&node))
-    };
-    let mut strangers: Vec<&str> = members.iter().map(String::as_str).collect();
-    strangers.retain(is_stranger);
-    if !strangers.is_empty() {
-        let agents = named(probe, cluster, &fleet.agents).await;
-        let of_agents = |member: &&str| agents.get(&node(member)?);
-        let misplaced = strangers.iter().filter_map(of_agents);
-        roll.misplaced = misplaced.cloned().collect();
-        strangers.retain(|member| of_agents(member).is_none());
-    }
-    if members.len() < ours {
-        roll.unmet.push(Unmet::new(
-            "etcd-member-missing",
-            format!(
-                "etcd has {} ({}), and the inventory {} with embedded etcd",
-                count(members.len(), "member", "members"),
-                members.join(", "),
-                count(ours, "server", "servers")
-            ),
-            "see which server left the cluster or was re-installed, and take it out of the inventory or join it",
-        ));
-    } else if !strangers.is_empty() {
-        roll.unmet.push(Unmet::new(
-            "etcd-member-not-in-inventory",
-            format!(
-                "etcd has a member that no server of the inventory is: {}",
-                strangers.join(", ")
-            ),
-            "add that server to the inventory, or remove it from the cluster",
-        ));
-    }
-    roll
 }
 
 /// Hosts by what a member of etcd may call them: by their nodes, and by their own names.
@@ -339,8 +281,8 @@ fn foreign(node: &Node, kind: &str) -> Unmet {
             )
         } else {
             format!(
-                "add {} to the inventory; when it is gone for good remove it from the cluster: kubectl delete node {}",
-                node.name, node.name
+                "add {0} to the inventory; when it is gone for good remove it from the cluster: kubectl delete node {0}; --ignore-node {0} goes on beside a machine that is dead and will not come back as it is",
+                node.name
             )
         },
     )

@@ -57,7 +57,7 @@ pub struct Words {
     pub max_age: Option<Duration>,
     /// What the inventory says, to be compared with the token that is rotated.
     pub stated: Vec<Stated>,
-    /// Two members of etcd lose their quorum at each restart, and that is known.
+    /// etcd loses its quorum at each restart of a server, and that is known.
     pub quorum_loss: bool,
     /// Files that get the token stay as readable as they are.
     pub keep_modes: bool,

@@ -139,6 +139,7 @@ fn host(spec: &Spec, name: &HostName, is_server: bool, at: usize, began: HostTim
         booted: HostTime(began.0 + skew - 3_600_000_000),
         skew,
         is_member: false,
+        stale_members: 0,
         program: None,
         away: false,
         frozen: false,

@@ -93,7 +93,9 @@ impl Fleet {
             hosts.filter(|host| host.is_member)
         };
         let alive = members().filter(|host| !matches!(host.life, Life::Down));
-        let total = members().count();
+        let total: usize = members()
+            .map(|host| 1 + usize::from(host.stale_members))
+            .sum();
         total == 0 || alive.count() * 2 > total
     }
 

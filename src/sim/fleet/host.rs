@@ -76,6 +76,9 @@ pub struct Host {
     pub skew: i64,
     /// Whether it is an etcd member.
     pub is_member: bool,
+    /// How many members it has left behind in etcd when it was installed anew: they never answer.
+    #[serde(default)]
+    pub stale_members: u8,
     /// The k3s program on its disk, where it is another one than the fleet's.
     #[serde(default)]
     pub program: Option<Version>,

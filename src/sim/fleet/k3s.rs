@@ -178,16 +178,23 @@ impl Fleet {
             return Ok(said(answer, &address));
         }
         let answer = match self.ask(peer, asked) {
-            Ok(Answer::Said { status: 200, .. }) if path == "/db/info" => Ok(self.members()),
+            Ok(Answer::Said { status: 200, .. }) if path == "/db/info" => Ok(self.members(peer)),
             answer => answer,
         };
         Ok(said(answer, &address))
     }
 
-    /// The members of etcd, as a joining server is told.
-    fn members(&self) -> Answer {
+    /// The members of etcd, as this one tells a joining server.
+    fn members(&self, teller: usize) -> Answer {
+        let teller = self.hosts.get(teller);
+        let alone = teller.filter(|host| host.has(Fault::EtcdListsItself));
+        let is_told = |host: &&super::Host| alone.is_none_or(|teller| teller.name == host.name);
         let members = self.hosts.iter().filter(|host| host.is_member);
-        etcd::members(members.map(|host| (host.name.as_str(), host.address.as_str())))
+        let members = members.filter(is_told).flat_map(|host| {
+            let each = 0..=host.stale_members;
+            each.map(|before| (host.name.as_str(), before, host.address.as_str()))
+        });
+        etcd::members(members)
     }
 
     /// The one request that changes something, and the faults that wait for it.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::future::{join, try_join_all};
 
-use super::{clocks, encryption, flags, joins, measured, others};
+use super::{clocks, encryption, flags, joins, measured, others, quorum};
 use crate::facts::{K3sVersion, Probe};
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Memory, Phase, Standing};
@@ -25,13 +25,14 @@ pub(super) async fn judge(
     unmet.extend(authorities(cluster));
     let checks = cluster.servers.iter().map(|server| check(probe, server));
     let (rolls, checks) = join(roll(probe, cluster), try_join_all(checks)).await;
-    let has_begun = cluster.standing.as_ref().is_ok_and(Standing::is_rotated);
-    let mut misplaced = BTreeSet::new();
+    let is_rotated = cluster.standing.as_ref().is_ok_and(Standing::is_rotated);
+    let (mut misplaced, mut members) = (BTreeSet::new(), None);
     for roll in rolls {
         misplaced.extend(roll.misplaced);
+        members = members.or(roll.members);
         unmet.extend(roll.unmet);
         proposal.notes.extend(roll.left_out);
-        if has_begun {
+        if is_rotated {
             let nameless = roll.nameless.into_iter().map(|unmet| unmet.what);
             proposal.notes.extend(nameless);
         } else {
@@ -54,7 +55,11 @@ pub(super) async fn judge(
     unmet.extend(unseen.map(misplaced_server));
     proposal.unmet.extend(unmet);
     flags::judge(cluster, proposal);
-    measured::judge(words, cluster, !misplaced.is_empty(), proposal);
+    measured::judge(words, cluster, proposal);
+    // A server that the inventory calls an agent is a member too: how many are visited is known when it is moved.
+    if misplaced.is_empty() {
+        quorum::judge(words, cluster, members, proposal);
+    }
     joins::judge(probe, cluster, proposal).await;
     Ok(found(probe, cluster, &mut proposal.notes).await)
 }

@@ -7,8 +7,8 @@ use crate::k3s::version::Version;
 use crate::steps::look::{Cluster, ServerSeen};
 use crate::steps::{Proposal, Unmet};
 
-/// Adds what nobody has measured, and two members of etcd, unless another one is `misplaced` in the inventory.
-pub(super) fn judge(words: &Words, cluster: &Cluster, misplaced: bool, proposal: &mut Proposal) {
+/// Adds what nobody has measured.
+pub(super) fn judge(words: &Words, cluster: &Cluster, proposal: &mut Proposal) {
     for what in shapes(cluster) {
         if words.unmeasured {
             let note = format!("{what}; --unmeasured lets it through");
@@ -19,17 +19,6 @@ pub(super) fn judge(words: &Words, cluster: &Cluster, misplaced: bool, proposal:
                 what,
                 "rehearse it on a cluster of this kind that nobody needs; --unmeasured goes on all the same",
             ));
-        }
-    }
-    if cluster.members().count() == 2 && !misplaced {
-        let what = "two members of etcd have no quorum while one restarts: the API goes away twice";
-        if words.quorum_loss {
-            proposal.notes.push(what.to_owned());
-        } else {
-            let next = "add a third server, or say --accept-quorum-loss";
-            proposal
-                .unmet
-                .push(Unmet::new("two-etcd-members", what, next));
         }
     }
 }

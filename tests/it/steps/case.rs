@@ -111,6 +111,9 @@ pub(super) struct Before {
     /// It is taken out of etcd, and its K3s runs on.
     #[serde(default)]
     pub(super) leaves_etcd: bool,
+    /// It was installed anew, and etcd still has the member that it was before.
+    #[serde(default)]
+    pub(super) stale_member: bool,
     /// Another k3s program is put on its disk.
     pub(super) program: Option<String>,
     /// Virtual seconds pass.

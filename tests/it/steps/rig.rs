@@ -250,6 +250,9 @@ impl Rig {
             } else if before.leaves_etcd {
                 self.sim
                     .with(|fleet| fleet.host_mut(&host).unwrap().is_member = false);
+            } else if before.stale_member {
+                self.sim
+                    .with(|fleet| fleet.host_mut(&host).unwrap().stale_members += 1);
             } else if let Some(name) = &before.program {
                 let program = Version::named(name);
                 assert!(program.is_some(), "{name} has no model");
