@@ -52,6 +52,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "remove the member that is gone: kubectl delete node NAME; or say --accept-quorum-loss",
     ),
     refuse(
+        "node-not-ready",
+        "a node is not Ready, and its K3s runs",
+        "after its batch the rotation would wait for it in vain, and stop half way",
+        "get it Ready first: kubectl describe node says why it is not; an agent may be left out with --limit",
+    ),
+    refuse(
         "not-measured",
         "nobody has measured a rotation on this kind of cluster",
         "what K3s does there is not known, and keyroll does not guess",

@@ -56,6 +56,7 @@ faults! {
     "no-certificate" => NoCertificate, "the agent's client certificate is gone, so that its token counts";
     "writer-reverts" => WriterReverts, "5 s after its configuration was replaced something writes the former one back";
     "reboot-mid-rotation" => RebootMidRotation, "the host reboots 2 s after a rotate anywhere in the cluster";
+    "not-ready" => NotReady, "its kubelet renews its lease and says that its node is not ready";
     "clock-skew" => ClockSkew, "its clock is 90 s ahead";
 }
 

@@ -40,6 +40,9 @@ pub struct Node {
     /// Which K3s its kubelet is.
     #[serde(default)]
     pub version: Version,
+    /// Whether its kubelet, which renews the lease, says that it is not ready.
+    #[serde(default)]
+    pub unready: bool,
     /// Since when it is Ready.
     pub ready_since: HostTime,
     /// The last renewal before the present process.

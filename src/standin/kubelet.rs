@@ -42,6 +42,7 @@ fn renewed(settings: &Settings, place: &Place) -> Node {
         ready_since: now,
         last: now,
         beat: None,
+        unready: false,
         skew: 0,
     });
     // The model's way to say since when it is Ready.

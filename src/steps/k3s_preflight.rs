@@ -15,6 +15,7 @@ mod measured;
 mod others;
 mod process;
 mod quorum;
+mod ready;
 mod sight;
 mod unit;
 

@@ -68,6 +68,8 @@ pub(super) struct Roll {
     pub(super) nameless: Vec<Unmet>,
     /// Servers that the inventory calls agents: they are no strangers, and no server is missing.
     pub(super) misplaced: BTreeSet<HostName>,
+    /// Which host a node is, where its certificate says so.
+    pub(super) hosts: BTreeMap<String, HostName>,
     /// How many members etcd has, where it was asked.
     pub(super) members: Option<usize>,
 }
@@ -147,6 +149,8 @@ pub(super) async fn call_roll(probe: &Probe<'_>, cluster: &Cluster) -> Roll {
     };
     let nodes_of = known.iter().filter(|(host, _)| is_node(host));
     roll.unmet.extend(missing(nodes_of, &nodes));
+    let hosts = known.into_iter().map(|(host, name)| (name, host.clone()));
+    roll.hosts = hosts.collect();
     roll
 }
 

@@ -362,6 +362,7 @@ fn register(host: &mut Host, settings: &Settings, version: Version, now: HostTim
     let name = settings.node_name(host.name.as_str());
     // Who renames a host takes its former node away.
     host.node.take_if(|node| node.name != name);
+    let unready = host.has(Fault::NotReady);
     let (address, skew) = (&host.address, host.skew);
     let node = host.node.get_or_insert_with(|| Node {
         name: name.to_owned(),
@@ -372,6 +373,7 @@ fn register(host: &mut Host, settings: &Settings, version: Version, now: HostTim
         env: String::new(),
         encryption: None,
         version,
+        unready: false,
         ready_since: now,
         last: now,
         beat: None,
@@ -382,6 +384,7 @@ fn register(host: &mut Host, settings: &Settings, version: Version, now: HostTim
     node.env = settings.node_env();
     node.encryption = settings.encryption(&host.disk);
     node.version = version;
+    node.unready = unready;
     node.begin(after(now, FIRST_RENEWAL));
 }
 

@@ -127,6 +127,11 @@ impl Fleet {
                     node.skew = AHEAD;
                 }
             }
+            Fault::NotReady => {
+                if let Some(node) = &mut host.node {
+                    node.unready = true;
+                }
+            }
             Fault::UnitMissing => {
                 host.disk.remove(&host.unit.fragment).ok();
             }
@@ -143,6 +148,9 @@ impl Fleet {
             host.faults.clear();
             (host.disk.full, host.disk.etc_read_only) = (false, false);
             (host.away, host.frozen) = (false, false);
+            if let Some(node) = &mut host.node {
+                node.unready = false;
+            }
         }
     }
 }

@@ -252,6 +252,7 @@ struct Condition<'a> {
 fn write_conditions(text: &mut String, node: &Node, now: HostTime) -> std::fmt::Result {
     let heartbeat = seconds(node.renewed(now));
     let created = seconds(node.created);
+    // Whether the cluster hears of its kubelet.
     let ready = node.is_ready(now);
     let since = if ready {
         seconds(node.ready_since)
@@ -269,11 +270,15 @@ fn write_conditions(text: &mut String, node: &Node, now: HostTime) -> std::fmt::
         kind,
         status: match (ready, kind) {
             (false, _) => "Unknown",
-            (true, "Ready") => "True",
+            (true, "Ready") if !node.unready => "True",
             (true, _) => "False",
         },
         since: &since,
-        words: if ready { fine } else { LOST },
+        words: match (ready, kind) {
+            (false, _) => LOST,
+            (true, "Ready") if node.unready => UNREADY,
+            (true, _) => fine,
+        },
     });
     text.push_str("        \"conditions\": [");
     for (at, condition) in voter.into_iter().chain(known).enumerate() {
@@ -303,6 +308,11 @@ fn write_conditions(text: &mut String, node: &Node, now: HostTime) -> std::fmt::
 const VOTER: (&str, &str) = (
     "MemberNotLearner",
     "Node is a voting member of the etcd cluster",
+);
+
+const UNREADY: (&str, &str) = (
+    "KubeletNotReady",
+    "container runtime network not ready: NetworkReady=false",
 );
 
 const LOST: (&str, &str) = ("NodeStatusUnknown", "Kubelet stopped posting node status.");

@@ -16,6 +16,7 @@ fn node(start: i64) -> Node {
         env: "{}".to_owned(),
         encryption: None,
         version: Version::default(),
+        unready: false,
         ready_since: HostTime(start),
         last: HostTime(start),
         beat: Some(HostTime(start)),

@@ -1,10 +1,10 @@
 //! What can only be said of all servers together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::{join, try_join_all};
 
-use super::{clocks, encryption, flags, joins, measured, others, quorum};
+use super::{clocks, encryption, flags, joins, measured, others, quorum, ready};
 use crate::facts::{K3sVersion, Probe};
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Memory, Phase, Standing};
@@ -15,9 +15,11 @@ use crate::steps::look::{Cluster, ServerSeen, words};
 use crate::steps::unmanaged::{Roll, call_roll, call_roll_of_etcd};
 use crate::steps::{Proposal, StepError, Unmet};
 
+/// Adds what stands in the way. `has_begun` says whether the rotation that is asked for has: forward is right then.
 pub(super) async fn judge(
     probe: &Probe<'_>,
     cluster: &Cluster,
+    has_begun: bool,
     proposal: &mut Proposal,
 ) -> Result<Vec<Finding>, StepError> {
     let standing = cluster.standing()?;
@@ -26,9 +28,10 @@ pub(super) async fn judge(
     let checks = cluster.servers.iter().map(|server| check(probe, server));
     let (rolls, checks) = join(roll(probe, cluster), try_join_all(checks)).await;
     let is_rotated = cluster.standing.as_ref().is_ok_and(Standing::is_rotated);
-    let (mut misplaced, mut members) = (BTreeSet::new(), None);
+    let (mut misplaced, mut hosts, mut members) = (BTreeSet::new(), BTreeMap::new(), None);
     for roll in rolls {
         misplaced.extend(roll.misplaced);
+        hosts.extend(roll.hosts);
         members = members.or(roll.members);
         unmet.extend(roll.unmet);
         proposal.notes.extend(roll.left_out);
@@ -54,6 +57,9 @@ pub(super) async fn judge(
         .filter(|host| words.left_out.contains(host));
     unmet.extend(unseen.map(misplaced_server));
     proposal.unmet.extend(unmet);
+    if !has_begun {
+        ready::judge(probe, cluster, &hosts, proposal).await;
+    }
     flags::judge(cluster, proposal);
     measured::judge(words, cluster, proposal);
     // A server that the inventory calls an agent is a member too: how many are visited is known when it is moved.

@@ -103,10 +103,6 @@ impl<'a> Sight<'a> {
         }
         proposal.unmet.extend(self.obstacles());
         proposal.unmet.extend(seen.disagreements(self.standing()));
-        if probe.speaks_for_fleet() {
-            found = fleet::judge(probe, cluster, &mut proposal).await?;
-            agent_token::judge(probe, self.aim, cluster, &mut proposal).await?;
-        }
         let other = match self.aim {
             Aim::Server => None,
             Aim::Agent | Aim::Both => Some(Cluster::around(probe, TokenKind::Agent).await),
@@ -116,6 +112,15 @@ impl<'a> Sight<'a> {
             Aim::Server | Aim::Agent => &[of_agents],
             Aim::Both => &[cluster, of_agents],
         };
+        if probe.speaks_for_fleet() {
+            let is_rotated = |cluster: &&Cluster| {
+                let standing = cluster.standing.as_ref();
+                standing.is_ok_and(Standing::is_rotated)
+            };
+            let has_begun = rotated.iter().any(is_rotated);
+            found = fleet::judge(probe, cluster, has_begun, &mut proposal).await?;
+            agent_token::judge(probe, self.aim, cluster, &mut proposal).await?;
+        }
         proposal.unmet.extend(limited::judge(probe, rotated));
         let is_agent = seen.install.kind == Kind::Agent;
         if is_agent && let Ok(standing) = of_agents.standing()? {
