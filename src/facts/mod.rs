@@ -21,7 +21,7 @@ mod unit;
 pub use etcd::{EtcdMember, EtcdMembers, Member as EtcdState};
 pub use files::{CertificateEnd, Contents, NodeName, Paths};
 pub use join_tokens::{HeldToken, JoinToken, JoinTokenFile, JoinTokens};
-pub use journal::{Journal, JournalSince};
+pub use journal::{Journal, JournalHas, JournalSince};
 pub use knocked::Knocked;
 pub use kubectl::Admin;
 pub use leftovers::Leftovers;

@@ -75,12 +75,9 @@ fn is_of_others(line: &str) -> bool {
     is_klog || line.contains("Failed to authenticate request from")
 }
 
-/// Whether a line says that a server has put another CA into the datastore, which counts from the next start on
+/// What a server says, once, when it has put another CA into the datastore, which counts from the next start on
 /// (k3s: `certificate rotate-ca`).
-#[must_use]
-pub fn awaits_restart(line: &str) -> bool {
-    line.contains("Cluster Certificate Authority data has been updated")
-}
+pub const AWAITS_RESTART: [&str; 1] = ["Cluster Certificate Authority data has been updated"];
 
 /// What a line of the journal gives away; `None` for ordinary lines.
 #[must_use]
@@ -89,12 +86,20 @@ pub fn sign(line: &str) -> Option<&'static Sign> {
     signs.find(|sign| line.contains(sign.part))
 }
 
+/// Parts of the lines that stay true until the next start of the process that wrote them.
+pub const LASTING: [&str; 6] = [
+    "encrypted with different token",
+    "passwd newer than datastore",
+    "token CA hash does not match",
+    "/v1-k3s/server-bootstrap: 401 Unauthorized",
+    "no bootstrap data found",
+    "critical configuration value mismatch",
+];
+
 /// What a line says against a process that has gone on since: only what stays true until its next start.
 #[must_use]
 pub fn lasting(line: &str) -> Option<&'static Sign> {
-    let stays = is_of_token(line)
-        || line.contains("no bootstrap data found")
-        || line.contains("critical configuration value mismatch");
+    let stays = LASTING.iter().any(|part| line.contains(part));
     sign(line).filter(|_| stays && !is_passing(line))
 }
 

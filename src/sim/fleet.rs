@@ -13,6 +13,7 @@ mod due;
 mod furnish;
 mod host;
 mod join_tokens;
+mod journal;
 mod k3s;
 mod leftovers;
 mod life;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::perform::{Reply, Trouble, ran};
-use super::{Fleet, Host, copy, join_tokens, leftovers, show, systemctl};
+use super::{Fleet, Host, copy, join_tokens, journal, leftovers, show, systemctl};
 use crate::model::HostTime;
 use crate::sim::call::Call;
 use crate::sim::fault::Fault;
@@ -64,6 +64,7 @@ impl Fleet {
                 let response = host.and_then(|host| {
                     small(host, argv, r#become, self.now)
                         .or_else(|| leftovers::search(host, argv, command))
+                        .or_else(|| journal::search(host, argv))
                 });
                 response.map(Reply::at_once)
             }
@@ -239,37 +240,9 @@ fn small(host: &Host, argv: &[&str], r#become: &Become, now: HostTime) -> Option
             let there = host.disk.stat(&host.disk.resolve(path)).is_some();
             Some(ran(i32::from(!there), "", ""))
         }
-        [
-            "journalctl",
-            "-u",
-            unit,
-            "-n",
-            lines,
-            "--no-pager",
-            "-o",
-            "cat",
-        ] => {
-            let lines: usize = lines.parse().ok()?;
-            Some(ran(0, journal(host, unit, lines), ""))
-        }
-        ["journalctl", of, "-n", _, "--no-pager", "-o", "cat"] => {
-            let invocation = of.strip_prefix("_SYSTEMD_INVOCATION_ID=")?;
-            let lines = host.journal.iter().zip(&host.journal_of);
-            let lines = lines.filter(|(_, of)| *of == invocation);
-            let text: String = lines.flat_map(|(line, _)| [line.as_str(), "\n"]).collect();
-            Some(ran(0, text, ""))
-        }
+        ["journalctl", words @ ..] => journal::read(host, words),
         _ => copy::look(host, argv).or_else(|| join_tokens::look(host, argv)),
     }
-}
-
-fn journal(host: &Host, unit: &str, lines: usize) -> String {
-    if unit != host.unit.name && format!("{unit}.service") != host.unit.name {
-        return "-- No entries --\n".to_owned();
-    }
-    let skip = host.journal.len().saturating_sub(lines);
-    let lines = host.journal.iter().skip(skip);
-    lines.flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
 fn free(host: &Host, path: &str) -> Response {

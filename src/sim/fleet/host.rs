@@ -95,7 +95,7 @@ pub struct Host {
 }
 
 /// How many lines of the journal are kept.
-const JOURNAL: usize = 60;
+const JOURNAL: usize = 1200;
 
 impl Host {
     /// Whether a fault was asked for here.

@@ -1,6 +1,6 @@
 //! What a server needs for what comes: room for its snapshots, and no change of the CA that waits for its restart.
 
-use crate::facts::{Fact, FreeSpace, JournalSince, Paths, Tried};
+use crate::facts::{Fact, FreeSpace, JournalHas, Paths, Tried};
 use crate::k3s::install::Datastore;
 use crate::k3s::journal;
 use crate::steps::Unmet;
@@ -10,9 +10,10 @@ use crate::steps::look::Seen;
 const SNAPSHOTS: u64 = 2;
 
 /// What is asked of a server; nothing of an agent.
-pub(super) type Asked = (Vec<Tried<FreeSpace>>, Paths, Vec<Tried<JournalSince>>);
+pub(super) type Asked = (Vec<Tried<FreeSpace>>, Paths, Vec<Tried<JournalHas>>);
 
-/// What to ask: the room where snapshots go, or where they would go, the data that they hold, and the journal.
+/// What to ask: the room where snapshots go, or where they would go, the data that they hold, and what its process
+/// said once.
 pub(super) fn asked(seen: &Seen) -> Asked {
     let install = &seen.install;
     let is_member = install.datastore == Datastore::Etcd;
@@ -21,7 +22,10 @@ pub(super) fn asked(seen: &Seen) -> Asked {
     let data = is_member.then(|| data(seen));
     let runs = install.has_api && seen.unit.is_active();
     let invocation = seen.unit.invocation.clone();
-    let journal = runs.then_some(Tried(JournalSince { invocation }));
+    let journal = runs.then_some(Tried(JournalHas {
+        invocation,
+        parts: &journal::AWAITS_RESTART,
+    }));
     (
         free.into_iter().filter(|_| is_member).collect(),
         Paths(data.into_iter().collect()),
@@ -48,11 +52,19 @@ pub(super) fn judge(
     let lines = lines
         .iter()
         .filter_map(|lines| lines.as_ref().ok()?.as_ref());
-    let mut lines = lines.flatten();
-    let waits = lines.any(|line| journal::awaits_restart(line));
+    let waits = lines.flatten().next().is_some();
     room.into_iter()
         .chain(waits.then(|| authority(seen)))
         .collect()
+}
+
+/// What is not known as the journal does not tell it.
+pub(super) fn unknown(seen: &Seen, (_, _, lines): &<Asked as Fact>::Value) -> Option<String> {
+    let unread = lines.iter().any(|lines| !matches!(lines, Ok(Some(_))));
+    let (host, unit) = (&seen.host, &seen.unit.text.id);
+    unread.then(|| {
+        format!("the journal of {unit} on {host} could not be read to its end: whether a change of the CA waits for a restart there is not known")
+    })
 }
 
 /// KiB.

@@ -133,6 +133,9 @@ impl<'a> Sight<'a> {
         let takes = !probe.options().words.own_backup
             && members.next().is_some_and(|it| it.seen.host == seen.host);
         let has_begun = self.standing().is_some_and(Standing::is_rotated);
+        if !has_begun {
+            proposal.notes.extend(ahead::unknown(seen, ahead));
+        }
         let ahead = ahead::judge(seen, takes, ahead);
         proposal
             .unmet

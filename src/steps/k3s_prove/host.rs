@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::facts::{FactError, JournalSince, Probe};
+use crate::facts::{FactError, JournalHas, JournalSince, Probe};
 use crate::k3s::install::Kind;
 use crate::k3s::journal::{self, Sign};
 use crate::k3s::phase::{Phase, Standing, names};
@@ -187,6 +187,11 @@ fn unread_unit(seen: &Seen) -> Option<Unmet> {
     })
 }
 
+fn latest(lines: &[String], of: fn(&str) -> Option<&'static Sign>) -> Option<&'static Sign> {
+    lines.iter().rev().find_map(|line| of(line))
+}
+
+/// What has been overcome is worth a word while it is recent; what lasts is searched for in all that the process has said.
 async fn of_journal(
     probe: &Probe<'_>,
     seen: &Seen,
@@ -195,27 +200,32 @@ async fn of_journal(
     if !seen.unit.is_active() {
         return Ok(());
     }
-    let since = JournalSince {
-        invocation: seen.unit.invocation.clone(),
-    };
+    let invocation = || seen.unit.invocation.clone();
+    let asked = (
+        JournalSince {
+            invocation: invocation(),
+        },
+        JournalHas {
+            invocation: invocation(),
+            parts: &journal::LASTING,
+        },
+    );
     let (host, unit) = (&seen.host, &seen.unit.text.id);
-    let lines = match probe.get_now(host, since).await {
-        Ok(Some(lines)) => lines,
-        Ok(None) | Err(FactError::Unreadable { .. }) => {
+    let (last, told) = match probe.get_now(host, asked).await {
+        Ok((Some(last), Some(told))) => (last, told),
+        Ok(_) | Err(FactError::Unreadable { .. }) => {
             proposal.doubt(format!("the journal of {unit} on {host} cannot be read"));
             return Ok(());
         }
         Err(error) => return Err(error.into()),
     };
-    let latest =
-        |of: fn(&str) -> Option<&'static Sign>| lines.iter().rev().find_map(|line| of(line));
-    if let Some(sign) = latest(journal::overcome) {
+    if let Some(sign) = latest(&last, journal::overcome) {
         let meaning = sign.meaning;
         proposal.notes.push(format!(
             "the journal of {unit} on {host} said since its start: {meaning}; it has gone on since"
         ));
     }
-    if let Some(sign) = latest(journal::lasting) {
+    if let Some(sign) = latest(&told, journal::lasting) {
         let meaning = sign.meaning;
         proposal.unmet.push(red(
             "journal-speaks-against-it",

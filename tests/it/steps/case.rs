@@ -110,6 +110,8 @@ pub(super) struct Before {
     pub(super) journal: Option<String>,
     /// It is taken out of etcd, and its K3s runs on.
     #[serde(default)]
+    /// So often.
+    pub(super) times: Option<usize>,
     pub(super) leaves_etcd: bool,
     /// It was installed anew, and etcd still has the member that it was before.
     #[serde(default)]

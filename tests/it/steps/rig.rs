@@ -259,7 +259,9 @@ impl Rig {
                 self.sim
                     .with(|fleet| fleet.host_mut(&host).unwrap().program = program);
             } else if let Some(line) = &before.journal {
-                self.sim.with(|fleet| fleet.journal_says(&host, line));
+                for _ in 0..before.times.unwrap_or(1) {
+                    self.sim.with(|fleet| fleet.journal_says(&host, line));
+                }
             } else if let Some((path, text)) = &before.write {
                 self.write(&host, path, text).await;
                 self.set_mode(&host, path, before.mode.as_deref());
