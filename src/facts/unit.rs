@@ -96,6 +96,12 @@ impl UnitState {
         self.active_state == "active"
     }
 
+    /// Whether it runs, is being started or stopped, or would start at boot.
+    fn is_alive(&self) -> bool {
+        let rests = matches!(self.active_state.as_str(), "inactive" | "failed");
+        self.main_pid > 0 || !rests || self.file_state.starts_with("enabled")
+    }
+
     /// Whether it is being started, and systemd has not tried before: no crash loop.
     #[must_use]
     pub fn is_first_start(&self) -> bool {
@@ -177,11 +183,9 @@ impl Fact for Units {
         }
         let (mut found, others): (Vec<UnitState>, Vec<UnitState>) =
             all.into_iter().partition(UnitState::names_a_kind);
-        // A second unit that neither runs nor would start is a leftover.
-        let alive =
-            |unit: &UnitState| unit.active_state != "inactive" || unit.file_state == "enabled";
-        if found.iter().any(alive) {
-            found.retain(alive);
+        // A second unit that neither runs nor would start is a leftover, failed or not.
+        if found.iter().any(UnitState::is_alive) {
+            found.retain(UnitState::is_alive);
         } else if found.is_empty() {
             found.extend(others.into_iter().filter(|unit| unit.main_pid > 0));
         }

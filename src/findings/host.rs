@@ -127,7 +127,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "several-units",
         "several units run K3s on the host",
         "which of them counts cannot be told",
-        "disable and stop all but one",
+        "for each but the one: systemctl disable --now UNIT; systemctl reset-failed UNIT",
     ),
     refuse(
         "unit-masked",

@@ -167,6 +167,24 @@ fn only_units_that_run_k3s_are_found_and_each_once() {
 }
 
 #[test]
+fn a_failed_unit_that_would_not_start_again_is_a_leftover() {
+    let failed = AGENT
+        .replace("k3s-agent.service", "k3s.service")
+        .replace("ActiveState=active", "ActiveState=failed")
+        .replace("MainPID=400", "MainPID=0");
+    let leftover = failed.replace("UnitFileState=enabled", "UnitFileState=disabled");
+    let ids = |shown: &[&str]| {
+        let found = Units.parse(&answers(&shown.join("\n"))).unwrap().unwrap();
+        let ids: Vec<String> = found.into_iter().map(|unit| unit.text.id).collect();
+        ids.join(" ")
+    };
+    assert_eq!(ids(&[AGENT, &leftover]), "k3s-agent.service");
+    assert_eq!(ids(&[AGENT, &failed]), "k3s-agent.service k3s.service");
+    // Alone, it is the one.
+    assert_eq!(ids(&[&leftover]), "k3s.service");
+}
+
+#[test]
 fn what_else_runs_under_such_a_name_is_found_where_nothing_runs_k3s() {
     let wrapped = AGENT.replace("argv[]=/usr/local/bin/k3s-cg agent", "argv[]=/opt/start");
     let found = Units.parse(&answers(&wrapped)).unwrap().unwrap();

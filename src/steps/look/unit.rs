@@ -48,11 +48,12 @@ pub(super) fn binaries(unit: &UnitState) -> Vec<Utf8PathBuf> {
 
 /// The unit that runs K3s.
 pub(super) fn one(host: &HostName, mut units: Vec<UnitState>) -> Result<UnitState, Blind> {
-    let names = units
-        .iter()
-        .map(|unit| unit.text.id.as_str())
-        .collect::<Vec<_>>()
-        .join(", ");
+    let names: Vec<&str> = units.iter().map(|unit| unit.text.id.as_str()).collect();
+    let (names, last) = (names.join(", "), units.len().saturating_sub(1));
+    let rests = units.iter().position(|unit| unit.main_pid == 0);
+    let stray = units
+        .get(rests.unwrap_or(last))
+        .map_or_else(String::new, |unit| unit.text.id.clone());
     let Some(unit) = units.pop() else {
         return Err(no_unit(host));
     };
@@ -60,7 +61,9 @@ pub(super) fn one(host: &HostName, mut units: Vec<UnitState>) -> Result<UnitStat
         return Err(Blind::Faulty(Fault {
             name: "several-units",
             what: format!("{host} has several units that run K3s: {names}"),
-            next: "disable and stop all but one".to_owned(),
+            next: format!(
+                "on {host}, as root, for each that is not the one, such as {stray}: systemctl disable --now {stray}; systemctl reset-failed {stray}"
+            ),
         }));
     }
     match odd(host, &unit) {
