@@ -7,11 +7,11 @@ use x509_cert::Certificate;
 use x509_cert::der::DecodePem;
 use x509_cert::der::oid::db::rfc4519::CN;
 
-use super::{Fact, FactError, said, unreadable};
+use super::{Fact, FactError, said, succeeded, unreadable};
 use crate::k3s::install::{Known, Wanted};
 use crate::model::HostTime;
 use crate::secret::Content;
-use crate::wire::{FileStat, Query, Response};
+use crate::wire::{Command, FileStat, Query, Response};
 
 /// Reads files and lists directories; what is not there is known to be absent.
 #[derive(Debug, Clone)]
@@ -88,6 +88,26 @@ impl Fact for Paths {
             other => Err(odd(path, Some(other))),
         };
         self.0.iter().zip(responses).map(read).collect()
+    }
+}
+
+/// Where a path leads when every link on the way is followed.
+#[derive(Debug, Clone)]
+pub struct RealPath(pub Utf8PathBuf);
+
+impl Fact for RealPath {
+    type Value = Utf8PathBuf;
+
+    fn queries(&self) -> Vec<Query> {
+        let command = Command::new(["readlink", "-f", self.0.as_str()]);
+        vec![Query::Run(command)]
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<Utf8PathBuf, FactError> {
+        let text = succeeded(responses, 0, self.0.as_str())?.stdout.text();
+        let path = text.strip_suffix('\n').filter(|path| path.starts_with('/'));
+        let path = path.map(Utf8PathBuf::from);
+        path.ok_or_else(|| unreadable(self.0.as_str(), format!("readlink said {text:?}")))
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod probe;
 
+mod active;
 mod etcd;
 mod files;
 mod join_tokens;
@@ -9,6 +10,7 @@ mod journal;
 mod knocked;
 mod kubectl;
 mod leftovers;
+mod login;
 mod nodes;
 mod others;
 mod piece;
@@ -18,13 +20,15 @@ mod started;
 mod survey;
 mod unit;
 
+pub use active::ActiveUnits;
 pub use etcd::{EtcdMember, EtcdMembers, Member as EtcdState};
-pub use files::{CertificateEnd, Contents, NodeName, Paths};
+pub use files::{CertificateEnd, Contents, NodeName, Paths, RealPath};
 pub use join_tokens::{HeldToken, JoinToken, JoinTokenFile, JoinTokens};
 pub use journal::{Journal, JournalHas, JournalSince};
 pub use knocked::Knocked;
 pub use kubectl::Admin;
 pub use leftovers::Leftovers;
+pub use login::{Login, LoginUser};
 pub use nodes::{Annotation, Leases, Node, Nodes};
 pub use others::{Hold, Plan, Plans, Workload, Workloads};
 pub use piece::{Digest, Piece};

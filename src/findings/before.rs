@@ -1,19 +1,25 @@
 //! What a preflight finds before anything is changed: set-ups that would not last, and inventories that are not the cluster.
 
-use super::{Entry, refuse};
+use super::{Entry, refuse, warn};
 
 pub(super) const ENTRIES: &[Entry] = &[
     refuse(
         "surface-not-durable",
         "the token stands in a file that does not last",
-        "it lies in memory or on a read-only file system, and something writes it anew at each boot: the old token would come back",
+        "it lies in memory, on an overlay that is kept there, or on a read-only file system, and something writes it anew at each boot: the old token would come back",
         "set the token where that file comes from, or move it into a file that stays",
     ),
     refuse(
         "sudo-keeps-input",
         "sudo keeps what is sent through it",
         "with log_input the new token would be stored beside the log",
-        "add `Defaults:USER !log_input` for the login user, or log in as root",
+        "add `Defaults:USER !log_input` for the login user behind what sets it, or log in as root",
+    ),
+    warn(
+        "sudo-may-keep-input",
+        "sudo keeps what is sent through it, for some hosts, commands or people",
+        "whether the login of keyroll is among them cannot be told; if so, the new token would be stored beside the log",
+        "see sudoers(5), `log_input`; in doubt add `Defaults:USER !log_input` for the login user, or log in as root",
     ),
     refuse(
         "certificate-expired",

@@ -85,12 +85,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "upgrades-itself",
         "the host upgrades itself",
         "that may restart it or K3s in the middle of a rotation",
-        "stop it for the rotation: systemctl stop apt-daily-upgrade.timer unattended-upgrades",
+        "stop it for the rotation: systemctl stop UNIT, such as apt-daily-upgrade.timer and unattended-upgrades, or locksmithd",
     ),
     warn(
         "configuration-manager",
-        "a configuration manager runs on the host",
-        "it writes files again from its own record, the old token too",
+        "a configuration manager is set up on the host",
+        "where it runs, it writes files again from its own record, the old token too",
         "change the token there too, or it may write the old one back",
     ),
 ];

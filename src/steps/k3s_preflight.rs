@@ -6,6 +6,7 @@ mod agent_token;
 mod ahead;
 mod around;
 mod clocks;
+mod durable;
 mod encryption;
 mod flags;
 mod fleet;
@@ -17,6 +18,7 @@ mod process;
 mod quorum;
 mod ready;
 mod sight;
+mod sudo;
 mod unit;
 
 use std::sync::Arc;

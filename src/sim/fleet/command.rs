@@ -17,6 +17,8 @@ const FILTER: &str = "\"$@\" | grep -e ";
 
 /// How a script begins that leaves in a file whether a command was answered well, or with K3s's own 500.
 const ASK: &str = "file=$1; words=$2; shift 2;";
+/// How a script begins that says who logged in.
+const WHO: &str = "u=${SUDO_USER:-";
 
 const K3S: [&str; 2] = ["k3s", "/usr/local/bin/k3s"];
 
@@ -163,19 +165,27 @@ impl Fleet {
                 let host = self.hosts.get(at)?;
                 Some(Reply::at_once(ran(0, show::show(host, rest), "")))
             }
-            ["is-active", unit] => {
+            ["is-active", units @ ..] => {
                 let host = self.hosts.get(at)?;
-                let known = host.unit.name == *unit;
-                let word = if known {
-                    host.unit.state.words().0
-                } else {
-                    "inactive"
-                };
-                let status = if word == "active" { 0 } else { 3 };
-                Some(Reply::at_once(ran(status, format!("{word}\n"), "")))
+                let words: Vec<&str> = units.iter().map(|unit| active(host, unit)).collect();
+                let status = if words.contains(&"active") { 0 } else { 3 };
+                let text: String = words.iter().flat_map(|word| [word, "\n"]).collect();
+                Some(Reply::at_once(ran(status, text, "")))
             }
             _ => systemctl::parse(words).map(|verb| self.order(at, verb)),
         }
+    }
+}
+
+/// Of a unit that is not K3s's, systemd's own mark says whether it is.
+fn active<'a>(host: &'a Host, unit: &str) -> &'a str {
+    let mark = format!("/run/systemd/units/invocation:{unit}");
+    if host.unit.name == unit {
+        host.unit.state.words().0
+    } else if host.disk.stat(&mark).is_some() {
+        "active"
+    } else {
+        "inactive"
     }
 }
 
@@ -235,6 +245,8 @@ fn small(host: &Host, argv: &[&str], r#become: &Become, now: HostTime) -> Option
             let locked = host.disk.etc_read_only && path.starts_with("/etc/");
             Some(ran(i32::from(!there || locked), "", ""))
         }
+        ["readlink", "-f", path] => said(host.disk.resolve(path)),
+        ["sh", "-c", script, "sh", uid] if script.starts_with(WHO) => Some(who(host, uid)),
         ["lsattr", "-d", _] => Some(ran(127, "", "sh: lsattr: not found\n")),
         ["test", "-e", path] => {
             let there = host.disk.stat(&host.disk.resolve(path)).is_some();
@@ -243,6 +255,27 @@ fn small(host: &Host, argv: &[&str], r#become: &Become, now: HostTime) -> Option
         ["journalctl", words @ ..] => journal::read(host, words),
         _ => copy::look(host, argv).or_else(|| join_tokens::look(host, argv)),
     }
+}
+
+/// Name and groups of a user, by the files of the host.
+fn who(host: &Host, uid: &str) -> Response {
+    let rows = |path| host.disk.text(path).unwrap_or_default();
+    let (users, groups) = (rows("/etc/passwd"), rows("/etc/group"));
+    let user = users.lines().find_map(|row| {
+        let mut cells = row.split(':');
+        let name = cells.next()?;
+        (cells.nth(1) == Some(uid)).then_some(name)
+    });
+    let Some(name) = user else {
+        return ran(1, "", "");
+    };
+    let is_in = |row: &&str| {
+        let members = row.rsplit(':').next().unwrap_or_default();
+        members.split(',').any(|member| member == name)
+    };
+    let own = groups.lines().filter(is_in);
+    let own: Vec<&str> = own.filter_map(|row| row.split(':').next()).collect();
+    ran(0, format!("{name}\n{}\n", own.join(" ")), "")
 }
 
 fn free(host: &Host, path: &str) -> Response {

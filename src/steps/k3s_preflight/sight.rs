@@ -55,7 +55,7 @@ impl<'a> Sight<'a> {
                 room.clone(),
             ),
             findings::asked(probe, seen),
-            (around::asked(), process::asked(seen)),
+            (around::asked(seen), process::asked(seen)),
             ahead::asked(seen),
         );
         let answers = probe.get(asked).await?;
@@ -126,9 +126,9 @@ impl<'a> Sight<'a> {
         if is_agent && let Ok(standing) = of_agents.standing()? {
             agent::judge(probe, &aimed, of_agents, standing, &mut proposal).await?;
         }
-        proposal
-            .unmet
-            .extend(around::judge(probe, seen, around).await?);
+        for finding in around::judge(probe, seen, around).await? {
+            finding.into_proposal(&mut proposal);
+        }
         let mut members = cluster.members();
         let takes = !probe.options().words.own_backup
             && members.next().is_some_and(|it| it.seen.host == seen.host);

@@ -104,14 +104,16 @@ pub(super) struct Before {
     pub(super) mode: Option<String>,
     /// A file of another host is brought to the same place: `[host, path]`.
     pub(super) fetch: Option<(String, String)>,
+    /// A link is made: `[path, target]`.
+    pub(super) link: Option<(String, String)>,
     /// A file is removed.
     pub(super) remove: Option<String>,
     /// A line turns up in the journal of its unit.
     pub(super) journal: Option<String>,
-    /// It is taken out of etcd, and its K3s runs on.
-    #[serde(default)]
     /// So often.
     pub(super) times: Option<usize>,
+    /// It is taken out of etcd, and its K3s runs on.
+    #[serde(default)]
     pub(super) leaves_etcd: bool,
     /// It was installed anew, and etcd still has the member that it was before.
     #[serde(default)]

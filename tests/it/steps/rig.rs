@@ -10,6 +10,7 @@ use keyroll::op::{Act, Op};
 use keyroll::secret::{Content, Secret, Stated};
 use keyroll::sim::Spec;
 use keyroll::sim::version::Version;
+use keyroll::sim::world::Files as _;
 use keyroll::steps::{Proposal, Step, StepError};
 use keyroll::template::Vars;
 use keyroll::transport::sim::SimTransport;
@@ -247,6 +248,11 @@ impl Rig {
                 let text = self.read(&host, from).await;
                 self.write(&host, to, &text).await;
                 self.set_mode(&host, to, before.mode.as_deref());
+            } else if let Some((path, target)) = &before.link {
+                self.sim.with(|fleet| {
+                    let disk = &mut fleet.host_mut(&host).unwrap().disk;
+                    disk.symlink(target, path).unwrap();
+                });
             } else if before.leaves_etcd {
                 self.sim
                     .with(|fleet| fleet.host_mut(&host).unwrap().is_member = false);
