@@ -38,6 +38,9 @@ pub struct Command {
     pub fd3: Option<Content>,
     /// The program is killed on the host after this time (SIGTERM, 5 s later SIGKILL).
     pub timeout: Duration,
+    /// Whether it passes by the proxies that root's environment names: it asks the cluster itself.
+    #[serde(skip)]
+    pub direct: bool,
 }
 
 impl Command {
@@ -48,6 +51,7 @@ impl Command {
             stdin: None,
             fd3: None,
             timeout: Duration::from_secs(30),
+            direct: false,
         }
     }
 
@@ -55,6 +59,13 @@ impl Command {
     #[must_use]
     pub fn within(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The same past all proxies.
+    #[must_use]
+    pub fn directly(mut self) -> Self {
+        self.direct = true;
         self
     }
 

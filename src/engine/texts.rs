@@ -286,6 +286,7 @@ fn redact_command(command: &mut Command, by: &Redactor) {
         stdin: _,
         fd3: _,
         timeout: _,
+        direct: _,
     } = command;
     all(argv, by);
 }

@@ -85,7 +85,7 @@ impl EtcdMember {
         let sh = ["sh", "-c", GAUGES, "sh"].map(str::to_owned);
         let health = Command::new(get("/health"));
         let metrics = Command::new(sh.into_iter().chain(get("/metrics")));
-        [health, metrics].map(|command| Query::Run(command.within(WITHIN)))
+        [health, metrics].map(|command| Query::Run(command.directly().within(WITHIN)))
     }
 }
 
@@ -178,6 +178,7 @@ impl Fact for EtcdMembers {
         ];
         vec![Query::Run(
             Command::new(self.door.k3s.kubectl(words))
+                .directly()
                 .stdin(self.door.kubeconfig(Role::Server, &self.secret))
                 .within(std::time::Duration::from_secs(20)),
         )]

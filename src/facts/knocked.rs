@@ -36,6 +36,7 @@ fn command(knock: &Knock) -> Command {
         knock.role.path(),
     ];
     Command::new(knock.door.k3s.kubectl(words))
+        .directly()
         .stdin(knock.door.kubeconfig(knock.role, &knock.secret))
         .within(std::time::Duration::from_secs(20))
 }

@@ -24,7 +24,9 @@ impl Admin {
         let kubeconfig = format!("--kubeconfig={}", self.kubeconfig);
         let words = [&kubeconfig, "--request-timeout=10s"].into_iter();
         let argv = self.k3s.kubectl(words.chain(rest.iter().copied()));
-        Command::new(argv).within(Duration::from_secs(20))
+        Command::new(argv)
+            .directly()
+            .within(Duration::from_secs(20))
     }
 
     /// The one question of a fact that kubectl answers.

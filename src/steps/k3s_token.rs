@@ -188,6 +188,7 @@ pub(super) fn put(door: &Door, authority: &Secret, new: &Secret) -> Command {
         "/dev/fd/3",
     ];
     Command::new(door.k3s.kubectl(words))
+        .directly()
         .stdin(door.kubeconfig(Role::Server, authority))
         .fd3(Content::new(body))
         .within(std::time::Duration::from_secs(90))

@@ -87,6 +87,12 @@ impl Fleet {
             Ok(target) => target,
             Err(ended) => return Ok(ended),
         };
+        if let Target::Url(door) = &target
+            && !command.direct
+            && let Some(ended) = self.proxied(at, &door.server)
+        {
+            return Ok(ended);
+        }
         let (path, body) = match &call.verb {
             Verb::Nodes | Verb::Leases | Verb::Namespace => {
                 return Ok(self.listed(at, &call.verb, &target));
@@ -115,6 +121,16 @@ impl Fleet {
             }
             Target::Url(door) => self.knock(at, &door, path, body.as_deref()),
         }
+    }
+
+    /// What comes of a request that goes through a proxy of `/etc/environment`, which knows nothing of the cluster.
+    fn proxied(&self, at: usize, url: &str) -> Option<Ended> {
+        let environment = self.text(at, "/etc/environment")?;
+        let is_own = ["://127.", "://[::1]", "://localhost"]
+            .iter()
+            .any(|own| url.contains(own));
+        let text = "Unable to connect to the server: Forbidden";
+        (!is_own && environment.contains("_PROXY=")).then(|| Ended::bad(1, text))
     }
 
     pub(super) fn text(&self, at: usize, path: &str) -> Option<String> {

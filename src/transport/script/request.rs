@@ -78,11 +78,16 @@ fn seconds(timeout: Duration) -> u64 {
     rounded_up.max(1)
 }
 
+/// sudo gives root what `/etc/environment` says, and kubectl takes a proxy for every address but loopback ones. Programs
+/// differ in how they spell the variable.
+const PAST_PROXIES: [&str; 3] = ["env", "NO_PROXY=*", "no_proxy=*"];
+
 fn run(script: &mut Vec<u8>, command: &Command) -> Result<(), Refusal> {
     if command.argv.is_empty() {
         return Err("there is no program to run");
     }
-    let argv = quote::words(command.argv.iter().map(String::as_str))
+    let past_proxies = PAST_PROXIES.into_iter().filter(|_| command.direct);
+    let argv = quote::words(past_proxies.chain(command.argv.iter().map(String::as_str)))
         .ok_or("an argument holds a NUL byte")?;
     if contents_of(command) {
         script.extend_from_slice(b"p && ");

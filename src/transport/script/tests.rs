@@ -58,6 +58,19 @@ fn run(command: Command) -> Request {
     Request::Query(Query::Run(command))
 }
 
+#[test]
+fn a_command_that_asks_the_cluster_itself_passes_by_every_proxy() {
+    let said = |command: Command| match perform(vec![run(command)]).remove(0) {
+        Response::Ran(ran) => ran.stdout.text().into_owned(),
+        other => panic!("{other:?}"),
+    };
+    let shows = || Command::new(["sh", "-c", "echo \"$NO_PROXY|$no_proxy|$0\"", "a b"]);
+    assert_eq!(said(shows().directly()), "*|*|a b\n");
+    assert_eq!(said(shows()), "||a b\n");
+    let reads = Command::new(["cat"]).stdin(Content::from("input"));
+    assert_eq!(said(reads.directly()), "input");
+}
+
 fn change(argv: &[&str]) -> Request {
     Request::Change(Change::Run(Command::new(argv.iter().copied())))
 }

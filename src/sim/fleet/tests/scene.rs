@@ -102,6 +102,7 @@ impl Scene {
             path,
         ];
         let command = Command::new(door.k3s.kubectl(words))
+            .directly()
             .stdin(door.kubeconfig(role, &Secret::new(secret)));
         self.ran(host, command)
     }
