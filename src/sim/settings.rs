@@ -265,6 +265,19 @@ impl Settings {
         if is_v6 { "[::1]" } else { "127.0.0.1" }.to_owned()
     }
 
+    /// Where etcd tells of its health, which an argument for it overrides.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<String> {
+        let told = self.flags.iter().rev().find_map(|(flag, value)| {
+            let urls = value.strip_prefix("listen-metrics-urls=");
+            urls.filter(|_| flag == "etcd-arg")
+        });
+        match told {
+            Some(urls) => urls.split(',').map(str::to_owned).collect(),
+            None => vec![format!("http://{}{}", self.loopback(), super::etcd::PORT)],
+        }
+    }
+
     /// The annotation `k3s.io/encryption-config-hash`, as the last stage left it on disk.
     #[must_use]
     pub fn encryption(&self, files: &dyn Files) -> Option<String> {

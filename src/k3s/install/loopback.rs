@@ -1,4 +1,4 @@
-//! On which loopback address the processes of a host listen for themselves.
+//! On which address the processes of a host listen for themselves: loopback ones, unless they are told otherwise.
 
 use super::Kind;
 use super::settings::Settings;
@@ -14,7 +14,11 @@ impl Settings {
 
     /// etcd listens on the loopback address of the services' family: in a cluster of both newer K3s takes the first
     /// range's, older the one of IPv4 (k3s: `daemons/config`, `Loopback`). Without a range the node's address decides.
+    /// An argument for etcd overrides both.
     pub(super) fn etcd(&self, kind: Kind) -> Vec<String> {
+        if let Some(urls) = self.metrics() {
+            return urls;
+        }
         let ranges = self.list("service-cidr");
         let is_v6 = |range: &String| range.contains(':');
         let (first, all) = match ranges.first() {
@@ -31,17 +35,40 @@ impl Settings {
             .collect()
     }
 
-    /// The values of a flag that takes several, in the order in which K3s sees them: files first.
+    /// Where etcd is told to tell of its health: the last argument counts (k3s: `daemons/executor`, `ToConfigFile`). A host
+    /// that listens on every address listens on loopback.
+    fn metrics(&self) -> Option<Vec<String>> {
+        let told = self.items("etcd-arg").rev().find_map(|argument| {
+            let (name, urls) = argument.trim().split_once('=')?;
+            (name.trim_start_matches('-') == "listen-metrics-urls").then_some(urls)
+        })?;
+        let urls = told.split(',').map(str::trim).filter(|url| !url.is_empty());
+        let urls = urls.map(|url| {
+            let url = url.replace("://0.0.0.0:", "://127.0.0.1:");
+            url.replace("://[::]:", "://[::1]:")
+        });
+        let urls: Vec<String> = urls.collect();
+        (!urls.is_empty()).then_some(urls)
+    }
+
+    /// The values of a flag that takes several, each of which may be a list with commas.
     fn list(&self, flag: &str) -> Vec<String> {
-        let config = self.config.iter().filter(|(_, entry)| entry.key == flag);
-        let config = config.flat_map(|(_, entry)| entry.values.iter().flatten());
-        let arguments = self.arguments.iter().filter(|set| set.name == flag);
-        config
-            .chain(arguments.map(|set| &set.value))
+        self.items(flag)
             .flat_map(|value| value.split(','))
             .map(|value| value.trim().to_owned())
             .filter(|value| !value.is_empty())
             .collect()
+    }
+
+    /// The values of a flag that takes several, in the order in which K3s sees them: files first.
+    fn items<'a>(&'a self, flag: &'a str) -> impl DoubleEndedIterator<Item = &'a String> {
+        let config = self
+            .config
+            .iter()
+            .filter(move |(_, entry)| entry.key == flag);
+        let config = config.flat_map(|(_, entry)| entry.values.iter().flatten());
+        let arguments = self.arguments.iter().filter(move |set| set.name == flag);
+        config.chain(arguments.map(|set| &set.value))
     }
 }
 

@@ -116,7 +116,7 @@ impl Fleet {
         };
         match target {
             Target::Admin => Ok(self.admin_raw(at, path)),
-            Target::Url(door) if door.server.ends_with(etcd::PORT) => {
+            Target::Url(door) if door.server.starts_with("http://") => {
                 Ok(self.etcd(at, &door.server, path))
             }
             Target::Url(door) => self.knock(at, &door, path, body.as_deref()),
@@ -356,7 +356,7 @@ impl Fleet {
             return kubectl::refused(address);
         };
         let listens = |server: &Server| {
-            server.backend == Backend::Etcd && server.settings.loopback() + etcd::PORT == address
+            server.backend == Backend::Etcd && server.settings.metrics().contains(&url.to_owned())
         };
         if !host.serving().is_some_and(listens) {
             return kubectl::refused(address);
