@@ -161,9 +161,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     refuse(
         "arguments-from-variables",
-        "the unit takes arguments from variables",
-        "what K3s is started with cannot be seen",
-        "write the arguments into the unit or into config.yaml",
+        "the unit takes the token, or what its unit does not tell, from a variable among its arguments",
+        "what K3s is started with cannot be seen, or not be edited",
+        "write the token into config.yaml or an EnvironmentFile, as K3S_TOKEN",
     ),
     refuse(
         "unreadable-file",

@@ -146,6 +146,8 @@ pub struct Install {
     pub loopback: &'static str,
     /// Where its etcd tells of its health: the first of these that listens.
     pub etcd: Vec<String>,
+    /// Variables among its arguments that its unit does not set: empty to systemd, unless its own settings set them.
+    pub unset: Vec<String>,
     /// What is wrong with it.
     pub faults: Vec<Fault>,
     /// What people should know of it, and stands in the way of nothing.

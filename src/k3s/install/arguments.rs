@@ -17,10 +17,6 @@ pub(super) struct Argument {
     pub(super) varies: bool,
 }
 
-/// What cannot be made out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct UnknownVariable;
-
 /// Flags of which the next word is the value, whatever it looks like.
 const VALUED: [&str; 8] = [
     "token",
@@ -33,14 +29,12 @@ const VALUED: [&str; 8] = [
     "config",
 ];
 
-/// Flags with their values, in order. `variable` gives the value of one that the unit sets itself.
-pub(super) fn read(
-    argv: &[String],
-    variable: impl Fn(&str) -> Option<String>,
-) -> Result<Vec<Argument>, UnknownVariable> {
+/// Flags with their values, in order. `variable` gives the value of one that the unit sets itself; another is empty to
+/// systemd.
+pub(super) fn read(argv: &[String], variable: impl Fn(&str) -> Option<String>) -> Vec<Argument> {
     let mut words = Vec::new();
     for word in argv.iter().skip(1) {
-        expand(word, &variable, &mut words)?;
+        expand(word, &variable, &mut words);
     }
     let mut found = Vec::new();
     let mut words = words.into_iter().peekable();
@@ -68,7 +62,7 @@ pub(super) fn read(
             varies,
         });
     }
-    Ok(found)
+    found
 }
 
 /// Go's flags may have one dash or two.
@@ -87,20 +81,18 @@ fn spelled_out(name: &str) -> &str {
     }
 }
 
-/// `${NAME}` is put in where it stands, `$NAME` as a word of its own is split at white space, and `$$` is a dollar.
-fn expand(
-    word: &str,
-    variable: &impl Fn(&str) -> Option<String>,
-    words: &mut Vec<Word>,
-) -> Result<(), UnknownVariable> {
-    if let Some(name) = word.strip_prefix('$').filter(|name| is_name(name)) {
-        let value = variable(name).ok_or(UnknownVariable)?;
+/// `${NAME}` is put in where it stands, `$NAME` as a word of its own is split at white space, and `$$` is a dollar; any
+/// other dollar stands for itself (systemd.service(5); systemd: `replace_env_argv`).
+fn expand(word: &str, variable: &impl Fn(&str) -> Option<String>, words: &mut Vec<Word>) {
+    let alone = word.strip_prefix('$');
+    if let Some(name) = alone.filter(|name| !name.starts_with(['{', '$'])) {
+        let value = variable(name).unwrap_or_default();
         let parts = value.split_whitespace().map(|part| Word {
             text: part.to_owned(),
             varies: true,
         });
         words.extend(parts);
-        return Ok(());
+        return;
     }
     let (mut text, mut varies, mut rest) = (String::new(), false, word);
     while let Some((head, tail)) = rest.split_once('$') {
@@ -108,45 +100,48 @@ fn expand(
         if let Some(behind) = tail.strip_prefix('$') {
             text.push('$');
             rest = behind;
-        } else {
-            let (name, behind) = tail
-                .strip_prefix('{')
-                .and_then(|tail| tail.split_once('}'))
-                .filter(|(name, _)| is_name(name))
-                .ok_or(UnknownVariable)?;
-            text.push_str(&variable(name).ok_or(UnknownVariable)?);
+        } else if let Some((name, behind)) = braced(tail) {
+            text.push_str(&variable(name).unwrap_or_default());
             (varies, rest) = (true, behind);
+        } else {
+            text.push('$');
+            rest = tail;
         }
     }
     text.push_str(rest);
     words.push(Word { text, varies });
-    Ok(())
 }
 
-fn is_name(text: &str) -> bool {
-    let mut chars = text.chars();
-    chars
-        .next()
-        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+/// Names of the variables that systemd puts in.
+pub(super) fn variables(argv: &[String]) -> impl Iterator<Item = &str> {
+    argv.iter().skip(1).flat_map(|word| {
+        let alone = word.strip_prefix('$');
+        let alone = alone.filter(|name| !name.starts_with(['{', '$']));
+        let within = word.split('$').skip(1).filter_map(braced);
+        alone.into_iter().chain(within.map(|(name, _)| name))
+    })
+}
+
+/// `NAME` of `{NAME}`, and what stands behind.
+fn braced(tail: &str) -> Option<(&str, &str)> {
+    tail.strip_prefix('{')?.split_once('}')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn pairs(line: &str) -> Result<Vec<(String, String, bool)>, UnknownVariable> {
+    fn pairs(line: &str) -> Vec<(String, String, bool)> {
         let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let variable = |name: &str| match name {
             "ARGS" => Some("--token abc  --debug".to_owned()),
             "EMPTY" => Some(String::new()),
             _ => None,
         };
-        let read = read(&argv, variable)?;
-        Ok(read
+        read(&argv, variable)
             .into_iter()
             .map(|argument| (argument.name, argument.value, argument.varies))
-            .collect())
+            .collect()
     }
 
     fn one(name: &str, value: &str, varies: bool) -> (String, String, bool) {
@@ -165,13 +160,9 @@ mod tests {
             "k3s server --token \"abc\"",
         ] {
             let line = line.replace("'--token'", "--token");
-            assert_eq!(
-                pairs(&line).unwrap(),
-                [one("token", "abc", false)],
-                "{line}"
-            );
+            assert_eq!(pairs(&line), [one("token", "abc", false)], "{line}");
         }
-        let read = pairs("k3s server --cluster-init --token -abc").unwrap();
+        let read = pairs("k3s server --cluster-init --token -abc");
         let expected = [
             one("cluster-init", "true", false),
             one("token", "-abc", false),
@@ -182,17 +173,31 @@ mod tests {
     #[test]
     fn variables_of_the_unit_are_put_in_as_systemd_does() {
         let expected = [one("token", "abc", true), one("debug", "true", true)];
-        assert_eq!(pairs("k3s server $ARGS").unwrap(), expected);
-        assert_eq!(pairs("k3s server ${EMPTY} $EMPTY").unwrap(), []);
+        assert_eq!(pairs("k3s server $ARGS"), expected);
+        assert_eq!(pairs("k3s server ${EMPTY} $EMPTY"), []);
         assert_eq!(
-            pairs("k3s server --token a$$b").unwrap(),
+            pairs("k3s server --token a$$b"),
             [one("token", "a$b", false)]
         );
-        for unknown in ["$OTHER", "--token=${OTHER}", "--token=a$ARGS", "${ARGS"] {
-            assert_eq!(
-                pairs(&format!("k3s server {unknown}")),
-                Err(UnknownVariable)
-            );
+    }
+
+    #[test]
+    fn a_variable_that_the_unit_does_not_set_is_empty_and_a_dollar_within_a_word_is_one() {
+        let empty: [(String, String, bool); 0] = [];
+        let argv = ["k3s", "$A", "--x=${B}/$C", "$$D"].map(str::to_owned);
+        assert_eq!(variables(&argv).collect::<Vec<_>>(), ["A", "B"]);
+        for word in ["$OTHER", "$OTHER/x", "$", "${OTHER}"] {
+            assert_eq!(pairs(&format!("k3s server {word}")), empty, "{word}");
+        }
+        for (word, value, varies) in [
+            ("--token=${OTHER}", "", true),
+            ("--token=a${OTHER}b", "ab", true),
+            ("--token=a$ARGS", "a$ARGS", false),
+            ("--token=a$$ARGS", "a$ARGS", false),
+            ("--token=${ARGS", "${ARGS", false),
+        ] {
+            let pairs = pairs(&format!("k3s server {word}"));
+            assert_eq!(pairs, [one("token", value, varies)], "{word}");
         }
     }
 }

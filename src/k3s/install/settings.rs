@@ -56,6 +56,9 @@ pub(super) struct Settings {
     pub(super) texts: Vec<Utf8PathBuf>,
 }
 
+/// Variables that systemd gives to every process, or may (systemd.exec(5)).
+const GIVEN: [&str; 6] = ["HOME", "LANG", "LOGNAME", "PATH", "SHELL", "USER"];
+
 impl Settings {
     pub(super) fn read(unit: &UnitText, reader: &mut Reader<'_>) -> Self {
         let mut settings = Self {
@@ -103,18 +106,28 @@ impl Settings {
             argument.varies
                 && ["token", "agent-token", "cluster-secret"].contains(&argument.name.as_str())
         };
-        let hidden = read.as_ref().map_or(true, |all| all.iter().any(varies));
-        if hidden {
+        if read.iter().any(varies) {
             reader.fault(
                 "arguments-from-variables",
                 format!(
-                    "{} starts K3s with arguments from variables, which keyroll cannot see through",
+                    "{} starts K3s with a token that comes from a variable among its arguments, which keyroll does not edit",
                     unit.id
                 ),
-                "write the arguments into the unit or into config.yaml",
+                "write the token into config.yaml or an EnvironmentFile, as K3S_TOKEN",
             );
         }
-        self.arguments = read.unwrap_or_default();
+        let unset = self.unset(unit);
+        if let Some(name) = unset.iter().find(|name| GIVEN.contains(&name.as_str())) {
+            reader.fault(
+                "arguments-from-variables",
+                format!(
+                    "{} starts K3s with the variable {name} among its arguments, which systemd itself sets",
+                    unit.id
+                ),
+                "write its value into the unit instead",
+            );
+        }
+        self.arguments = read;
         self.arguments.retain(|argument| !varies(argument));
     }
 
@@ -190,6 +203,12 @@ impl Settings {
                 ),
             }
         }
+    }
+
+    fn unset(&self, unit: &UnitText) -> Vec<String> {
+        let names = arguments::variables(&unit.argv);
+        let unset = names.filter(|name| self.variable(name).is_none());
+        unset.map(str::to_owned).collect()
     }
 
     /// A variable of the process: files win over the unit's own text, later ones over earlier.
@@ -315,6 +334,7 @@ impl Settings {
             critical: self.critical(),
             data_dir,
             sources: Wanted::default(),
+            unset: self.unset(unit),
             faults: Vec::new(),
             remarks: Vec::new(),
         }

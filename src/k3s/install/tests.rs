@@ -287,9 +287,35 @@ fn a_token_in_a_drop_in_is_edited_there_and_in_the_unit() {
 }
 
 #[test]
-fn arguments_that_come_from_variables_are_not_seen_through() {
-    let install = host("/usr/local/bin/k3s server $K3S_OPTS").install();
+fn a_token_that_comes_from_a_variable_among_the_arguments_is_refused() {
+    let started = || host("/usr/local/bin/k3s server $K3S_OPTS");
+    let install = started().install();
+    assert_eq!(
+        (install.faults.len(), install.unset),
+        (0, vec!["K3S_OPTS".to_owned()])
+    );
+    let host_of = host;
+    let mut host = started();
+    let options = ("K3S_OPTS".to_owned(), "--token abc".to_owned());
+    host.unit.environment.push(options);
+    let install = host.install();
     assert_eq!(install.faults[0].name, "arguments-from-variables");
+    assert_eq!(install.unset, [""; 0]);
+    let install = host_of("/usr/local/bin/k3s server --data-dir=${HOME}/k3s").install();
+    assert_eq!(install.faults[0].name, "arguments-from-variables");
+}
+
+#[test]
+fn etcd_is_asked_where_it_is_told_to_listen() {
+    let etcd = |config: &str| {
+        let host = host("/usr/local/bin/k3s server --cluster-init");
+        host.file(CONFIG, config).install().etcd.join(" ")
+    };
+    assert_eq!(etcd("token: abc\n"), "http://127.0.0.1:2381");
+    let other = "etcd-arg:\n- heartbeat-interval=200\n- listen-metrics-urls=http://10.0.0.1:2381\n";
+    assert_eq!(etcd(other), "http://10.0.0.1:2381");
+    let both = "etcd-arg: [\"--listen-metrics-urls=http://0.0.0.0:2381,http://[::]:9000\"]\n";
+    assert_eq!(etcd(both), "http://127.0.0.1:2381 http://[::1]:9000");
 }
 
 #[test]

@@ -128,10 +128,15 @@ impl Loaded {
         }
     }
 
-    /// The process that a start makes: environment files win over `Environment=`, later ones over earlier.
+    /// The process that a start makes, with the variables among its arguments put in: systemd's own are weakest, environment files win over `Environment=`, later ones over earlier.
     #[must_use]
     pub fn launch(&self, files: &dyn Files) -> Launch {
         let mut env = BTreeMap::new();
+        let manager = files.text("/etc/systemd/system.conf").unwrap_or_default();
+        let given = manager
+            .lines()
+            .filter_map(|line| line.strip_prefix("DefaultEnvironment="));
+        env.extend(given.flat_map(split).filter_map(|text| assignment(&text)));
         let assigned = self
             .environment
             .iter()
@@ -141,7 +146,14 @@ impl Loaded {
             let text = files.text(path).unwrap_or_default();
             env.extend(text.lines().filter_map(assignment));
         }
-        let args = self.exec.iter().skip(1).cloned().collect();
+        let expanded = |word: &String| match word.strip_prefix('$') {
+            Some(name) => {
+                let value = env.get(name).map(String::as_str).unwrap_or_default();
+                value.split_whitespace().map(str::to_owned).collect()
+            }
+            None => vec![word.clone()],
+        };
+        let args = self.exec.iter().skip(1).flat_map(expanded).collect();
         Launch { args, env }
     }
 

@@ -29,9 +29,33 @@ impl Seen {
         }
     }
 
-    /// A token that the process runs with and that stands in no place where keyroll looked.
+    /// An argument or a token that the process runs with and that stands in no place where keyroll looked.
     #[must_use]
     pub fn hidden(&self) -> Option<Fault> {
+        self.hidden_arguments().or_else(|| self.hidden_token())
+    }
+
+    /// systemd's own settings give variables to units as well.
+    fn hidden_arguments(&self) -> Option<Fault> {
+        let environment = self.environment.as_ref()?;
+        let is_set = |name: &&String| {
+            let mut all = environment.iter();
+            all.any(|(known, value)| known == *name && !value.is_empty())
+        };
+        let name = self.install.unset.iter().find(is_set)?;
+        let (id, host) = (&self.unit.text.id, &self.host);
+        Some(Fault {
+            name: "arguments-from-variables",
+            what: format!(
+                "{id} on {host} starts K3s with the variable {name} among its arguments, which its process has and its unit does not set"
+            ),
+            next: format!(
+                "find what sets {name} (systemctl show-environment, DefaultEnvironment=), and write it into an EnvironmentFile of {id}"
+            ),
+        })
+    }
+
+    fn hidden_token(&self) -> Option<Fault> {
         self.token_of_process()?;
         let mut places = self.install.surfaces.iter().map(|surface| surface.place);
         let shown = places.any(|place| matches!(place, Place::EnvFile | Place::UnitEnvironment));
