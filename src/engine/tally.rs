@@ -168,7 +168,7 @@ impl Tally {
                 (Some(left), _) => left,
                 (None, None) => "nothing is left to do on the hosts".to_owned(),
                 (None, Some(left)) => format!(
-                    "nothing is left to do on the hosts that were visited; {left} may still have the old token: run the same command without --limit, then `keyroll verify -i INVENTORY`"
+                    "nothing is left to do on the hosts that were visited; {left} may still have the old token: run the same command without --limit (where a machine is gone for good, take it out of the inventory and run `kubectl delete node NAME`, or add --ignore-node NAME), then `keyroll verify -i INVENTORY`"
                 ),
             },
             (Exit::WorkFound, _) => really.to_owned(),

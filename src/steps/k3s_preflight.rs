@@ -28,8 +28,9 @@ use serde::Deserialize;
 
 use super::look::{Blind, Cluster, Freshness, Seen};
 use super::{Proposal, StepError, Unmet};
-use crate::facts::Probe;
+use crate::facts::{FactError, Probe};
 use crate::k3s::token::TokenKind;
+use crate::wire::TransportError;
 
 pub(in crate::steps) use agent_token::half_way;
 pub use sight::Sight;
@@ -70,7 +71,7 @@ impl K3sPreflight {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
         let (seen, cluster) = match look(probe).await {
             (Ok(seen), cluster) => (seen, cluster),
-            (Err(Blind::Unasked(error)), _) => return Err(error.into()),
+            (Err(Blind::Unasked(error)), _) => return Err(or_gone(error).into()),
             (Err(Blind::Faulty(fault)), _) => {
                 return Ok(Proposal::refuse(vec![Unmet::of_fault(&fault)]));
             }
@@ -81,6 +82,19 @@ impl K3sPreflight {
             finding.into_proposal(&mut proposal);
         }
         Ok(proposal)
+    }
+}
+
+/// A machine that does not answer may be none any more.
+fn or_gone(error: FactError) -> FactError {
+    match error {
+        FactError::Transport(TransportError::Unreachable { host, why, hint }) => {
+            let hint = format!(
+                "{hint}; where that machine is gone for good: take {host} out of the inventory, and its node out of the cluster (kubectl delete node NAME), or add --ignore-node NAME"
+            );
+            FactError::Transport(TransportError::Unreachable { host, why, hint })
+        }
+        error => error,
     }
 }
 

@@ -151,7 +151,8 @@ fn a_run_that_left_hosts_out_says_so_and_what_comes_next() {
     assert_eq!(code, 0, "{said}");
     let next = next(&said);
     assert!(
-        next.contains("agent-1 and agent-2 may still have the old token"),
+        next.contains("agent-1 and agent-2 may still have the old token")
+            && next.contains("where a machine is gone for good, take it out of the inventory"),
         "{next}"
     );
     assert_eq!(place.run(&["verify"]).0, 8);
