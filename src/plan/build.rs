@@ -55,6 +55,9 @@ pub fn build(
         );
         return Err(problem.help("widen `--limit`").into());
     }
+    if let Some(limit) = &limit {
+        notes.extend(unled(playbook, inventory, &plays, limit));
+    }
     one_down::check(playbook, &plays, inventory).unless_errors(())?;
     let graph = wire_up::graph(&plays);
     Ok(Plan {
@@ -85,6 +88,37 @@ fn note(play: &Play, hosts: &[HostName], looked_up: Option<&[HostName]>) -> Opti
         let name = &play.name;
         format!("{name}: the join target was not looked up; hosts stand in the inventory's order")
     })
+}
+
+/// Plays for a place in a group, such as `agent[0]`, that the limit leaves without a host while a later play goes on with
+/// others of that group: then none of these goes first. As in Ansible the place is one in the whole group, not in what the
+/// limit leaves of it.
+fn unled(
+    playbook: &Playbook,
+    inventory: &Inventory,
+    plays: &[PlannedPlay],
+    limit: &HashSet<HostName>,
+) -> Vec<String> {
+    let note = |(index, play): (usize, &Play)| {
+        let (group, _) = play.hosts.strip_suffix(']')?.split_once('[')?;
+        let group: HashSet<HostName> = select(inventory, group).ok()?.into_iter().collect();
+        let first = select(inventory, &play.hosts).ok()?;
+        let left = first
+            .first()
+            .filter(|_| first.iter().all(|host| !limit.contains(host)))?;
+        let later = plays.iter().skip(index + 1);
+        let later = later.flat_map(|play| play.batches.iter().flatten());
+        let mut later = later.filter(|host| group.contains(*host));
+        let other = later.next()?;
+        // One alone is its own first.
+        later.find(|host| *host != other)?;
+        let (name, hosts) = (&play.name, &play.hosts);
+        Some(format!(
+            "{name}: `{hosts}` is {left}, which --limit leaves out, so that no host goes first alone; to let one do so, run with --limit {other} before"
+        ))
+    };
+    let all = playbook.plays.iter().enumerate();
+    all.filter_map(note).collect()
 }
 
 fn planned(

@@ -135,6 +135,27 @@ fn the_join_target_comes_first_when_it_was_looked_up() {
 }
 
 #[test]
+fn where_the_limit_leaves_out_the_host_that_would_go_first_it_is_said() {
+    let book = playbook(
+        "- { name: one, hosts: 'agent[0]', tasks: &t [{ debug: { msg: hello } }] }\n- { name: all, hosts: agent, tasks: *t }\n- { name: end, hosts: 'server[0]', tasks: *t }\n",
+    );
+    let notes = |pattern: &str| {
+        let request = Request {
+            limit: Some(pattern.to_owned()),
+            ..Request::default()
+        };
+        plan(&book, &fleet(2, 3), &request).notes
+    };
+    let told = notes("all:!a1");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("one: `agent[0]` is a1, which --limit leaves out"));
+    assert!(told[0].ends_with("run with --limit a2 before"));
+    for led in ["all", "agent", "a1", "a3", "server"] {
+        assert_eq!(notes(led), [""; 0], "{led}");
+    }
+}
+
+#[test]
 fn a_limit_narrows_every_play() {
     let book = playbook::read("@rotate-token").expect("built in");
     let limit = |pattern: &str| Request {
