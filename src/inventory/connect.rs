@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
                 let Some((name, var)) = self.find(&[name]) else {
                     continue;
                 };
-                if var.value.as_str() != Some("sudo") {
+                if plugin(var) != Some("sudo") {
                     self.warn(var, format!("`{name}` is not heeded"), why);
                 }
             }
@@ -131,11 +131,7 @@ impl<'a> Reader<'a> {
             Some(text) => match render_text(text, self.vars) {
                 Ok(text) => text,
                 Err(error) => {
-                    self.problem(
-                        var,
-                        format!("`{name}`: {error}"),
-                        "connections are read before any host is asked",
-                    );
+                    self.problem(var, format!("`{name}`: {error}"), unrendered(&name));
                     return None;
                 }
             },
@@ -224,7 +220,7 @@ impl<'a> Reader<'a> {
         if vault::is_unread(&var.value) {
             self.encrypted(&name, var);
         } else if !matches!(
-            var.value.as_str(),
+            plugin(var),
             Some("ssh" | "smart" | "paramiko" | "paramiko_ssh")
         ) {
             self.problem(
@@ -233,5 +229,27 @@ impl<'a> Reader<'a> {
                 "keyroll reaches every host by ssh, also the one that it runs on",
             );
         }
+    }
+}
+
+/// The name of a plugin of Ansible's own, which may be written in full: `ansible.builtin.ssh`.
+fn plugin(var: &Var) -> Option<&str> {
+    let name = var.value.as_str()?;
+    let own = ["ansible.builtin.", "ansible.legacy."];
+    let short = own.iter().find_map(|own| name.strip_prefix(own));
+    Some(short.unwrap_or(name))
+}
+
+/// What to do about a variable that cannot be worked out. What the command line sets wins over the inventory, and `-u`
+/// does not.
+fn unrendered(name: &str) -> &'static str {
+    match name {
+        "ansible_user" | "ansible_ssh_user" => {
+            "connections are read before any host is asked: write a plain name, or give it for all hosts with `-e ansible_user=NAME` (-u does not win over the inventory)"
+        }
+        "ansible_ssh_private_key_file" | "ansible_private_key_file" => {
+            "connections are read before any host is asked: write a plain path, or give it for all hosts with `-e ansible_ssh_private_key_file=FILE`"
+        }
+        _ => "connections are read before any host is asked",
     }
 }

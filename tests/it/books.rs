@@ -435,6 +435,35 @@ agent:
 }
 
 #[test]
+fn plugins_that_are_named_in_full_are_the_same() {
+    let read = |become_method: &str| {
+        let text = format!(
+            "server:\n  hosts:\n    h1: {{ ansible_connection: ansible.builtin.ssh, ansible_become_method: {become_method} }}\n"
+        );
+        let inventory = keyroll::inventory::parse(&Source::new("h.yml", text, &[])).unwrap();
+        inventory.warnings.iter().count()
+    };
+    assert_eq!(read("ansible.builtin.sudo"), 0);
+    assert_eq!(read("community.general.doas"), 1);
+}
+
+#[test]
+fn a_user_that_cannot_be_worked_out_can_be_given_on_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hosts.ini");
+    let text = "[server]\nh1 ansible_user=\"{{ lookup('env', 'USER') }}\"\n";
+    std::fs::write(&path, text).unwrap();
+    let read = |extra: &[(String, minijinja::Value)]| {
+        keyroll::inventory::read(path.to_str().unwrap(), extra)
+    };
+    let refused = shown(&read(&[]).unwrap_err());
+    let refused = refused.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(refused.contains("`-e ansible_user=NAME`"), "{refused}");
+    let given = read(&[("ansible_user".to_owned(), "ops".into())]).unwrap();
+    assert_eq!(given.hosts[0].connect.user.as_deref(), Some("ops"));
+}
+
+#[test]
 fn the_command_line_says_how_hosts_are_reached_before_all_others() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hosts.ini");
