@@ -9,6 +9,7 @@ use crate::steps::{Proposal, StepError};
 impl Place<'_> {
     pub(super) fn absent(&self, which: &Which) -> Result<Proposal, StepError> {
         let vars = self.probe.vars();
+        let mut none = None;
         let ops = match which {
             Which::Id(id) => {
                 let id = id.render(vars)?.0;
@@ -16,11 +17,19 @@ impl Place<'_> {
             }
             Which::Description(words) => {
                 let words = words.render(vars)?.0;
-                self.revoke_all(|token| token.description == words)
+                let ops = self.revoke_all(|token| token.description == words);
+                none = Some(format!(
+                    "there is no join token for \"{words}\": none was revoked; `state: listed` says which there are"
+                ));
+                ops
             }
             Which::Expired => self.revoke_all(|token| !token.lives(self.now)),
         };
-        Ok(Proposal::of(ops))
+        let notes = none.filter(|_| ops.is_empty()).into_iter().collect();
+        Ok(Proposal {
+            notes,
+            ..Proposal::of(ops)
+        })
     }
 
     fn revoke_all(&self, which: impl Fn(&JoinToken) -> bool) -> Vec<Op> {

@@ -11,12 +11,16 @@ use jiff::{SignedDuration, Timestamp};
 use super::arguments::Ttl;
 use super::{Place, Wanted, named};
 use crate::facts::{HeldToken, JoinToken, JoinTokenFile};
+use crate::k3s::install::CONFIG;
 use crate::op::{Act, Op};
 use crate::secret::Content;
 use crate::steps::{Proposal, StepError, Unmet};
 use crate::wire::{Command, FileKind, Guard, Holds};
 
 const SCRIPT: &str = include_str!("make.sh");
+
+/// Below the data directory, what K3s takes in or runs.
+const FOLDERS: [&str; 3] = ["server/manifests", "agent/pod-manifests", "agent/images"];
 
 /// K3s rounds ends to seconds, and servers' clocks differ by a little.
 const SLACK: SignedDuration = SignedDuration::from_mins(1);
@@ -82,7 +86,24 @@ impl Place<'_> {
             );
             return Some(Unmet::new("dest-not-safe", what, another));
         }
-        self.taken(made, held)
+        self.read_by_k3s(dest).or_else(|| self.taken(made, held))
+    }
+
+    /// A file that K3s would take for one of its own: for its configuration, or for what it is to run.
+    fn read_by_k3s(&self, dest: &Utf8Path) -> Option<Unmet> {
+        let install = &self.seen.install;
+        let of_config = |file: &Utf8Path| dest == file || dest.starts_with(format!("{file}.d"));
+        let mut files = install.sources.files.iter();
+        let is_read = of_config(Utf8Path::new(CONFIG))
+            || files.any(|file| of_config(file))
+            || FOLDERS.iter().any(|it| dest.starts_with(install.data(it)));
+        is_read.then(|| {
+            Unmet::new(
+                "dest-not-safe",
+                format!("K3s itself reads {dest} or what is in its folder, and would take the join token for that"),
+                "name another path for `dest`",
+            )
+        })
     }
 
     /// What is in the file's place and must not be lost, or was seen by others.
@@ -118,15 +139,18 @@ impl Place<'_> {
             return Some(format!("its secret is not in {}", made.dest));
         }
         let pinned = held.token.as_ref().map(|(_, hash)| hash);
-        let hash = self.seen.ca_hash();
+        let hash = self.seen.pin();
         if hash.is_some() && pinned != hash.as_ref() {
             return Some("it pins another CA than the cluster has".to_owned());
         }
         match (made.ttl, token.expires) {
             (Ttl::Never, Some(end)) => Some(format!("it ends, at {end}")),
-            (Ttl::For(length), end) if !ends_within(end, self.now, length) => {
+            (Ttl::For(length), end) if !ends_within(end, self.now, length, SLACK) => {
                 Some(format!("it lives longer than {}", words(length)))
             }
+            (Ttl::For(length), end) if ends_within(end, self.now, length / 2, -SLACK) => Some(
+                format!("it ends soon: less than half of {} is left", words(length)),
+            ),
             _ => None,
         }
     }
@@ -210,10 +234,15 @@ impl Place<'_> {
     }
 }
 
-/// Whether a token that ends then is over so long after now.
-fn ends_within(end: Option<Timestamp>, now: Timestamp, length: Duration) -> bool {
+/// Whether a token that ends then is over so long after now, or a little later or earlier than that.
+fn ends_within(
+    end: Option<Timestamp>,
+    now: Timestamp,
+    length: Duration,
+    slack: SignedDuration,
+) -> bool {
     let length = SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
-    end.is_some_and(|end| end.duration_since(now) <= length.saturating_add(SLACK))
+    end.is_some_and(|end| end.duration_since(now) <= length.saturating_add(slack))
 }
 
 /// A duration in its largest whole unit.
@@ -238,9 +267,9 @@ mod tests {
         let now: Timestamp = "2026-11-22T04:00:00Z".parse().unwrap();
         let at = |text: &str| Some(text.parse().unwrap());
         let hour = Duration::from_hours(1);
-        assert!(ends_within(at("2026-11-22T05:00:59Z"), now, hour));
-        assert!(!ends_within(at("2026-11-22T05:01:01Z"), now, hour));
-        assert!(!ends_within(None, now, hour));
+        assert!(ends_within(at("2026-11-22T05:00:59Z"), now, hour, SLACK));
+        assert!(!ends_within(at("2026-11-22T05:01:01Z"), now, hour, SLACK));
+        assert!(!ends_within(None, now, hour, SLACK));
     }
 
     #[test]
