@@ -1,4 +1,4 @@
-//! Snapshots that were brought here: `.part` until they are whole, then a line of `snapshots.jsonl` and their name.
+//! Snapshots that were brought here: `.part` until they are whole, then a line of `snapshots.jsonl`, then their name.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
@@ -89,13 +89,11 @@ pub(super) fn receive(
             "rename it on the host",
         ));
     }
-    if named.exists() {
-        return Err(wrong(
-            format!("{named} is there already, and is not this snapshot"),
-            "name another folder with --fetch-snapshot",
-        ));
-    }
     let part = of.join(format!("{}.part", found.name));
+    if named.exists() {
+        is_nobodys(of, &named, (&parcel.rotation, found))?;
+        take_up(&named, &part, found)?;
+    }
     let mut file = OpenOptions::new()
         .read(true)
         .append(true)
@@ -138,6 +136,46 @@ pub(super) fn receive(
         have,
         line,
     })
+}
+
+/// Refuses a file that the index has as of another rotation.
+fn is_nobodys(
+    of: &Utf8Path,
+    named: &Utf8Path,
+    (rotation, found): (&Rotation, &Found),
+) -> Result<(), CustodyError> {
+    let lines = index(of)?;
+    let others = |line: &&Line| line.file == found.name && !line.is_of(rotation);
+    let Some(line) = lines.iter().find(others) else {
+        return Ok(());
+    };
+    Err(wrong(
+        format!(
+            "{named} is there already, and belongs to another rotation, {}, or to another old token",
+            line.rotation
+        ),
+        "name another folder with --fetch-snapshot",
+    ))
+}
+
+/// A file of this name that has no line in the index, as where that could not be written: the very bytes are taken up as a
+/// part that is whole, and anything else is somebody else's.
+fn take_up(named: &Utf8Path, part: &Utf8Path, found: &Found) -> Result<(), CustodyError> {
+    let mut file = File::open(named).map_err(|error| folder::unreadable(named, &error))?;
+    let mut sum = Sha256::new();
+    std::io::copy(&mut file, &mut sum).map_err(|error| folder::unreadable(named, &error))?;
+    let digest = format!("{:x}", sum.finalize());
+    if digest != found.digest {
+        return Err(wrong(
+            format!(
+                "{named} is there already, and is another file than {} on {}: its SHA-256 is {digest}, not {}",
+                found.path, found.host, found.digest
+            ),
+            "name another folder with --fetch-snapshot",
+        ));
+    }
+    std::fs::rename(named, part).map_err(|error| folder::unwritable(part, &error))?;
+    folder::sync(part.parent().unwrap_or(Utf8Path::new(".")))
 }
 
 /// Judges the next bytes of a log of sqlite; what was wrong stays wrong.
@@ -218,8 +256,66 @@ impl Incoming for Part {
                 .map_err(|error| wrong(error.to_string(), "report this"))?;
             text.push(b'\n');
         }
-        std::fs::rename(&self.path, &named).map_err(|error| folder::unwritable(&named, &error))?;
+        // A line without its file says nothing; a file without its line would be nobody's.
         folder::replace(&self.folder.join(INDEX), &text)?;
+        std::fs::rename(&self.path, &named).map_err(|error| folder::unwritable(&named, &error))?;
+        folder::sync(&self.folder)?;
         Ok(named.into_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::custody::Source;
+
+    fn digest(bytes: &[u8]) -> String {
+        format!("{:x}", Sha256::digest(bytes))
+    }
+
+    fn parcel() -> Parcel {
+        Parcel {
+            rotation: Rotation {
+                tag: "cea98305".to_owned(),
+                pairing: "ffff".to_owned(),
+            },
+            begins: "before-".to_owned(),
+            source: Source::In("/snapshots".into()),
+        }
+    }
+
+    fn found(bytes: &[u8]) -> Found {
+        Found {
+            host: HostName::new("server-1").unwrap(),
+            path: "/snapshots/before-1".into(),
+            name: "before-1".to_owned(),
+            size: bytes.len() as u64,
+            digest: digest(bytes),
+        }
+    }
+
+    /// A folder for snapshots, its owner's alone.
+    fn place(within: &tempfile::TempDir) -> Utf8PathBuf {
+        let path = Utf8Path::from_path(within.path()).unwrap();
+        path.join("snapshots")
+    }
+
+    fn bring(of: &Utf8Path, bytes: &[u8]) -> Result<String, CustodyError> {
+        let mut part = Box::new(receive(of, &RunId("r1".into()), &parcel(), &found(bytes))?);
+        let rest = bytes.get(usize::try_from(part.have()).unwrap()..).unwrap();
+        part.append(rest)?;
+        part.finish()
+    }
+
+    #[test]
+    fn a_file_without_its_line_is_taken_up_and_another_one_is_named_as_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = place(&folder);
+        folder::private(&of).unwrap();
+        folder::replace(&of.join("before-1"), b"data").unwrap();
+        let refused = bring(&of, b"other").unwrap_err();
+        assert!(refused.what.contains(&digest(b"data")), "{refused}");
+        assert!(bring(&of, b"data").is_ok());
+        assert!(has(&of, &parcel()).unwrap());
     }
 }

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::{Identity, Vault, damaged, folder, wrong};
+use crate::k3s::restore::FOLDER;
 use crate::model::{HostName, RunId};
 use crate::op::custody::{CustodyError, Deposit};
 use crate::secret::Secret;
@@ -215,7 +216,7 @@ pub(super) fn keep(vault: &Vault, deposit: &Deposit) -> Result<String, CustodyEr
     let inside = Utf8Path::from_path(part.path())
         .ok_or_else(|| wrong(format!("{place} is no text"), "name another folder"))?;
     folder::write_new(&inside.join(SEALED), &bytes)?;
-    folder::write_new(&inside.join(NOTE), deposit.note.as_bytes())?;
+    folder::write_new(&inside.join(NOTE), note(deposit, place)?.as_bytes())?;
     folder::write_new(&inside.join(ENTRY), &text)?;
     folder::sync(inside)?;
     let named = free_name(place, &format!("{}-{}", vault.run, deposit.rotation.tag));
@@ -230,6 +231,20 @@ pub(super) fn keep(vault: &Vault, deposit: &Deposit) -> Result<String, CustodyEr
     Ok(format!(
         "the old token is kept, encrypted, in {named}; {tested}"
     ))
+}
+
+/// The note, which names the place wherever it is read.
+fn note(deposit: &Deposit, place: &Utf8Path) -> Result<String, CustodyError> {
+    let whole = place
+        .canonicalize_utf8()
+        .map_err(|error| folder::unreadable(place, &error))?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./+:@%".contains(c);
+    let word = if whole.as_str().chars().all(is_plain) {
+        whole.into_string()
+    } else {
+        format!("'{}'", whole.as_str().replace('\'', r"'\''"))
+    };
+    Ok(deposit.note.replace(FOLDER, &word))
 }
 
 /// A damaged one of the same name stays for whoever wants to look at it.

@@ -8,6 +8,9 @@ use super::install::Datastore;
 use super::surface::Place;
 use crate::model::{HostName, RunId};
 
+/// Stands in a note for the folder in which its entry is kept, which who keeps it knows.
+pub const FOLDER: &str = "@ESCROW-FOLDER@";
+
 /// What a note tells of.
 #[derive(Debug, Clone, Copy)]
 pub struct Restore<'a> {
@@ -79,7 +82,8 @@ fn head(of: &Restore<'_>) -> String {
 
 Rotation {}, kept by run {}; servers: {}.
 The OLD token is beside this file, encrypted, in old.age. This prints it, and nothing else:
-  keyroll escrow show {} --show --identity FILE
+  keyroll escrow show {} --dir {FOLDER} --show --identity FILE
+Without keyroll, in the folder of this file: age -d -i FILE old.age
 
 These were there before the rotation. They need the OLD token, unless an earlier rotation came after them: those need the
 token that was old then (`keyroll escrow list` shows what is kept):
@@ -115,7 +119,9 @@ token that was old then (`keyroll escrow list` shows what is kept):
 fn etcd(of: &Restore<'_>) -> String {
     let (k3s, data) = (of.k3s(), of.data());
     format!(
-        "How it goes (measured on v1.34.3)
+        "How it goes. Measured on v1.34.3, of three servers with the token in config.yaml: steps 3 and 4, on one of them. What the other
+servers do in step 5 was NOT measured; it is what K3s says at the end of step 3, and what was seen of servers that join in
+other cases.
 1. Stop K3s on every server.
 2. {}3. On one server with etcd, with OLD on the command line too, and with what else its unit gives K3s, such as --data-dir:
      {k3s} server --cluster-reset --cluster-reset-restore-path=SNAPSHOT --token=OLD
@@ -123,11 +129,13 @@ fn etcd(of: &Restore<'_>) -> String {
    found and encrypted with different token\", and {data}/server/db/etcd has been moved away all the same.
 4. Start K3s there. When it does not start and its journal says that server/cred/passwd is \"newer than datastore\": kill it,
    delete {data}/server/cred/passwd and {data}/server/token{}, and start it again.
-5. On each other server do as the command said: back up and delete {data}/server/db, and let it join again, with OLD.
+5. On each other server, one at a time, do as the command said: back up and delete {data}/server/db, and let it join again, with
+   OLD. {}Where one does not start and its journal says \"newer than datastore\", do as in step 4.
 ",
         surfaces(of),
         files(of),
-        but(of)
+        but(of),
+        joins(of)
     )
 }
 
@@ -140,6 +148,20 @@ fn but(of: &Restore<'_>) -> String {
     }
     format!(
         " (not the latter on {}: there it is what K3s takes its token from)",
+        bare.join(", ")
+    )
+}
+
+/// A server without a configured token takes the one for its join from nowhere: its data and the token in it are of before.
+fn joins(of: &Restore<'_>) -> String {
+    let bare = of.servers.iter().filter(|it| it.surfaces.is_empty());
+    let bare: Vec<&str> = bare.map(|server| server.host.as_str()).collect();
+    if bare.is_empty() {
+        return String::new();
+    }
+    format!(
+        "Where nothing is configured ({}) write `token: OLD` into its config.yaml for that,
+   and take it out when it has joined. ",
         bare.join(", ")
     )
 }
@@ -259,11 +281,15 @@ mod tests {
             "/usr/local/bin/k3s server --cluster-reset --cluster-reset-restore-path=SNAPSHOT --token=OLD",
             "delete /data/server/cred/passwd and /data/server/token, and start",
             "s1: /etc/rancher/k3s/config.yaml\n",
-            "escrow show r1",
+            "escrow show r1 --dir @ESCROW-FOLDER@ --show",
+            "age -d -i FILE old.age",
+            "in step 5 was NOT measured",
+            "do as in step 4",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!text.contains("token-file"), "{text}");
+        assert!(!text.contains("token: OLD"), "{text}");
     }
 
     #[test]
@@ -283,6 +309,7 @@ mod tests {
             "s3: /data/server/token must hold OLD (nothing is configured)\n",
             "A token-file beats the command line: with the new token still in /opt/cfg/tok of s1 ",
             "(not the latter on s3: there",
+            "Where nothing is configured (s3) write `token: OLD` into its config.yaml",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

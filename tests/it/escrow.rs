@@ -165,6 +165,8 @@ fn a_rotation_keeps_the_old_token_for_whoever_may_decrypt_it_and_for_nobody_else
             note.contains("/snapshots/before-rotation-") && note.contains("after-rotation-"),
             "{note}"
         );
+        let dir = format!("--dir {} --show", desk.text("state/escrow"));
+        assert!(note.contains(&dir) && !note.contains("@ESCROW"), "{note}");
         let servers = if fleet == "sim:3+1" { 3 } else { 1 };
         let line = format!("     server-{servers}: /etc/rancher/k3s/config.yaml\n");
         assert!(note.contains(&line), "{note}");
@@ -177,6 +179,28 @@ fn a_rotation_keeps_the_old_token_for_whoever_may_decrypt_it_and_for_nobody_else
             serde_json::from_slice(&desk.keyroll(&["escrow", "list", "--json"]).stdout).unwrap();
         assert_eq!(json[0]["recipients"][0], desk.recipient.as_str());
     }
+}
+
+#[test]
+fn a_snapshot_of_before_an_earlier_rotation_is_said_to_need_that_ones_token() {
+    let desk = Desk::new();
+    let fleet = format!("sim:1+0?datastore=etcd&state={}", desk.text("fleet.json"));
+    let first = desk.rotate(&fleet, &[]);
+    assert_eq!(first.status.code(), Some(0), "{}", said(&first));
+    let run = desk.run();
+    let second = desk.rotate(&fleet, &[]);
+    assert_eq!(second.status.code(), Some(0), "{}", said(&second));
+    let list = said(&desk.keyroll(&["escrow", "list"]));
+    let words = format!("(not with this token: with the one that run {run} kept)");
+    let with = |part: &str| list.lines().filter(|line| line.contains(part)).count();
+    assert_eq!(with(&words), 1, "{list}");
+    let marked = list.lines().find(|line| line.contains(&words)).unwrap();
+    assert!(marked.contains("/snapshots/before-rotation-"), "{list}");
+    assert!(
+        list.lines()
+            .any(|line| line.contains("/snapshots/after-rotation-") && !line.contains("not with")),
+        "{list}"
+    );
 }
 
 #[test]
