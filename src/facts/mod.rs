@@ -3,6 +3,7 @@
 pub mod probe;
 
 mod active;
+mod apiservers;
 mod etcd;
 mod files;
 mod join_tokens;
@@ -21,6 +22,7 @@ mod survey;
 mod unit;
 
 pub use active::ActiveUnits;
+pub use apiservers::Apiservers;
 pub use etcd::{EtcdMember, EtcdMembers, Member as EtcdState};
 pub use files::{CertificateEnd, Contents, NodeName, Paths, RealPath};
 pub use join_tokens::{HeldToken, JoinToken, JoinTokenFile, JoinTokens};

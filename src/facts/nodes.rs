@@ -157,7 +157,7 @@ impl From<RawNode> for Node {
     }
 }
 
-fn listed(admin: &Admin, what: &[&str]) -> Vec<Query> {
+pub(super) fn listed(admin: &Admin, what: &[&str]) -> Vec<Query> {
     admin.ask(&[&["get"], what, &["-o", "json"]].concat())
 }
 
@@ -168,7 +168,7 @@ fn list<T: serde::de::DeserializeOwned>(
     json::<List<T>>(responses, what).map(|list| list.items)
 }
 
-fn json<T: serde::de::DeserializeOwned>(
+pub(super) fn json<T: serde::de::DeserializeOwned>(
     responses: &[Response],
     what: &str,
 ) -> Result<T, FactError> {

@@ -288,6 +288,11 @@ impl<'a> Probe<'a> {
         self.get_as(host, fact, &Become::Root).await
     }
 
+    /// Lets time pass before a look that is to be a later one.
+    pub async fn pause(&self, time: Duration) {
+        self.scope.clock.sleep(time).await;
+    }
+
     /// How far a host's clock is ahead of the run's, in microseconds: at least and at most, since an answer takes time.
     ///
     /// # Errors

@@ -124,6 +124,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "add it, or say that it is meant: --expect-unmanaged NAME",
     ),
     refuse(
+        "server-not-in-inventory",
+        "the cluster lists more kube-apiservers than the inventory has servers with one",
+        "a server without a kubelet is no node, and it would keep the old token and not start again",
+        "add it to the inventory",
+    ),
+    refuse(
         "nodes-not-listed",
         "the nodes of the cluster could not be listed",
         "whether a node was forgotten cannot be told",

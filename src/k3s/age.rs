@@ -53,11 +53,29 @@ impl Traces {
 }
 
 impl Since {
+    /// Whether it is a time that nobody can have seen yet, on whatever clock of the hosts: it was written by hand, or with a
+    /// clock that was wrong.
+    #[must_use]
+    pub fn is_ahead(self, now: HostTime) -> bool {
+        match self {
+            Self::Proven(at) | Self::Unchanged(at) => at.since(now) > APART,
+            Self::Unknown => false,
+        }
+    }
+
     /// In words, with what it means.
     #[must_use]
     pub fn words(self, now: HostTime) -> String {
         let at = |at: HostTime| (stamp(at), span(now.since(at)));
         match self {
+            Self::Proven(then) if self.is_ahead(now) => format!(
+                "that a rotation to it was proven at {} lies in the future, and shows nothing",
+                stamp(then)
+            ),
+            Self::Unchanged(then) if self.is_ahead(now) => format!(
+                "no rotation to it was proven, and the time of server/cred/passwd, {}, lies in the future",
+                stamp(then)
+            ),
             Self::Proven(then) => {
                 let (when, ago) = at(then);
                 format!("a rotation to it was proven at {when}, {ago} ago")
@@ -164,6 +182,17 @@ mod tests {
             spans,
             ["0 seconds", "1 second", "1 minute", "1 hour", "1 day"]
         );
+    }
+
+    #[test]
+    fn a_time_in_the_future_shows_nothing() {
+        let now = at(1_000);
+        assert!(!Since::Proven(at(1_060)).is_ahead(now));
+        assert!(
+            Since::Proven(at(1_061)).is_ahead(now) && Since::Unchanged(at(9_000)).is_ahead(now)
+        );
+        let words = Since::Proven(at(9_000)).words(now);
+        assert!(words.contains("lies in the future"), "{words}");
     }
 
     #[test]

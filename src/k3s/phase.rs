@@ -47,23 +47,28 @@ pub struct Proven {
     pub run: RunId,
     /// [`token::tag`](super::token::tag) of the token.
     pub tag: String,
+    /// [`token::pairing`](super::token::pairing) of OLD with it; one that an earlier keyroll left has none.
+    pub pairing: Option<String>,
 }
 
 impl Proven {
-    /// Reads `<run> <tag>`.
+    /// Reads `<run> <tag>` and, where there is one, the pairing.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (run, tag) = text.trim().split_once(' ')?;
+        let mut words = text.split_whitespace().map(str::to_owned);
         Some(Self {
-            run: RunId(run.to_owned()),
-            tag: tag.to_owned(),
+            run: RunId(words.next()?),
+            tag: words.next()?,
+            pairing: words.next(),
         })
     }
 
     /// As a line of text.
     #[must_use]
     pub fn text(&self) -> String {
-        format!("{} {}\n", self.run, self.tag)
+        let pairing = self.pairing.as_ref();
+        let pairing = pairing.map_or_else(String::new, |pairing| format!(" {pairing}"));
+        format!("{} {}{pairing}\n", self.run, self.tag)
     }
 }
 
@@ -186,4 +191,19 @@ pub struct Torn {
     pub what: String,
     /// What to do next.
     pub next: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_of_a_proof_is_read_with_and_without_a_pairing() {
+        for text in ["r1 0a1b2c3d\n", "r1 0a1b2c3d ffff\n"] {
+            let word = Proven::parse(text).unwrap();
+            assert_eq!(word.text(), text);
+            assert_eq!(word.pairing.is_some(), text.contains("ffff"));
+        }
+        assert_eq!(Proven::parse("r1\n"), None);
+    }
 }

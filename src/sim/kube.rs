@@ -1,5 +1,6 @@
 //! Nodes and leases as the cluster tells them: with the lag that makes `Ready` prove so little.
 
+pub mod endpoints;
 mod json;
 pub mod namespace;
 

@@ -45,6 +45,8 @@ pub enum Verb {
     Leases,
     /// Workloads, plans of upgrades or join tokens, a line each.
     Lines(Lines),
+    /// `get endpoints -n default kubernetes -o json`
+    Apiservers,
     /// `get namespace kube-system -o json`
     Namespace,
     /// `annotate --overwrite namespace kube-system KEY=VALUE`
@@ -139,6 +141,15 @@ impl Kubectl {
                 file: (*file).to_owned(),
             },
             ["get", "nodes", "-o", "json"] => Verb::Nodes,
+            [
+                "get",
+                "endpoints",
+                "-n",
+                "default",
+                "kubernetes",
+                "-o",
+                "json",
+            ] => Verb::Apiservers,
             ["get", "namespace", "kube-system", "-o", "json"] => Verb::Namespace,
             ["annotate", "--overwrite", "namespace", "kube-system", pair] => {
                 let (key, value) = pair.split_once('=')?;

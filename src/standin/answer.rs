@@ -7,7 +7,7 @@ use super::launch::Place;
 use super::{admin, now, snapshot};
 use crate::sim::bootstrap::Replica;
 use crate::sim::etcd;
-use crate::sim::kube::{self, Node, namespace};
+use crate::sim::kube::{self, Node, endpoints, namespace};
 use crate::sim::kubectl::Lines;
 use crate::sim::objects;
 use crate::sim::server::{Backend, Server};
@@ -35,6 +35,8 @@ const MEMBERS: &str = "/db/info";
 const BOOTSTRAP: &str = "/v1-k3s/server-bootstrap";
 /// The namespace `kube-system`.
 pub(super) const NAMESPACE: &str = "/api/v1/namespaces/kube-system";
+/// Where each kube-apiserver lists itself.
+pub(super) const APISERVERS: &str = "/api/v1/namespaces/default/endpoints/kubernetes";
 const WORKLOADS: &str = "/apis/apps/v1/daemonsets,deployments";
 const PLANS: &str = "/apis/upgrade.cattle.io/v1/plans";
 const JOIN_TOKENS: &str = "/api/v1/namespaces/kube-system/secrets?join";
@@ -58,8 +60,8 @@ impl Desk {
         }
         match asked.path {
             path if path.starts_with(TOKEN) => self.api(asked),
-            "/api/v1/nodes" | LEASES | SECRETS | NAMESPACE | WORKLOADS | PLANS | JOIN_TOKENS
-            | "/readyz" | "/livez" | "/healthz" => self.api(asked),
+            "/api/v1/nodes" | LEASES | APISERVERS | SECRETS | NAMESPACE | WORKLOADS | PLANS
+            | JOIN_TOKENS | "/readyz" | "/livez" | "/healthz" => self.api(asked),
             path if path.starts_with(snapshot::PATH) => self.snapshot(asked),
             MEMBERS => self.members(asked),
             _ => self.supervisor(asked),
@@ -112,6 +114,7 @@ impl Desk {
             WORKLOADS => return self.lines(Lines::Workloads),
             PLANS => return self.lines(Lines::Plans),
             JOIN_TOKENS => return self.lines(Lines::JoinTokens),
+            APISERVERS => return self.apiservers(),
             _ => {}
         }
         let nodes = shared.nodes();
@@ -124,6 +127,14 @@ impl Desk {
                 _ => "ok".to_owned(),
             },
         )
+    }
+
+    /// Those that live: one that has ended is not listed here for the moment that it is by Kubernetes.
+    fn apiservers(&self) -> Answer {
+        let peers = self.place.shared.peers();
+        let listed = peers.iter().filter(|(peer, alive)| *alive && peer.has_api);
+        let addresses = listed.filter_map(|(peer, _)| peer.address.split(':').next());
+        Answer::said(200, endpoints::json(&addresses.collect::<Vec<_>>()))
     }
 
     /// The namespace: a PATCH sets annotations.

@@ -4,7 +4,7 @@ use std::io;
 
 use hyper::Method;
 
-use super::answer::{NAMESPACE, path_of};
+use super::answer::{APISERVERS, NAMESPACE, path_of};
 use super::client::{self, Door, address};
 use super::disk::Disk;
 use crate::sim::kube::namespace;
@@ -63,6 +63,7 @@ fn request(verb: &Verb) -> Result<(Method, &str, Vec<u8>), Ended> {
             let patch = serde_json::json!({ "metadata": { "annotations": { key: value } } });
             Ok((Method::PATCH, NAMESPACE, patch.to_string().into_bytes()))
         }
+        Verb::Apiservers => Ok((Method::GET, APISERVERS, Vec::new())),
         Verb::Nodes => Ok((Method::GET, "/api/v1/nodes", Vec::new())),
         Verb::Leases => Ok((Method::GET, leases, Vec::new())),
         Verb::Lines(lines) => Ok((Method::GET, path_of(*lines), Vec::new())),

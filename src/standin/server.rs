@@ -112,6 +112,7 @@ async fn up(server: Server, place: Place, mut stop: Signal) -> io::Result<Ended>
         name: place.name.clone(),
         address: format!("{}:{}", place.address, settings.port()),
         is_member: backend == Backend::Etcd,
+        has_api: !settings.is_set("disable-apiserver"),
     };
     let _alive = place.shared.enter(&peer)?;
     let _datastore = (backend == Backend::Sqlite)

@@ -27,6 +27,9 @@ pub(super) struct Peer {
     pub(super) address: String,
     /// Whether it is a member of etcd.
     pub(super) is_member: bool,
+    /// Whether it has a kube-apiserver.
+    #[serde(default)]
+    pub(super) has_api: bool,
 }
 
 /// A lock that ends with this value or the process.

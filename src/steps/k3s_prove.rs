@@ -1,5 +1,5 @@
 //! `k3s_prove`: shows on each host that NEW works and OLD is dead, and on the first server that nobody was left out.
-//! When all of it is green, the kept OLD is deleted.
+//! When nothing speaks against it and everybody was seen, the kept OLD is deleted.
 
 mod fleet;
 mod host;
@@ -53,8 +53,13 @@ impl K3sProve {
             }
             proposal => proposal?,
         };
-        if probe.speaks_for_fleet() && self.kind == TokenKind::Server {
-            proposal.notes.push(EXPOSED.to_owned());
+        if self.kind == TokenKind::Server {
+            if is_first_seen(probe) {
+                proposal.notes.push(EXPOSED.to_owned());
+            }
+            if let Some(doubt) = fleet::unjudged(probe) {
+                proposal.doubt(doubt);
+            }
         }
         Ok(proposal)
     }
@@ -81,9 +86,9 @@ impl K3sProve {
             proposal.notes.extend(copies.iter().map(Finding::note));
         }
         if probe.speaks_for_fleet() {
-            fleet::judge(probe, &cluster, standing, &mut proposal).await;
+            let unseen = fleet::judge(probe, &cluster, standing, &mut proposal).await;
             if self.forget && proposal.unmet.is_empty() && proposal.ops.is_empty() {
-                forget(probe, &cluster, standing, &mut proposal).await?;
+                forget(probe, &cluster, (standing, &unseen), &mut proposal).await?;
             }
         }
         Ok(proposal)
@@ -110,6 +115,15 @@ impl K3sProve {
             Ok(Proposal::refuse(unmet))
         }
     }
+}
+
+/// Whether it is the first host of the fleet that the limit does not leave out.
+fn is_first_seen(probe: &Probe<'_>) -> bool {
+    let left_out = &probe.options().words.left_out;
+    let fleet = probe.fleet();
+    let mut members = fleet.servers.iter().chain(&fleet.agents);
+    let first = members.find(|member| !left_out.contains(&member.name));
+    first.is_some_and(|first| first.name == *probe.host())
 }
 
 /// What one host's supervisor, files, unit and journal say.
@@ -147,16 +161,25 @@ fn unfinished() -> Unmet {
 }
 
 /// Deletes the kept OLD once the whole fleet is proven; while one host is not, it stays and the host's own task says why.
+/// It stays as well while somebody was not seen. Nodes that the operator told of are nobody's worry, and agents with a
+/// token of their own have nothing of OLD: kept for them it would never be forgotten, and no other rotation could begin.
 async fn forget(
     probe: &Probe<'_>,
     cluster: &Cluster,
-    standing: &Standing,
+    (standing, unseen): (&Standing, &[String]),
     proposal: &mut Proposal,
 ) -> Result<(), StepError> {
     let servers = || cluster.servers.iter().map(|server| &server.seen);
     let keepers: Vec<&Seen> = servers().filter(|seen| seen.kept().is_some()).collect();
     let aside: Vec<&Seen> = servers().filter(|seen| seen.aside().is_some()).collect();
     if keepers.is_empty() && aside.is_empty() {
+        return Ok(());
+    }
+    if let Some(why) = unseen.first() {
+        let word = cluster.about.short();
+        proposal.notes.push(format!(
+            "the old {word} is kept on the servers, since not everybody was seen: {why}; the same command forgets it once everybody is"
+        ));
         return Ok(());
     }
     let left = unproven(probe, cluster, standing).await?;
@@ -174,33 +197,10 @@ async fn forget(
         "proven: the new {word} is accepted and the old one refused by {}; {agents} with a token that is accepted",
         cluster.each()
     ));
-    let mark = Proven {
-        run: probe.options().run.clone(),
-        tag: token::tag(&standing.new),
-    };
-    for seen in keepers {
-        let file = WriteFile::private(seen.proven_path(), Content::new(mark.text()));
-        let forget = Act::Remove {
-            path: seen.kept_path(),
-        };
-        let is_word = cluster.about == TokenKind::Server && seen.rotated().is_some();
-        let unmark = is_word.then(|| Act::Remove {
-            path: seen.rotated_path(),
-        });
-        proposal.ops.push(Op::root(
-            &seen.host,
-            "leave word of the proof",
-            Act::WriteFile(file),
-        ));
-        let why = "remove the word of the rotate: it is proven";
-        let unmark = unmark.map(|act| Op::root(&seen.host, why, act));
-        proposal.ops.extend(unmark);
-        let why = format!(
-            "forget the old {}: it is proven dead",
-            cluster.about.short()
-        );
-        proposal.ops.push(Op::root(&seen.host, why, forget));
-    }
+    let forget_of = keepers
+        .into_iter()
+        .flat_map(|seen| forget_on(probe, seen, standing));
+    proposal.ops.extend(forget_of);
     let forget = |seen: &Seen| {
         let path = seen.withdrawn_path();
         let why = "forget what was put aside: it is proven dead";
@@ -208,6 +208,28 @@ async fn forget(
     };
     proposal.ops.extend(aside.into_iter().map(forget));
     Ok(())
+}
+
+/// The word of the proof, and then OLD is deleted.
+fn forget_on(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> Vec<Op> {
+    let new = &standing.new;
+    let mark = Proven {
+        run: probe.options().run.clone(),
+        tag: token::tag(new),
+        pairing: standing.old.as_ref().map(|old| token::pairing(old, new)),
+    };
+    let op = |why: &str, act| Op::root(&seen.host, why, act);
+    let file = WriteFile::private(seen.proven_path(), Content::new(mark.text()));
+    let mut ops = vec![op("leave word of the proof", Act::WriteFile(file))];
+    if seen.about == TokenKind::Server && seen.rotated().is_some() {
+        let path = seen.rotated_path();
+        let why = "remove the word of the rotate: it is proven";
+        ops.push(op(why, Act::Remove { path }));
+    }
+    let why = format!("forget the old {}: it is proven dead", seen.about.short());
+    let path = seen.kept_path();
+    ops.push(op(&why, Act::Remove { path }));
+    ops
 }
 
 async fn unproven(

@@ -3,6 +3,7 @@
 pub mod findings;
 pub mod look;
 
+mod apiservers;
 pub mod assert;
 pub mod command;
 pub mod debug;

@@ -62,8 +62,10 @@ fn no_certificate(seen: &Seen) -> Option<Unmet> {
 pub(super) struct Roll {
     /// Who is on one list and not on the other.
     pub(super) unmet: Vec<Unmet>,
-    /// Who was left out on purpose, or could not be called: a sentence each.
+    /// Who was left out on purpose: a sentence each.
     pub(super) left_out: Vec<String>,
+    /// Who could not be called: a sentence each.
+    pub(super) unseen: Vec<String>,
     /// Servers that have lost what says which node they are.
     pub(super) nameless: Vec<Unmet>,
     /// Servers that the inventory calls agents: they are no strangers, and no server is missing.
@@ -89,7 +91,7 @@ impl Roll {
                 either(away)
             )
         };
-        self.left_out.extend(strangers.iter().map(untold));
+        self.unseen.extend(strangers.iter().map(untold));
     }
 }
 
@@ -124,7 +126,7 @@ pub(super) async fn call_roll(probe: &Probe<'_>, cluster: &Cluster) -> Roll {
         }
     }
     roll.misplaced = servers_among_agents(probe, &known, &nodes);
-    let hosts: BTreeSet<&str> = members().map(|member| member.name.as_str()).collect();
+    let hosts = names_in_doubt(members(), &known);
     let managed: BTreeSet<&str> = known.iter().map(|(_, name)| name.as_str()).collect();
     let is_stranger =
         |node: &&Node| !managed.contains(node.name.as_str()) && !hosts.contains(node.name.as_str());
@@ -142,6 +144,7 @@ pub(super) async fn call_roll(probe: &Probe<'_>, cluster: &Cluster) -> Roll {
         let away = away.filter(|host| fleet.is_server(host) == servers);
         roll.meet(&of_kind, &away.collect::<Vec<_>>(), kind);
     }
+    roll.left_out.extend(namesakes(&strangers, &known));
     roll.unmet.extend(twins(cluster, &known));
     let is_node = |host: &HostName| {
         let server = cluster.server(host);
@@ -152,6 +155,28 @@ pub(super) async fn call_roll(probe: &Probe<'_>, cluster: &Cluster) -> Roll {
     let hosts = known.into_iter().map(|(host, name)| (name, host.clone()));
     roll.hosts = hosts.collect();
     roll
+}
+
+/// Why a node is a stranger although the inventory has a host of its name.
+fn namesakes(strangers: &[&Node], known: &[(&HostName, String)]) -> Vec<String> {
+    let host_of = |node: &&Node| {
+        let host = known.iter().find(|(host, _)| host.as_str() == node.name)?;
+        Some(format!(
+            "node {} is none of the inventory: its host {} is node {} by its certificate",
+            node.name, host.0, host.1
+        ))
+    };
+    strangers.iter().filter_map(host_of).collect()
+}
+
+/// Names of the inventory that may be their nodes' names too: of those whose certificate was not read.
+fn names_in_doubt<'a>(
+    members: impl Iterator<Item = &'a Member>,
+    known: &[(&HostName, String)],
+) -> BTreeSet<&'a str> {
+    let is_known = |member: &&Member| known.iter().any(|(host, _)| **host == member.name);
+    let unknown = members.filter(|member| !is_known(member));
+    unknown.map(|member| member.name.as_str()).collect()
 }
 
 /// Hosts that the inventory calls agents, and whose nodes are servers.

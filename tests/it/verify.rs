@@ -17,6 +17,7 @@ fn keyroll(state: &Path, args: &[&str]) -> Output {
         .env("PATH", "/usr/bin:/bin")
         .env("KEYROLL_STATE_DIR", state)
         .env("OLD", OLD)
+        .env("NEVER", "0123456789abcdeffedcba9876543210")
         .timeout(Duration::from_mins(2));
     command.args(args).output().unwrap()
 }
@@ -80,6 +81,13 @@ fn a_rotated_fleet_is_green_when_the_old_token_is_named() {
     );
     let named = ["verify", "-q", "--strict", "--old-token-from", "env:OLD"];
     assert_eq!(place.run(&named), (0, "green\n".to_owned()));
+    let never = ["verify", "-q", "--old-token-from", "env:NEVER"];
+    let (code, said) = place.run(&never);
+    assert_eq!(code, 0);
+    assert!(
+        said.starts_with("yellow: ") && said.contains("old in the last proven rotation"),
+        "{said}"
+    );
     let (_, said) = place.run(&["verify", "--json", "--old-token-from", "env:OLD"]);
     let last: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
     assert_eq!(last["summary"]["verdict"], "green");

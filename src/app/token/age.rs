@@ -107,7 +107,10 @@ impl Told {
 
     fn json(&self) -> String {
         let traces = &self.aged.traces;
-        let (since, at) = match traces.since() {
+        let since = traces.since();
+        let is_ahead = self.now.is_some_and(|now| since.is_ahead(now));
+        let (since, at) = match since {
+            _ if is_ahead => ("unknown", None),
             Since::Proven(at) => ("proven", Some(at)),
             Since::Unchanged(at) => ("unchanged", Some(at)),
             Since::Unknown => ("unknown", None),

@@ -148,6 +148,7 @@ fn host(spec: &Spec, name: &HostName, is_server: bool, at: usize, began: HostTim
         settled: false,
         starts_after_stop: false,
         former: None,
+        listed_until: None,
     }
 }
 

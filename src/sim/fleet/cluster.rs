@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::furnish::VIP;
-use super::{Fleet, Life};
+use super::{Fleet, Host, Life};
 use crate::model::HostName;
 use crate::sim::agent::ServerReply;
 use crate::sim::fault::Fault;
@@ -181,6 +181,14 @@ impl Fleet {
             .iter()
             .filter_map(|host| host.node.as_ref())
             .collect()
+    }
+
+    /// Addresses of every kube-apiserver that is listed: those that serve, and those that went away a moment ago.
+    pub(super) fn apiservers(&self) -> Vec<&str> {
+        let lingers = |host: &Host| host.listed_until.is_some_and(|until| self.now < until);
+        let listed = |host: &&Host| host.has_apiserver() || lingers(host);
+        let hosts = self.hosts.iter().filter(listed);
+        hosts.map(|host| host.address.as_str()).collect()
     }
 
     /// A revision that every member has; grows with writes and with time.

@@ -92,6 +92,9 @@ pub struct Host {
     pub(super) settled: bool,
     pub(super) starts_after_stop: bool,
     pub(super) former: Option<(String, Vec<u8>)>,
+    /// Until when the cluster lists a kube-apiserver here that has ended.
+    #[serde(default)]
+    pub(super) listed_until: Option<HostTime>,
 }
 
 /// How many lines of the journal are kept.
@@ -126,6 +129,12 @@ impl Host {
             Life::Up(server) => Some(server),
             _ => None,
         }
+    }
+
+    /// Whether a kube-apiserver serves here.
+    pub(super) fn has_apiserver(&self) -> bool {
+        let serves = |server: &Server| !server.settings.is_set("disable-apiserver");
+        self.serving().is_some_and(serves)
     }
 
     /// What `/proc/PID/cmdline` holds of the running process, which hides its arguments.

@@ -10,7 +10,7 @@ use crate::sim::bootstrap::Replica;
 use crate::sim::call::Call;
 use crate::sim::etcd;
 use crate::sim::fault::Fault;
-use crate::sim::kube::{self, namespace};
+use crate::sim::kube::{self, endpoints, namespace};
 use crate::sim::kubectl::{self, Ended, Kubectl, Target, Verb};
 use crate::sim::parse::Kubeconfig;
 use crate::sim::server::{Backend, Server};
@@ -94,7 +94,7 @@ impl Fleet {
             return Ok(ended);
         }
         let (path, body) = match &call.verb {
-            Verb::Nodes | Verb::Leases | Verb::Namespace => {
+            Verb::Nodes | Verb::Leases | Verb::Apiservers | Verb::Namespace => {
                 return Ok(self.listed(at, &call.verb, &target));
             }
             Verb::Lines(lines) => return Ok(self.lines(at, *lines, &target)),
@@ -291,6 +291,7 @@ impl Fleet {
         let text = match verb {
             Verb::Nodes => kube::nodes_json(&self.nodes(), self.now),
             Verb::Namespace => namespace::json(&self.store),
+            Verb::Apiservers => endpoints::json(&self.apiservers()),
             _ => kube::leases_json(&self.nodes(), self.now),
         };
         let cut = self

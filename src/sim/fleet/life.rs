@@ -7,7 +7,7 @@ use crate::model::HostTime;
 use crate::sim::agent::{self, Agent, Joining};
 use crate::sim::bootstrap::Replica;
 use crate::sim::fault::Fault;
-use crate::sim::kube::Node;
+use crate::sim::kube::{Node, endpoints};
 use crate::sim::pki::PaperPki;
 use crate::sim::server::{Backend, Failure, Starting, join_of};
 use crate::sim::settings::{Kind, Settings, Unsettled};
@@ -56,6 +56,9 @@ impl Fleet {
             return;
         };
         host.epoch += 1;
+        if host.has_apiserver() {
+            host.listed_until = Some(after(now, endpoints::LINGERS));
+        }
         host.life = Life::Down;
         if let Some(node) = &mut host.node {
             node.end(now);

@@ -10,6 +10,7 @@ use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Memory, Phase, Standing};
 use crate::k3s::version::Version;
 use crate::model::HostName;
+use crate::steps::apiservers::call_roll_of_apiservers;
 use crate::steps::findings::Finding;
 use crate::steps::look::{Cluster, ServerSeen, words};
 use crate::steps::unmanaged::{Roll, call_roll, call_roll_of_etcd};
@@ -34,7 +35,9 @@ pub(super) async fn judge(
         hosts.extend(roll.hosts);
         members = members.or(roll.members);
         unmet.extend(roll.unmet);
-        proposal.notes.extend(roll.left_out);
+        proposal
+            .notes
+            .extend(roll.left_out.into_iter().chain(roll.unseen));
         if is_rotated {
             let nameless = roll.nameless.into_iter().map(|unmet| unmet.what);
             proposal.notes.extend(nameless);
@@ -132,8 +135,8 @@ async fn found(probe: &Probe<'_>, cluster: &Cluster, notes: &mut Vec<String>) ->
     found
 }
 
-/// Nodes and members of etcd against the inventory.
-async fn roll(probe: &Probe<'_>, cluster: &Cluster) -> [Roll; 2] {
+/// Nodes, members of etcd and kube-apiservers against the inventory.
+async fn roll(probe: &Probe<'_>, cluster: &Cluster) -> [Roll; 3] {
     let mut servers = cluster.servers.iter();
     let secret = servers.find_map(|server| server.memory.secret());
     let of_etcd = async {
@@ -143,7 +146,8 @@ async fn roll(probe: &Probe<'_>, cluster: &Cluster) -> [Roll; 2] {
         }
     };
     let (nodes, members) = join(call_roll(probe, cluster), of_etcd).await;
-    [nodes, members]
+    let listed = call_roll_of_apiservers(probe, cluster, &[&nodes, &members]).await;
+    [nodes, members, listed]
 }
 
 fn silent(cluster: &Cluster) -> Vec<Unmet> {

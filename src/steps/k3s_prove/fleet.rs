@@ -2,22 +2,24 @@
 
 use crate::facts::{HostClock, Probe};
 use crate::k3s::age::{Since, span};
-use crate::k3s::phase::Standing;
+use crate::k3s::phase::{Standing, names};
 use crate::k3s::token::TokenKind;
 use crate::secret::Secret;
+use crate::steps::apiservers::call_roll_of_apiservers;
 use crate::steps::k3s_preflight::half_way;
 use crate::steps::look::{Cluster, ServerSeen, aged, stated};
-use crate::steps::unmanaged::{call_roll, call_roll_of_etcd};
+use crate::steps::unmanaged::{Roll, call_roll, call_roll_of_etcd};
 use crate::steps::{Proposal, Unmet};
 
 use super::red;
 
+/// Adds what speaks against all hosts together, and tells who was not seen: OLD is needed as long as somebody was not.
 pub(super) async fn judge(
     probe: &Probe<'_>,
     cluster: &Cluster,
     standing: &Standing,
     proposal: &mut Proposal,
-) {
+) -> Vec<String> {
     let fatal = cluster.next_restart_fatal();
     proposal.unmet.extend(fatal.into_iter().map(red));
     if cluster.about == TokenKind::Server {
@@ -31,21 +33,32 @@ pub(super) async fn judge(
                 .extend(half_way(cluster).into_iter().map(red));
         }
     }
-    let roll = call_roll(probe, cluster).await;
-    proposal.unmet.extend(roll.unmet.into_iter().map(red));
-    for text in roll.left_out {
-        proposal.doubt(text);
-    }
+    let nodes = call_roll(probe, cluster).await;
     let secret = match cluster.about {
         TokenKind::Server => Some(standing.new.clone()),
         TokenKind::Agent => server_token(probe, proposal).await,
     };
-    let Some(secret) = secret else { return };
-    let etcd = call_roll_of_etcd(probe, cluster, &secret).await;
-    proposal.unmet.extend(etcd.unmet.into_iter().map(red));
-    for text in etcd.left_out {
-        proposal.doubt(text);
+    let etcd = match secret {
+        Some(secret) => call_roll_of_etcd(probe, cluster, &secret).await,
+        None => Roll::default(),
+    };
+    let listed = call_roll_of_apiservers(probe, cluster, &[&nodes, &etcd]).await;
+    let mut unseen = Vec::new();
+    for roll in [nodes, etcd, listed] {
+        proposal.unmet.extend(roll.unmet.into_iter().map(red));
+        unseen.extend(roll.unseen.iter().cloned());
+        for text in roll.left_out.into_iter().chain(roll.unseen) {
+            proposal.doubt(text);
+        }
     }
+    unseen.extend(limited(probe));
+    unseen
+}
+
+/// What the proof does not come to, by the operator's own limit.
+fn limited(probe: &Probe<'_>) -> Option<String> {
+    let left_out = &probe.options().words.left_out;
+    (!left_out.is_empty()).then(|| format!("--limit leaves out {}", names(left_out.iter())))
 }
 
 /// The server token, which a rotation of the agent token leaves as it is: every server still accepts the one that it is
@@ -71,6 +84,14 @@ async fn server_token(probe: &Probe<'_>, proposal: &mut Proposal) -> Option<Secr
     servers.find_map(|server| server.memory.secret().cloned())
 }
 
+/// Who would judge the token's age is left out.
+pub(super) fn unjudged(probe: &Probe<'_>) -> Option<String> {
+    let words = &probe.options().words;
+    let first = &probe.fleet().servers.first()?.name;
+    let is_unjudged = words.max_age.is_some() && words.left_out.contains(first);
+    is_unjudged.then(|| format!("the token's age was not judged, since --limit leaves out {first}"))
+}
+
 /// Why the server token is too old for what the operator asked, or not shown to be young enough.
 async fn too_old(probe: &Probe<'_>, cluster: &Cluster) -> Option<Unmet> {
     let limit = probe.options().words.max_age?;
@@ -94,6 +115,6 @@ async fn too_old(probe: &Probe<'_>, cluster: &Cluster) -> Option<Unmet> {
             since.words(now)
         )
     };
-    let is_shown = matches!(since, Since::Proven(_));
+    let is_shown = matches!(since, Since::Proven(_)) && !since.is_ahead(now);
     (!is_shown).then(|| Unmet::red("token-age-unknown", what(), next))
 }

@@ -84,6 +84,9 @@ pub async fn proof_of_server(
     } else if olds.is_empty() && !is_proven_by_this_run(probe, seen, standing) {
         proposal.doubt(unprobed(seen, standing));
     }
+    if is_named_wrongly(probe, seen, standing) {
+        proposal.doubt("the token that was given as the old one is not the token that was old in the last proven rotation: that it is refused says nothing of that one");
+    }
     if is_untried(seen, standing) {
         proposal.doubt(format!(
             "the configuration of {host} was changed after its process started, which has the same token: its next start will be the first to try it"
@@ -167,12 +170,24 @@ pub fn olds(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> Vec<Secret> 
     standing.dead().chain(named).cloned().collect()
 }
 
+/// Whether the operator names as old what was not old in the rotation whose proof left its word here.
+fn is_named_wrongly(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> bool {
+    let named = probe.options().words.old.as_ref();
+    let tag = token::tag(&standing.new);
+    let proven = seen.proven().filter(|proven| proven.tag == tag);
+    let pairing = proven.and_then(|proven| proven.pairing);
+    seen.about == TokenKind::Server
+        && named.zip(pairing).is_some_and(|(named, pairing)| {
+            *named != standing.new && token::pairing(named, &standing.new) != pairing
+        })
+}
+
 /// The token that was to be dead is the cluster's own.
 fn is_back(host: &HostName) -> Unmet {
     Unmet::red(
         "old-not-dead",
         format!(
-            "{host} runs with the old token, as after the restore of a snapshot from before a rotation"
+            "{host} runs with the old token, as after the restore of a snapshot from before a rotation, or the wrong token was given as the old one"
         ),
         "rotate again: keyroll run @rotate-token -i INVENTORY",
     )

@@ -14,6 +14,7 @@ use crate::k3s::token::{self, TokenKind};
 use crate::model::HostName;
 use crate::op::{Act, Op, Until, Wait};
 use crate::secret::{Content, Secret};
+use crate::steps::apiservers::unlisted_servers;
 use crate::steps::look::{Cluster, Seen, ServerSeen, server_nodes, words};
 use crate::steps::unmanaged::unmanaged_servers;
 use crate::steps::{Proposal, StepError, Unmet};
@@ -47,7 +48,11 @@ pub(super) async fn propose(probe: &Probe<'_>, mode: Mode) -> Result<Proposal, S
             .filter_map(|server| not_ready(server, standing)),
     );
     unmet.extend(sick_members(probe, &cluster).await?);
-    unmet.extend(unmanaged_servers(probe, &cluster).await);
+    let unmanaged = unmanaged_servers(probe, &cluster).await;
+    if unmanaged.is_empty() {
+        unmet.extend(unlisted_servers(probe, &cluster).await);
+    }
+    unmet.extend(unmanaged);
     let act = rotate(&rotator.seen, old, &standing.new);
     let mut ops: Vec<Op> = cluster.servers.iter().filter_map(unmark).collect();
     let why = "re-encrypt the datastore with the new token";

@@ -69,6 +69,6 @@ fn kept(seen: &Seen, old: &Secret) -> String {
 fn keep(seen: &Seen, old: &Secret) -> Op {
     let file = WriteFile::private(seen.kept_path(), Content::new(kept(seen, old)));
     let word = seen.about.short();
-    let why = format!("keep the old {word} until the proof is green");
+    let why = format!("keep the old {word} until the proof");
     Op::root(&seen.host, why, Act::WriteFile(file))
 }

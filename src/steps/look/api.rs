@@ -1,6 +1,6 @@
 //! What an API server tells is asked of the first one that answers.
 
-use super::{Seen, ServerSeen};
+use super::{Freshness, Seen, ServerSeen};
 use crate::facts::{Fact, FactError, Probe};
 
 /// Asks server after server; `what` is what is asked for, for errors.
@@ -13,9 +13,36 @@ pub(super) async fn ask_api<F: Fact>(
     what: &str,
     fact: impl Fn(&Seen) -> F,
 ) -> Result<F::Value, FactError> {
+    ask(probe, servers, (what, Freshness::Lately), fact).await
+}
+
+/// The same, now, whatever was answered lately.
+///
+/// # Errors
+/// As for [`ask_api`].
+pub(in crate::steps) async fn ask_api_now<F: Fact>(
+    probe: &Probe<'_>,
+    servers: &[ServerSeen],
+    what: &str,
+    fact: impl Fn(&Seen) -> F,
+) -> Result<F::Value, FactError> {
+    ask(probe, servers, (what, Freshness::Now), fact).await
+}
+
+async fn ask<F: Fact>(
+    probe: &Probe<'_>,
+    servers: &[ServerSeen],
+    (what, freshness): (&str, Freshness),
+    fact: impl Fn(&Seen) -> F,
+) -> Result<F::Value, FactError> {
     let mut last = None;
     for server in servers.iter().filter(|server| server.has_live_api()) {
-        match probe.get_on(&server.seen.host, fact(&server.seen)).await {
+        let (host, fact) = (&server.seen.host, fact(&server.seen));
+        let answer = match freshness {
+            Freshness::Now => probe.get_now(host, fact).await,
+            Freshness::Lately => probe.get_on(host, fact).await,
+        };
+        match answer {
             Ok(value) => return Ok(value),
             Err(error) => last = Some(error),
         }

@@ -28,6 +28,7 @@ use hand::Hand;
 
 pub use age::{Aged, aged};
 pub use agent::AgentStanding;
+pub(super) use api::ask_api_now;
 pub use cluster::{Cluster, ServerSeen};
 pub use edits::Edit;
 pub(super) use marks::WITHDRAWN;

@@ -19,7 +19,7 @@ pub(in crate::steps) async fn call_roll_of_etcd(
         None => Roll::default(),
         Some(Ok(members)) => compare(probe, cluster, &members).await,
         Some(Err(error)) => Roll {
-            left_out: vec![format!("the members of etcd could not be listed: {error}")],
+            unseen: vec![format!("the members of etcd could not be listed: {error}")],
             ..Roll::default()
         },
     }

@@ -16,6 +16,8 @@ use super::{Rig, runtime, step};
 struct Way {
     #[serde(rename = "way")]
     sentence: String,
+    #[serde(default = "usual")]
+    fleet: String,
     #[serde(default)]
     deeds: Vec<Before>,
     #[serde(default)]
@@ -23,6 +25,10 @@ struct Way {
     red: BTreeMap<String, BTreeSet<String>>,
     #[serde(default)]
     says: Vec<String>,
+}
+
+fn usual() -> String {
+    "sim:3+2".to_owned()
 }
 
 /// What is said against each host; nothing where nothing is.
@@ -35,8 +41,8 @@ fn hosts(rig: &Rig) -> Vec<HostName> {
 }
 
 /// A fleet whose rotation is over.
-async fn proven() -> Rig {
-    let mut rig = Rig::new("sim:3+2", true);
+async fn proven(fleet: &str) -> Rig {
+    let mut rig = Rig::new(fleet, true);
     for (on, words) in [
         ("servers", "k3s_token: { state: staged }"),
         ("server-1", "k3s_token: { state: rotated }"),
@@ -105,7 +111,7 @@ fn a_proven_fleet_is_green_and_red_in_each_way_in_which_one_host_is_stale() {
     let mut wrong = Vec::new();
     for way in &ways {
         let (seen, words) = runtime().block_on(async {
-            let mut rig = proven().await;
+            let mut rig = proven(&way.fleet).await;
             let before = red(&rig).await;
             assert_eq!(before.0, Red::new(), "before: {}", way.sentence);
             for deed in &way.deeds {

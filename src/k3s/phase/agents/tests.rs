@@ -95,6 +95,7 @@ fn what_this_run_has_proven_is_not_rotated_again() {
     server.proven = Some(Proven {
         run: RunId("now".to_owned()),
         tag: crate::k3s::token::tag(&Secret::new(N)),
+        pairing: None,
     });
     let standing = stand(std::slice::from_ref(&server), "").unwrap();
     assert_eq!((standing.old, standing.new.expose()), (None, N));

@@ -211,6 +211,7 @@ fn a_rotation_that_this_run_has_proven_is_not_followed_by_another() {
         Some(Proven {
             run: RunId(run.to_owned()),
             tag: token::tag(&Secret::new(N)),
+            pairing: None,
         })
     };
     servers[0].proven = proof("now");
