@@ -33,6 +33,7 @@ pub(super) async fn judge(
             ),
         ));
     }
+    proposal.notes.extend(seen.unread_ca());
     let agent = AgentStanding::look(probe, seen, standing).await?;
     if agent == AgentStanding::Old
         && !standing.is_rotated()

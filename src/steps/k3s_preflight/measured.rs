@@ -3,6 +3,7 @@
 
 use crate::facts::Words;
 use crate::k3s::install::{Datastore, POSTGRES};
+use crate::k3s::token::ca_hash;
 use crate::k3s::version::Version;
 use crate::steps::look::{Cluster, ServerSeen};
 use crate::steps::{Proposal, Unmet};
@@ -56,7 +57,8 @@ fn shapes(cluster: &Cluster) -> Vec<String> {
     }
     let bundle = cluster.servers.iter().find(|server| {
         let seen = &server.seen;
-        seen.file(&seen.install.ca()).is_some() && seen.ca_hash().is_none()
+        let bundle = seen.file(&seen.install.ca());
+        bundle.is_some_and(|bundle| ca_hash(bundle.bytes()).is_none())
     });
     if let Some(server) = bundle {
         shapes.push(format!(

@@ -6,6 +6,7 @@ use crate::facts::{FactError, JournalHas, JournalSince, Probe};
 use crate::k3s::install::Kind;
 use crate::k3s::journal::{self, Sign};
 use crate::k3s::phase::{Phase, Standing, names};
+use crate::k3s::token::TokenKind;
 use crate::secret::Secret;
 use crate::steps::k3s_token::olds;
 use crate::steps::look::{Cluster, Seen};
@@ -28,6 +29,12 @@ pub(super) async fn judge(
     proposal.unmet.extend(disagreements(seen, standing));
     proposal.unmet.extend(pins(seen, cluster));
     proposal.unmet.extend(authority(seen, cluster));
+    if let Some(unread) = seen.unread_ca() {
+        proposal.doubt(unread);
+    }
+    if is_untried(seen) {
+        proposal.doubt(untried(seen));
+    }
     proposal.unmet.extend(unread_unit(seen));
     of_journal(probe, seen, proposal).await
 }
@@ -41,7 +48,11 @@ fn leftovers(seen: &Seen, olds: &[Secret]) -> Vec<Unmet> {
     let host = &seen.host;
     let waits = seen.waiting_text().unwrap_or_default();
     let losers = seen.install.surfaces.iter().skip(1);
+    // Of the agent token the first counts as well: it is taken at the next start.
+    let agents = seen.install.agent_surfaces.iter();
+    let agents = agents.filter(|_| seen.about == TokenKind::Server);
     let mut unmet: Vec<Unmet> = losers
+        .chain(agents)
         .filter(|surface| olds.contains(&surface.token.secret))
         .map(|surface| {
             let file = &surface.file;
@@ -167,6 +178,24 @@ fn authority(seen: &Seen, cluster: &Cluster) -> Vec<Unmet> {
         ));
     }
     unmet
+}
+
+/// Whether something that it is set up with, and that holds no token itself, was changed after its process started: of
+/// files with a token and of what systemd has not read others tell.
+fn is_untried(seen: &Seen) -> bool {
+    let is_own = seen.about == TokenKind::Server || seen.install.kind == Kind::Agent;
+    is_own
+        && seen.unit.is_active()
+        && seen.started_after_change()
+        && !seen.unit.needs_reload
+        && seen.is_newer_than_process()
+}
+
+fn untried(seen: &Seen) -> String {
+    format!(
+        "files that {} on {} is set up with were changed after its process started: its next start will be the first to try them",
+        seen.unit.text.id, seen.host
+    )
 }
 
 /// systemd would start it again with another text than it was started with.

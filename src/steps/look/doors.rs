@@ -4,6 +4,7 @@ use super::Seen;
 use crate::facts::{Admin, EtcdMember};
 use crate::k3s::install::Kind;
 use crate::k3s::knock::{ANY_SERVER, Door};
+use crate::k3s::token::ca_hash;
 
 impl Seen {
     /// How this host reaches a supervisor: its own on a server, through its load balancer on an agent.
@@ -53,6 +54,8 @@ impl Seen {
     pub fn pin(&self) -> Option<String> {
         let written = || self.token_in(&self.install.data("server/token"));
         let of_file = || written()?.hash().map(str::to_owned);
-        self.ca_hash().or_else(of_file)
+        let bundle = self.file(&self.install.ca());
+        let of_one = bundle.and_then(|bundle| ca_hash(bundle.bytes()));
+        of_one.or_else(of_file)
     }
 }

@@ -44,7 +44,7 @@ use crate::k3s::install::{Fault, Install, Kind, Known, owned};
 use crate::k3s::phase::Standing;
 use crate::k3s::program::Program;
 use crate::k3s::surface::{Place, Surface};
-use crate::k3s::token::{Token, TokenKind};
+use crate::k3s::token::{Token, TokenKind, pinned_hash};
 use crate::model::{HostName, HostTime};
 use crate::secret::{Content, Secret};
 use crate::steps::{StepError, Unmet};
@@ -321,10 +321,10 @@ impl Seen {
         started.is_some_and(|started| started.0 + HostTime::GRAIN > moment.0)
     }
 
-    /// The CA that it trusts, as tokens pin it; `None` for a bundle or when there is none.
+    /// The CA that it trusts, as tokens pin it, of a bundle its root; `None` when there is none that can be read.
     #[must_use]
     pub fn ca_hash(&self) -> Option<String> {
-        crate::k3s::token::ca_hash(self.file(&self.install.ca())?.bytes())
+        pinned_hash(self.file(&self.install.ca())?.bytes())
     }
 
     /// Path of the kubelet's client certificate, which names the node.

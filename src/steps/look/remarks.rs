@@ -29,6 +29,18 @@ impl Seen {
         }
     }
 
+    /// Why nobody can say which CA it trusts; `None` where it can be said.
+    #[must_use]
+    pub fn unread_ca(&self) -> Option<String> {
+        self.ca_hash().is_none().then(|| {
+            format!(
+                "{} has no certificate in {} that can be read: which CA it trusts cannot be told",
+                self.host,
+                self.install.ca()
+            )
+        })
+    }
+
     /// An argument or a token that the process runs with and that stands in no place where keyroll looked.
     #[must_use]
     pub fn hidden(&self) -> Option<Fault> {
