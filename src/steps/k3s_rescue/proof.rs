@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock, Role};
+use crate::k3s::phase::Standing;
 use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::op::{Op, Until};
@@ -23,14 +24,7 @@ pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
         let what = format!("{host} is not configured with the datastore's token");
         return Ok(Proposal::refuse(vec![red("surface-wrong", what, host)]));
     }
-    let mut others = cluster.tokens();
-    others.extend(standing.old.clone());
-    others.retain(|secret| secret != right);
-    let knock = |role, secret: &Secret| Knock {
-        door: seen.door(),
-        role,
-        secret: secret.clone(),
-    };
+    let left = cluster.left(&standing);
     let held = cluster
         .server(host)
         .and_then(|server| server.memory.secret());
@@ -40,9 +34,32 @@ pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
             "{host} runs on with the token that it was started with, and would start again with the right one"
         );
         let mut proposal = Proposal::note(note);
-        proposal.notes.extend(cluster.left(&standing));
+        proposal.notes.extend(left);
         return Ok(proposal);
     }
+    let mut proposal = answers(probe, seen, &cluster, &standing).await?;
+    if proposal.ops.is_empty() && proposal.unmet.is_empty() {
+        proposal.notes.extend(left);
+    }
+    Ok(proposal)
+}
+
+/// What its process answers to the right token, and to every other that was found.
+async fn answers(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    cluster: &Cluster,
+    standing: &Standing,
+) -> Result<Proposal, StepError> {
+    let (host, right) = (&seen.host, &standing.datastore);
+    let mut others = cluster.tokens();
+    others.extend(standing.old.clone());
+    others.retain(|secret| secret != right);
+    let knock = |role, secret: &Secret| Knock {
+        door: seen.door(),
+        role,
+        secret: secret.clone(),
+    };
     let first = knock(Role::Server, right);
     let rest = others
         .iter()
@@ -56,11 +73,7 @@ pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
         .collect();
     let mut heard = probe.get_now(host, Knocked(knocks)).await?.into_iter();
     match heard.next() {
-        Some(Heard::Accepted) => {
-            let mut proposal = Proposal::refuse(refusals(host, &rest, heard));
-            proposal.notes.extend(cluster.left(&standing));
-            Ok(proposal)
-        }
+        Some(Heard::Accepted) => Ok(Proposal::refuse(refusals(host, &rest, heard))),
         Some(Heard::NotYet(_)) if seen.unit.is_active() => {
             Ok(Proposal::of(vec![wait(host, first)]))
         }

@@ -130,7 +130,7 @@ impl Cluster {
     /// How many members of etcd run, and how many there are.
     #[must_use]
     pub fn members_up(&self) -> (usize, usize) {
-        let up = self.members().filter(is_coming);
+        let up = self.members().filter(|it| is_coming(it));
         (up.count(), self.members().count() + self.blind.len())
     }
 
@@ -139,7 +139,7 @@ impl Cluster {
     pub fn lacks_quorum_with(&self, host: &HostName) -> bool {
         let (_, all) = self.members_up();
         let others = self.members().filter(|it| it.seen.host != *host);
-        let others = others.filter(is_coming).count();
+        let others = others.filter(|it| is_coming(it)).count();
         self.members().any(|it| it.seen.host == *host) && (others + 1) * 2 <= all
     }
 
@@ -179,7 +179,7 @@ impl Cluster {
 }
 
 /// Whether it runs, or was started by a rescue and waits for others.
-fn is_coming(server: &&ServerSeen) -> bool {
+fn is_coming(server: &ServerSeen) -> bool {
     let unit = &server.seen.unit;
     unit.is_active() || unit.is_first_start() && server.seen.rescue().is_some()
 }

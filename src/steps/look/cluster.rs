@@ -73,13 +73,13 @@ impl Cluster {
             .iter()
             .any(|server| server.memory == Memory::Foreign)
         {
-            let others = of_agents(probe, &known).await;
+            let others = Box::pin(of_agents(probe, &known)).await;
             let looks = servers.into_iter().map(|it| it.once_more(probe, &others));
             servers = join_all(looks).await;
         }
         let mut wish = wish(probe, about);
         let left = match about {
-            TokenKind::Server => probe.settled(left_behind(probe, &servers)).await,
+            TokenKind::Server => probe.settled(Box::pin(left_behind(probe, &servers))).await,
             TokenKind::Agent => None,
         };
         // A rotation by hand that has forgotten its agents is finished with its own token.
