@@ -81,7 +81,7 @@ fn doctor_and_where_tell_of_units_that_do_not_run() {
         (
             "server-2:never-returns",
             4,
-            0,
+            4,
             "is activating (start), for ",
             "it does not answer; k3s.service is activating (start)",
         ),

@@ -62,10 +62,18 @@ pub(super) async fn judge(
     (known, _, _, real): &<Asked as Fact>::Value,
 ) -> Result<Vec<Finding>, StepError> {
     let (table, boot) = (text(known, MOUNTS), text(known, BOOT));
-    let mounts = durable::Mounts {
+    let mut mounts = durable::Mounts {
         table: &table,
         boot: &boot,
+        uppers: BTreeSet::new(),
     };
+    let uppers = mounts.uppers_in_memory();
+    if !uppers.is_empty() {
+        let there = probe.get(Paths(uppers)).await?.into_iter();
+        mounts.uppers = there
+            .filter_map(|(path, stat)| stat.map(|_| path))
+            .collect();
+    }
     // What cannot be followed stands for itself.
     let real = durable::folders(seen).zip(real);
     let real = real.filter_map(|(folder, real)| Some((folder, real.clone().ok()?)));

@@ -1,5 +1,7 @@
 //! Files that hold a token and would not keep what is written: gone, or written over, after the next boot.
 
+use std::collections::BTreeSet;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::k3s::install::owner;
@@ -13,6 +15,8 @@ pub(super) struct Mounts<'a> {
     pub(super) table: &'a str,
     /// As in `/proc/cmdline`.
     pub(super) boot: &'a str,
+    /// Which of [`Mounts::uppers_in_memory`] are there: a container's overlay names a folder of the machine that it runs on.
+    pub(super) uppers: BTreeSet<Utf8PathBuf>,
 }
 
 /// A file system that is mounted.
@@ -26,7 +30,7 @@ struct Mount<'a> {
 /// Folders that hold a file with the token.
 pub(super) fn folders(seen: &Seen) -> impl Iterator<Item = Utf8PathBuf> {
     let folders = surfaces(seen).filter_map(|surface| surface.file.parent());
-    let folders: std::collections::BTreeSet<&Utf8Path> = folders.collect();
+    let folders: BTreeSet<&Utf8Path> = folders.collect();
     folders.into_iter().map(Utf8Path::to_owned)
 }
 
@@ -93,18 +97,32 @@ impl<'a> Mounts<'a> {
         }
     }
 
-    /// The mount that holds a path.
-    fn of(&self, path: &Utf8Path) -> Option<Mount<'a>> {
-        let mounts = self.table.lines().filter_map(|line| {
+    /// Folders that overlays write to and that seem to lie in memory, by their names.
+    pub(super) fn uppers_in_memory(&self) -> BTreeSet<Utf8PathBuf> {
+        let overlays = self.all().filter(Mount::is_overlay);
+        let uppers = overlays.filter_map(|overlay| overlay.upper());
+        let is_memory = |upper: &&str| {
+            self.of(Utf8Path::new(upper))
+                .is_some_and(|it| it.is_memory())
+        };
+        uppers.filter(is_memory).map(Utf8PathBuf::from).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = Mount<'a>> + use<'a> {
+        self.table.lines().filter_map(|line| {
             let mut words = line.split(' ').skip(1);
             Some(Mount {
                 at: words.next()?,
                 kind: words.next()?,
                 options: words.next()?,
             })
-        });
+        })
+    }
+
+    /// The mount that holds a path.
+    fn of(&self, path: &Utf8Path) -> Option<Mount<'a>> {
         // Of two mounts at one place the later is the one that is seen.
-        mounts
+        self.all()
             .filter(|mount| path.starts_with(mount.at))
             .max_by_key(|mount| mount.at.len())
     }
@@ -112,13 +130,13 @@ impl<'a> Mounts<'a> {
     /// The layer that is written to counts. One that was mounted before the root was changed is not seen: then what the
     /// kernel was told at boot counts.
     fn is_kept_in_memory(&self, overlay: Mount<'a>) -> bool {
-        let mut options = overlay.options.split(',');
-        let upper = options.find_map(|option| option.strip_prefix("upperdir="));
-        let below = upper.and_then(|upper| self.of(Utf8Path::new(upper)));
-        match below.filter(|below| !below.is_overlay()) {
-            Some(below) => below.is_memory(),
-            None => overlay.at == "/" && self.boots_into_memory(),
+        let upper = overlay.upper();
+        if upper.is_some_and(|upper| self.uppers.contains(Utf8Path::new(upper))) {
+            return true;
         }
+        let below = upper.and_then(|upper| self.of(Utf8Path::new(upper)));
+        let is_seen = below.is_some_and(|below| !below.is_overlay() && !below.is_memory());
+        !is_seen && overlay.at == "/" && self.boots_into_memory()
     }
 
     fn boots_into_memory(&self) -> bool {
@@ -127,7 +145,13 @@ impl<'a> Mounts<'a> {
     }
 }
 
-impl Mount<'_> {
+impl<'a> Mount<'a> {
+    /// The folder that an overlay writes to.
+    fn upper(&self) -> Option<&'a str> {
+        let mut options = self.options.split(',');
+        options.find_map(|option| option.strip_prefix("upperdir="))
+    }
+
     fn is_memory(&self) -> bool {
         matches!(self.kind, "tmpfs" | "ramfs")
     }
@@ -146,14 +170,25 @@ mod tests {
     use super::*;
 
     fn why(table: &str, boot: &str, file: &str) -> Option<&'static str> {
-        let why = Mounts { table, boot }.against(Utf8Path::new(file));
+        let mut mounts = Mounts {
+            table,
+            boot,
+            uppers: BTreeSet::new(),
+        };
+        mounts.uppers = mounts.uppers_in_memory();
+        let why = mounts.against(Utf8Path::new(file));
         why.map(|(why, _)| why)
     }
 
     #[test]
     fn the_innermost_and_latest_mount_holds_a_path() {
         let table = "/dev/sda / ext4 rw 0 0\ntmpfs /run tmpfs rw,nosuid 0 0\n/dev/sdb /etc ext4 ro 0 0\ntmpfs /etc tmpfs rw 0 0\n";
-        let mounts = Mounts { table, boot: "" };
+        let uppers = BTreeSet::new();
+        let mounts = Mounts {
+            table,
+            boot: "",
+            uppers,
+        };
         let kind = |path: &str| mounts.of(Utf8Path::new(path)).unwrap().kind;
         assert_eq!(kind("/run/k3s/token"), "tmpfs");
         assert_eq!(kind("/runner/token"), "ext4");
@@ -177,6 +212,17 @@ mod tests {
             Some(OVERLAID.0)
         );
         assert_eq!(why(overlay, "quiet", "/etc/a"), None);
+        // In a container the folder is one of the machine around it, and its name means something else here.
+        let around = "overlay / overlay rw,lowerdir=/x,upperdir=/tmp/run/upper 0 0\ntmpfs /tmp tmpfs rw 0 0\n";
+        let mut mounts = Mounts {
+            table: around,
+            boot: "quiet",
+            uppers: BTreeSet::new(),
+        };
+        assert_eq!(mounts.against(Utf8Path::new("/etc/a")), None);
+        mounts.uppers = mounts.uppers_in_memory();
+        assert_eq!(mounts.uppers.len(), 1);
+        assert!(mounts.against(Utf8Path::new("/etc/a")).is_some());
         let disk = format!("{overlay}/dev/sda1 /data ext4 rw 0 0\n");
         assert_eq!(why(&disk, "boot=overlay", "/data/a"), None);
     }
