@@ -133,7 +133,9 @@ async fn patient(probe: &Probe<'_>, seen: &Seen) -> Result<Patient, StepError> {
         Signs::read(&probe.get(Journal { unit, lines }).await?)
     };
     let mark = seen.rescue();
-    let refused_now = mark.is_some() && pulse != Pulse::Runs && is_refused_now(probe, seen).await;
+    let tried = seen.started_after_change();
+    let is_judged = mark.is_some() && tried && pulse != Pulse::Runs;
+    let refused_now = is_judged && is_refused_now(probe, seen).await;
     let is_decided = |secret: &Secret| {
         mark.as_ref()
             .is_some_and(|mark| *mark == begun_with(secret))
@@ -146,7 +148,7 @@ async fn patient(probe: &Probe<'_>, seen: &Seen) -> Result<Patient, StepError> {
         on_disk: seen.on_disk(),
         passwd: seen.passwd().server,
         joins: seen.install.url.is_some(),
-        tried: seen.started_after_change(),
+        tried,
         signs,
         newer: false,
         begun: mark.is_some(),

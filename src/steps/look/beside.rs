@@ -181,7 +181,8 @@ impl Cluster {
 /// Whether it runs, or was started by a rescue and waits for others.
 fn is_coming(server: &ServerSeen) -> bool {
     let unit = &server.seen.unit;
-    unit.is_active() || unit.is_first_start() && server.seen.rescue().is_some()
+    let is_starting = unit.active_state == "activating" && unit.sub_state == "start";
+    unit.is_active() || is_starting && server.seen.rescue().is_some()
 }
 
 fn away(host: &HostName, why: &Blind) -> Unmet {
