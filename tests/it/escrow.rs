@@ -188,6 +188,8 @@ fn a_snapshot_of_before_an_earlier_rotation_is_said_to_need_that_ones_token() {
     let first = desk.rotate(&fleet, &[]);
     assert_eq!(first.status.code(), Some(0), "{}", said(&first));
     let run = desk.run();
+    // Runs are named by the second.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
     let second = desk.rotate(&fleet, &[]);
     assert_eq!(second.status.code(), Some(0), "{}", said(&second));
     let list = said(&desk.keyroll(&["escrow", "list"]));

@@ -215,7 +215,7 @@ up() {
   local count=$1 number started
   [[ $count =~ ^[0-9]+$ ]] || die "up wants a number"
   started=$(now_ms)
-  deadline=$((started + 60000 + count * 3000))
+  deadline=$((started + 240000 + count * 3000))
   make_image
   make_network
   for ((number = 1; number <= count; number++)); do
@@ -345,7 +345,7 @@ case $command in
   start)
     known "${2:-}"
     is_up "$2" && exit 0
-    deadline=$(($(now_ms) + 60000))
+    deadline=$(($(now_ms) + 120000))
     prepare "${2#h}"
     boot "${2#h}"
     booting=("$2")
