@@ -104,34 +104,39 @@ x() {
   if [ -d "$1" ] && ! [ -L "$1" ]; then rmdir "$1"; else rm -f "$1"; fi || return
   if [ -d "$2" ]; then f "$2"; fi
 }
-# prints a file of at most $1 bytes: its path, what stat says, and its bytes or nothing, each ended
-q() {
-  printf '%s\000' "$2"
-  [ -n "$3" ] || t 30 stat -c '%f %u %g %s %.9Y %.9Z' "$2"
-  if [ -L "$2" ]; then t 30 readlink "$2"; fi
-  printf '\000'
-  if [ -f "$2" ] && [ -r "$2" ]; then printf +; t 30 head -c "$1" "$2"; fi
-  printf '\000%s\000' "$N"
-}
-# prints those of these paths that are there
+# prints those of the paths $2... that are there: each one's path, what stat says, and its bytes or nothing (at most $1),
+# each ended; all of them within one deadline, for two programs a file instead of four
 y() {
   j=$1
   shift
-  for i do
-    if [ -e "$i" ] || [ -L "$i" ]; then q "$j" "$i" ''; fi
-  done
+  t 30 sh -c '
+N=$1 j=$2
+shift 2
+for i do
+  [ -e "$i" ] || [ -L "$i" ] || continue
+  printf "%s\000" "$i"
+  stat -c "%f %u %g %s %.9Y %.9Z" "$i"
+  if [ -L "$i" ]; then readlink "$i"; fi
+  printf "\000"
+  if [ -f "$i" ] && [ -r "$i" ]; then printf +; head -c "$j" "$i"; fi
+  printf "\000%s\000" "$N"
+done
+exit 0' sh "$N" "$j" "$@"
 }
 # prints the environment of the main process of each of these units
 h() {
   j=$1
   shift
-  for i in $(t 30 systemctl show -p MainPID "$@" 2>/dev/null); do
+  m=$(t 30 systemctl show -p MainPID "$@" 2>/dev/null)
+  set --
+  for i in $m; do
     i=${i#MainPID=}
     case $i in
       0 | '' | *[!0-9]*) ;;
-      *) q "$j" "/proc/$i/environ" - 2>/dev/null ;;
+      *) set -- "$@" "/proc/$i/environ" ;;
     esac
   done
+  y "$j" "$@" 2>/dev/null
 }
 printf '%s:start\n' "$N"
 printf '%s:start\n' "$N" >&2

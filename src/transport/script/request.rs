@@ -50,10 +50,6 @@ pub(super) fn deadline(request: &Request) -> Duration {
         Request::Query(Query::Run(command)) | Request::Change(Change::Run(command)) => {
             Duration::from_secs(seconds(command.timeout) + 5)
         }
-        // Only a file system that hangs takes long, and then the first look at it does not come back.
-        Request::Query(Query::Files { .. } | Query::Environments { .. }) => {
-            Duration::from_secs(4 * (LOOK_S + 5))
-        }
         Request::Query(_) => Duration::from_secs(2 * (LOOK_S + 5)),
         Request::Guard(_) => Duration::from_secs(LOOK_S + 5),
         Request::Change(_) => CHANGE,
