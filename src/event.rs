@@ -66,6 +66,15 @@ pub enum EventKind {
         /// What.
         text: String,
     },
+    /// A task is satisfied, and something is still left to do.
+    Left {
+        /// Which task.
+        key: TaskKey,
+        /// Where.
+        host: HostName,
+        /// What.
+        text: String,
+    },
     /// A proof of a host has ended.
     Proved {
         /// Which task.
@@ -237,7 +246,7 @@ impl EventKind {
     /// Lets the commands that failures and notes tell of name the hosts of this run.
     pub fn name_hosts(&mut self, same: &SameHosts) {
         match self {
-            Self::Note { text, .. } => same.fill(text),
+            Self::Note { text, .. } | Self::Left { text, .. } => same.fill(text),
             Self::TaskEnded {
                 outcome: TaskOutcome::Failed(failure) | TaskOutcome::Ignored(failure),
                 ..

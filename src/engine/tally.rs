@@ -8,7 +8,6 @@ use crate::exit::Exit;
 use crate::facts::Fleet;
 use crate::k3s::phase::names;
 use crate::model::{HostName, TaskKey};
-use crate::steps::LEFT;
 use crate::steps::k3s_token::FORWARD;
 
 /// Counts of a run under way.
@@ -22,6 +21,7 @@ pub(super) struct Tally {
     not_known: bool,
     proved: BTreeSet<HostName>,
     unproven: Option<String>,
+    left: Option<String>,
 }
 
 impl Tally {
@@ -51,6 +51,7 @@ impl Tally {
             EventKind::Note { text, .. } if self.noted.insert(text.clone()) => {
                 self.summary.notes.push(text.clone());
             }
+            EventKind::Left { text, .. } => self.left = Some(text.clone()),
             EventKind::Window {
                 name, hosts, open, ..
             } => self.summary.notes.push(window(name, hosts, open)),
@@ -157,14 +158,12 @@ impl Tally {
         let roots = self.summary.roots.iter();
         let mut advice = roots.flat_map(|(_, failure)| &failure.next);
         let forward = advice.find(|next| next.starts_with(FORWARD)).cloned();
-        let mut notes = self.summary.notes.iter();
-        let left = notes.find_map(|note| Some(note.strip_prefix(LEFT)?.trim().to_owned()));
         self.summary.next = match (exit, check) {
             (Exit::Fine, true) if self.not_known => {
                 format!("nothing to be done; some answers are not known yet: {really}")
             }
             (Exit::Fine, true) => "nothing to be done".to_owned(),
-            (Exit::Fine, false) => match (left, &self.unproven) {
+            (Exit::Fine, false) => match (self.left, &self.unproven) {
                 (Some(left), _) => left,
                 (None, None) => "nothing is left to do on the hosts".to_owned(),
                 (None, Some(left)) => format!(

@@ -133,16 +133,23 @@ impl Visit<'_> {
             &at.overlay,
         );
         let proposal = at.task.step.propose(&probe).await;
-        if let Ok(proposal) = &proposal {
-            for text in &proposal.notes {
-                if !again && self.noted.insert(text.clone()) {
-                    let (key, host, text) = (at.key.clone(), at.host.clone(), text.clone());
-                    self.shared
-                        .bus
-                        .say(EventKind::Note { key, host, text })
-                        .await?;
-                }
+        let Ok(Proposal { notes, left, .. }) = &proposal else {
+            return Ok(proposal);
+        };
+        let (key, host) = (&at.key, &at.host);
+        for text in notes {
+            if !again && self.noted.insert(text.clone()) {
+                let (key, host, text) = (key.clone(), host.clone(), text.clone());
+                let note = EventKind::Note { key, host, text };
+                self.shared.bus.say(note).await?;
             }
+        }
+        if let Some(text) = left
+            && self.noted.insert(text.clone())
+        {
+            let (key, host, text) = (key.clone(), host.clone(), text.clone());
+            let left = EventKind::Left { key, host, text };
+            self.shared.bus.say(left).await?;
         }
         Ok(proposal)
     }

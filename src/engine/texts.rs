@@ -78,6 +78,11 @@ fn redact_task(kind: &mut EventKind, by: &Redactor) {
             key: TaskKey(key),
             host: _,
             text,
+        }
+        | EventKind::Left {
+            key: TaskKey(key),
+            host: _,
+            text,
         } => {
             by.redact(key);
             by.redact(text);
@@ -146,6 +151,7 @@ fn redact_performed(kind: &mut EventKind, by: &Redactor) {
         EventKind::RunStarted { .. }
         | EventKind::TaskStarted { .. }
         | EventKind::Note { .. }
+        | EventKind::Left { .. }
         | EventKind::Proved { .. }
         | EventKind::Proposed { .. }
         | EventKind::TaskEnded { .. }

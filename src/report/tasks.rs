@@ -18,6 +18,7 @@ impl Lines {
                 Ok(())
             }
             EventKind::Note { host, text, .. } => self.note(host, text),
+            EventKind::Left { host, text, .. } => self.note(host, &format!("left to do: {text}")),
             EventKind::Proposed {
                 key,
                 host,

@@ -42,7 +42,7 @@ impl K3sHeal {
         if let Ok(standing) = &cluster.standing
             && self.all
         {
-            proposal.notes.extend(cluster.left(standing));
+            proposal.left = cluster.left(standing);
         }
         let is_said = |unmet: &Unmet| unmet.name == STOPPED;
         if !proposal.unmet.iter().any(is_said) {

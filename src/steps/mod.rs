@@ -126,10 +126,9 @@ pub struct Proposal {
     pub notes: Vec<String>,
     /// What keeps a proof from being green: it could not be shown. Other steps have none.
     pub doubts: Vec<String>,
+    /// What an operator still has to do, although all that was asked for is done: the next command of a run that ends well.
+    pub left: Option<String>,
 }
-
-/// How a note begins that says what is left to do, although all that was asked for is done.
-pub const LEFT: &str = "left to do:";
 
 /// Something that should hold and does not.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use crate::app::trouble::Trouble;
 use crate::cli;
 use crate::facts::{FactError, Probe};
 use crate::secret::Secret;
+use crate::steps::StepError;
 use crate::steps::findings::{Finding, leftovers, not_running, why_down};
 use crate::steps::k3s_preflight::{Aim, Sight, look as look_at};
 use crate::steps::look::Blind;
-use crate::steps::{LEFT, StepError};
 
 pub(super) fn look(desk: &Desk, asked: &cli::Glance, found: &mut Found) -> Result<Editor, Trouble> {
     let (seen, editor) = glance(desk, asked, async |sight| {
@@ -48,8 +48,7 @@ async fn one(probe: &Probe<'_>) -> Result<Vec<Finding>, FactError> {
         && let Ok(standing) = &cluster.standing
         && let Some(left) = cluster.left(standing)
     {
-        let left = left.trim_start_matches(LEFT).trim();
-        found.push(Finding::of("rotation-unfinished", left));
+        found.push(Finding::of("rotation-unfinished", &left));
     }
     // The preflight of a rotation that has begun waits for what starts, and only notes an agent that is down.
     if !found.iter().any(|it| it.name == "unit-not-active") {

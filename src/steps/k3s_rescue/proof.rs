@@ -34,12 +34,12 @@ pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
             "{host} runs on with the token that it was started with, and would start again with the right one"
         );
         let mut proposal = Proposal::note(note);
-        proposal.notes.extend(left);
+        proposal.left = left;
         return Ok(proposal);
     }
     let mut proposal = answers(probe, seen, &cluster, &standing).await?;
     if proposal.ops.is_empty() && proposal.unmet.is_empty() {
-        proposal.notes.extend(left);
+        proposal.left = left;
     }
     Ok(proposal)
 }

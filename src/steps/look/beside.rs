@@ -8,7 +8,7 @@ use crate::k3s::phase::{Memory, Phase, ServerView, Standing, Torn, judge, names}
 use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::secret::Secret;
-use crate::steps::{LEFT, StepError, Unmet};
+use crate::steps::{StepError, Unmet};
 
 impl Cluster {
     /// Where the rotation stands, whatever is configured: a wrong token must not hide the right one.
@@ -53,7 +53,7 @@ impl Cluster {
             .collect();
         (!rests.is_empty()).then(|| {
             format!(
-                "{LEFT} a rotation is not finished ({}): restart no server; keyroll run @rotate-token -i INVENTORY finishes it",
+                "a rotation is not finished ({}): restart no server; keyroll run @rotate-token -i INVENTORY finishes it",
                 names(rests.iter().copied())
             )
         })
