@@ -80,19 +80,24 @@ pub(super) fn finish(mut plan: Plan, asked: &cli::Run) -> Plan {
 }
 
 pub(super) fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
-    let given = given("--new-token-from", asked.new_token_from.as_ref())?;
-    let for_agents = self::given(
-        "--new-agent-token-from",
-        asked.new_agent_token_from.as_ref(),
+    let (fresh, known) = (new_token::read, new_token::read_known);
+    let for_all = given("--new-token-from", asked.new_token_from.as_ref(), fresh)?;
+    let for_agents = asked.new_agent_token_from.as_ref();
+    let for_agents = given("--new-agent-token-from", for_agents, fresh)?;
+    let old = given(
+        "--old-token-from",
+        asked.perform.old_token_from.as_ref(),
+        known,
     )?;
-    if given.is_some() && given == for_agents {
+    let datastore = given("--token-from", asked.token_from.as_ref(), known)?;
+    if for_all.is_some() && for_all == for_agents {
         return Err(Trouble::usage(
             "--new-token-from and --new-agent-token-from give the same token: whoever joins an agent could join a server",
             "give two different ones, or leave one out: keyroll then makes it",
         ));
     }
     Ok(RunOptions {
-        given,
+        given: for_all,
         generated: new_token::made()?,
         agent: NewAgentToken {
             given: for_agents,
@@ -102,8 +107,8 @@ pub(super) fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
         forks: asked.perform.forks,
         expect_unmanaged: asked.perform.expect_unmanaged.clone(),
         words: Words {
-            old: known("--old-token-from", asked.perform.old_token_from.as_ref())?,
-            datastore: known("--token-from", asked.token_from.as_ref())?,
+            old,
+            datastore,
             ignored: asked.perform.ignore_node.clone(),
             unmeasured: asked.unmeasured,
             quorum_loss: asked.accept_quorum_loss,
@@ -114,25 +119,15 @@ pub(super) fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
     })
 }
 
-/// A token that some cluster has or had, where the operator says where it is: not judged as a new one.
-fn known(
-    option: &'static str,
-    from: Option<&Unshown<NewTokenFrom>>,
-) -> Result<Option<Secret>, Trouble> {
-    let wrong = |why| Trouble::usage(format!("{option}: {why}"), "see the command's --help");
-    let from = from.map(|from| from.get().map_err(wrong)).transpose()?;
-    from.map(|from| new_token::read_known(option, &from))
-        .transpose()
-}
-
-/// The token that an option says the place of, checked.
+/// The token that an option says the place of, read as its kind is.
 fn given(
     option: &'static str,
     from: Option<&Unshown<NewTokenFrom>>,
+    read: impl Fn(&str, &NewTokenFrom) -> Result<Secret, Trouble>,
 ) -> Result<Option<Secret>, Trouble> {
-    let wrong = |why| Trouble::usage(format!("{option}: {why}"), "see `keyroll run --help`");
+    let wrong = |why| Trouble::usage(format!("{option}: {why}"), "see the command's --help");
     let from = from.map(|from| from.get().map_err(wrong)).transpose()?;
-    from.map(|from| new_token::read(option, &from)).transpose()
+    from.map(|from| read(option, &from)).transpose()
 }
 
 /// A real run on real hosts asks once, on a terminal.
