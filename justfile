@@ -33,7 +33,7 @@ e2e part="":
 
 # The scenario table: every kind of cluster × everything that can come between, at every change of a rotation; 15 min.
 table part="all":
-    KEYROLL_TABLE="{{part}}" cargo test --release --test it cuts:: -- --nocapture
+    KEYROLL_TABLE="{{part}}" cargo test --release --test it torn:: -- --nocapture
 
 # Licences, advisories, duplicates.
 deny:

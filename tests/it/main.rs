@@ -1,4 +1,5 @@
-//! All integration tests, one binary.
+//! All integration tests, one binary. They are begun in the order of their names: `e2e`, which waits for lab hosts most of
+//! its time, early, and `torn`, which computes, beside it.
 
 #[cfg(test)]
 mod afterwards;
@@ -10,8 +11,6 @@ mod books;
 mod cli;
 #[cfg(test)]
 mod copy;
-#[cfg(test)]
-mod cuts;
 #[cfg(test)]
 mod dress;
 #[cfg(test)]
@@ -60,6 +59,8 @@ mod steps;
 mod terminal;
 #[cfg(test)]
 mod token;
+#[cfg(test)]
+mod torn;
 #[cfg(test)]
 mod unshown;
 #[cfg(test)]

@@ -7,10 +7,10 @@ use keyroll::inventory::Inventory;
 use keyroll::model::HostName;
 use keyroll::sim::fleet::Host;
 
-use crate::cuts::hand::{self, Newcomer};
-use crate::cuts::rig::{Ended, Inner, Rig};
-use crate::cuts::state::SERVERS;
-use crate::cuts::wire::Cut;
+use crate::torn::hand::{self, Newcomer};
+use crate::torn::rig::{Ended, Inner, Rig};
+use crate::torn::state::SERVERS;
+use crate::torn::wire::Cut;
 
 /// How many runs an operator has the patience for.
 const RUNS: usize = 7;
