@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::scenario::{Run, Topology};
 
-const BUILT_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/playbooks/rotate-token.yml");
+const BUILT_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/playbooks");
 
 /// How a command in a host ended.
 #[derive(Debug, Default)]
@@ -100,8 +100,17 @@ impl Desk {
     pub(super) fn arguments(&self, run: &Run, inventory: &str, quick: bool) -> Vec<String> {
         let state = format!("--state-dir={}", self.file("state").display());
         let mut args: Vec<String> = match &run.command {
-            Some(command) => command.split(' ').map(str::to_owned).collect(),
-            None => vec!["run".to_owned(), self.book(run.before.as_deref(), quick)],
+            Some(command) => {
+                let word = |word: &str| match word.strip_prefix('@') {
+                    Some(name) if quick => self.book(name, None, quick),
+                    _ => word.to_owned(),
+                };
+                command.split(' ').map(word).collect()
+            }
+            None => vec![
+                "run".to_owned(),
+                self.book("rotate-token", run.before.as_deref(), quick),
+            ],
         };
         args.extend(["-i".to_owned(), inventory.to_owned(), state]);
         if run.command.is_none() {
@@ -124,25 +133,26 @@ impl Desk {
         ]
     }
 
-    /// The built-in playbook, whole or up to a play, with short deadlines where leases are renewed each second.
-    fn book(&self, before: Option<&str>, quick: bool) -> String {
-        let mut text = std::fs::read_to_string(BUILT_IN).unwrap();
+    /// A built-in playbook, whole or up to a play, with short deadlines where leases are renewed each second.
+    fn book(&self, name: &str, before: Option<&str>, quick: bool) -> String {
+        let mut text = std::fs::read_to_string(format!("{BUILT_IN}/{name}.yml")).unwrap();
         if let Some(play) = before {
             let at = text.find(&format!("\n- name: {play}\n"));
             text.truncate(at.unwrap_or_else(|| panic!("there is no play `{play}`")) + 1);
         }
         if quick {
             for (slow, quick) in [
-                ("settle: 30s", "settle: 3s, interval: 1s"),
+                ("settle: 30s", "settle: 1s, interval: 1s"),
                 ("timeout: 5m", "timeout: 2m"),
                 ("timeout: 10m", "timeout: 3m"),
                 ("k3s_restart: {}", "k3s_restart: { timeout: 40 }"),
             ] {
-                assert!(before.is_some() || text.contains(slow), "no {slow}");
+                let whole = name == "rotate-token" && before.is_none();
+                assert!(!whole || text.contains(slow), "no {slow}");
                 text = text.replace(slow, quick);
             }
         }
-        let path = self.file("book.yml");
+        let path = self.file(&format!("{name}.yml"));
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
     }
