@@ -56,11 +56,13 @@ fn datastore<'a>(
         .collect();
     // A server without a configured token is flipped by writing server/token: it bears no witness, its passwd tells it
     // from the rotator.
-    let rotators: Vec<&ServerView> = moved
+    let mut rotators: Vec<&ServerView> = moved
         .iter()
         .copied()
         .filter(|s| s.passwd == s.on_disk)
         .collect();
+    let onwards: Vec<&Secret> = rotators.iter().filter_map(|s| s.memory.secret()).collect();
+    rotators.retain(|s| !is_behind(s, &onwards));
     match distinct(rotators.iter().filter_map(|s| s.on_disk.as_ref())).as_slice() {
         [] => common_memory(servers, kept).map(|secret| (secret, None)),
         [one] => Ok((one, rotators.first().map(|s| s.host.clone()))),
@@ -88,6 +90,15 @@ fn is_moved(server: &ServerView, kept: Option<&Secret>) -> bool {
         Memory::Silent(_) => kept.is_some_and(|kept| kept != on_disk),
         Memory::Foreign => false,
     }
+}
+
+/// Whether what a stopped server's files tell of is over: a server that runs with that token was rotated onwards.
+fn is_behind(server: &ServerView, onwards: &[&Secret]) -> bool {
+    let is_stopped = server.memory.secret().is_none();
+    is_stopped
+        && onwards
+            .iter()
+            .any(|held| server.on_disk.as_ref() == Some(held))
 }
 
 fn common_memory<'a>(servers: &'a [ServerView], kept: Option<&Secret>) -> Result<&'a Secret, Torn> {

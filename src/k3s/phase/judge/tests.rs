@@ -248,6 +248,17 @@ fn contradictions_are_refused_by_name() {
 }
 
 #[test]
+fn what_a_stopped_servers_files_tell_of_is_over_where_it_was_rotated_onwards() {
+    let servers = [
+        view("a", ["x", N, "x", O, ""]),
+        view("b", ["x", "", N, O, ""]),
+    ];
+    let standing = stand(&servers, "").unwrap();
+    assert_eq!(standing.datastore.expose(), "x");
+    assert_eq!(standing.rotator.unwrap().as_str(), "a");
+}
+
+#[test]
 fn a_rotator_that_is_away_still_tells_what_it_did() {
     let servers = [
         view("a", [N, "", N, O, ""]),
