@@ -111,8 +111,13 @@ impl Starting<'_> {
         let ca = self.write_ca()?;
         self.write_psk()?;
         self.write_tokens(&ca, &passwd)?;
+        if backend == Backend::Etcd {
+            // It has joined by then: what it reads of the token is its own copy, which has caught up.
+            Replica::of(self.store).write(self.files, &self.settings)?;
+        }
         self.save(&secret)?;
         if backend == Backend::Etcd {
+            // What it has saved.
             Replica::of(self.store).write(self.files, &self.settings)?;
             self.files.remove(&self.settings.path(super::reset::FLAG))?;
         }
