@@ -136,6 +136,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "on the server that is named, as root: systemctl restart of its unit; then keyroll rescue again",
     ),
     refuse(
+        "own-copy-behind",
+        "a server was away during the rotate, and starts from its own copy of the datastore, which is of before",
+        "it asks no other server, and with the right token its copy cannot be read",
+        "give it `server:` with the address of a server that runs; then keyroll rescue again",
+    ),
+    refuse(
         "waits-for-quorum",
         "a server is started with the right token and waits until more than half of the members of etcd run",
         "several servers met the wrong token at once, and none of them can come up alone",

@@ -18,6 +18,12 @@ pub fn wants_other_token(line: &str) -> bool {
     line.contains("encrypted with different token")
 }
 
+/// Whether a line says that a member of etcd has read its own copy of the datastore, and that this has another token.
+#[must_use]
+pub fn is_refused_by_own_copy(line: &str) -> bool {
+    line.contains("Failed to reconcile with temporary etcd") && wants_other_token(line)
+}
+
 /// Whether a line says that the server which this one joins does not accept its token.
 #[must_use]
 pub fn is_refused_by_peer(line: &str) -> bool {

@@ -121,6 +121,8 @@ pub struct Evidence<'a> {
     pub unseen: bool,
     /// The datastore's own answer: a token, and whether it is encrypted with it.
     pub asked: Option<(&'a Secret, bool)>,
+    /// Whether any place on a server holds a token that is neither OLD nor NEW.
+    pub third: bool,
     /// Tokens that a rotate has left on the files of other servers, in both places alike.
     pub others: &'a [Secret],
     /// What the operator says that the datastore has.
@@ -160,6 +162,8 @@ pub enum Unclear {
     Starting,
     /// The servers that it joins must take the token first.
     PeersFirst,
+    /// Its own copy of the datastore is of before the rotate, and it asks no other server.
+    OwnCopy,
     /// It fails for a reason that has nothing to do with tokens, or that is not known.
     Unknown,
 }
@@ -183,6 +187,13 @@ impl Patient {
     fn peer_refuses_only(&self) -> bool {
         let line = self.signs.line.as_deref().unwrap_or_default();
         self.signs.peer_refuses && !journal::wants_other_token(line)
+    }
+
+    /// Whether it starts from its own copy of the datastore alone, which lacks the token that it is started with: it is of
+    /// before a rotate to that token, or of after a rotate to another.
+    fn is_behind(&self) -> bool {
+        let line = self.signs.line.as_deref().unwrap_or_default();
+        self.tried && !self.joins && journal::is_refused_by_own_copy(line)
     }
 
     /// Whether what refused its token may be a copy of the datastore from before it was away: such a copy knows nothing of a
@@ -216,7 +227,10 @@ impl Patient {
             (None, Some((asked, false))) => self.other_than(asked, evidence),
             (None, None) => self.found(evidence),
         };
-        found.cloned().ok_or(Unclear::Token)
+        let common = evidence.standing.map(|standing| &standing.datastore);
+        let refuted = self.refuted(common).filter(|_| !self.is_behind());
+        let given = evidence.given.filter(|given| refuted != Some(*given));
+        found.or(given).cloned().ok_or(Unclear::Token)
     }
 
     /// What an earlier part of this rescue has found out, and no start has been refused with since.
@@ -282,6 +296,12 @@ impl Patient {
 
     /// The datastore has not this one.
     fn other_than<'a>(&'a self, not: &Secret, evidence: &Evidence<'a>) -> Option<&'a Secret> {
+        if let Some(given) = evidence.given.filter(|given| *given != not) {
+            return Some(given);
+        }
+        if evidence.third {
+            return None;
+        }
         let standing = evidence.standing.filter(|standing| standing.is_rotated());
         let both = standing.and_then(|it| Some([&it.new, it.old.as_ref()?]));
         if let Some(other) = both.and_then(|both| both.into_iter().find(|it| *it != not)) {
@@ -314,6 +334,9 @@ impl Patient {
                 if self.tried && self.signs.peer_refuses && !peers_have_it =>
             {
                 Err(Unclear::PeersFirst)
+            }
+            (_, Some(Sign::OtherToken)) if self.refused_now && self.is_behind() => {
+                Err(Unclear::OwnCopy)
             }
             (_, Some(_)) | (Pulse::Rests, None) => Ok(Remedy::Start),
             _ if self.begun => Ok(Remedy::Start),

@@ -312,6 +312,43 @@ fn the_datastores_own_answer_decides() {
         ..asked(false)
     };
     assert_eq!(trapped.right(&of_both), Ok(secret("new")));
+    let of_three = Evidence {
+        third: true,
+        ..of_both
+    };
+    assert_eq!(trapped.right(&of_three), Err(Unclear::Token));
+}
+
+#[test]
+fn a_first_server_that_was_away_reads_its_own_copy_and_that_is_said() {
+    let mut away = patient("new", "new", "new", &[RECONCILE]);
+    let common = Standing {
+        datastore: secret("new"),
+        new: secret("next"),
+        ..unrotated()
+    };
+    assert_eq!(
+        away.judged(Some(&common), false, false),
+        Err(Unclear::Token)
+    );
+    let new = secret("new");
+    let told = Evidence {
+        standing: Some(&common),
+        given: Some(&new),
+        ..Evidence::default()
+    };
+    assert_eq!(away.right(&told), Ok(secret("new")));
+    // Where it is certain, it is started once, since its copy may have caught up.
+    assert_eq!(
+        away.judged(Some(&rotated()), true, false),
+        Ok(secret("new"))
+    );
+    assert_eq!(away.remedy(&secret("new"), false), Ok(Remedy::Start));
+    away.refused_now = true;
+    assert_eq!(away.remedy(&secret("new"), false), Err(Unclear::OwnCopy));
+    // What a start was refused with that reads no copy of its own is no candidate, whoever says so.
+    away.joins = true;
+    assert_eq!(away.right(&told), Err(Unclear::Token));
 }
 
 #[test]

@@ -113,8 +113,17 @@ fn judged(
         witnessed: standing.is_some_and(|standing| cluster.is_witnessed(standing)),
         unseen: cluster.hides_beside(&seen.host),
         asked,
+        third: is_third(standing, &known),
         others: &others,
         given,
+    })
+}
+
+/// Whether there is a token that is neither OLD nor NEW, where both are known.
+fn is_third(standing: Option<&Standing>, known: &[Secret]) -> bool {
+    standing.is_some_and(|standing| {
+        let is_known = |it: &&Secret| Some(*it) == standing.old.as_ref() || **it == standing.new;
+        standing.is_rotated() && !known.iter().all(|it| is_known(&it))
     })
 }
 
@@ -365,6 +374,15 @@ fn refusal(seen: &Seen, patient: &Patient, unclear: Unclear) -> Unmet {
             "still-starting",
             saw,
             "wait until it is up or has failed, then run the same command again",
+        ),
+        Unclear::OwnCopy => Unmet::new(
+            "own-copy-behind",
+            format!(
+                "{saw}; it is configured with the datastore's token; it was away during the rotate, and starts from its own copy of the datastore, which is of before"
+            ),
+            format!(
+                "let it ask another server: on {host} give K3s `server: https://ADDRESS:6443` with the address of one that runs; then run the same command again"
+            ),
         ),
         Unclear::PeersFirst | Unclear::Unknown => Unmet::new(
             "not-a-token",

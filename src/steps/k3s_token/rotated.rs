@@ -87,13 +87,13 @@ fn once_more(cluster: &Cluster, standing: &Standing, mode: Mode) -> Proposal {
 }
 
 /// The rotate that the server's files tell of, asked for once more.
-pub(in crate::steps) fn again(seen: &Seen, authority: &Secret, new: &Secret) -> Op {
+fn again(seen: &Seen, authority: &Secret, new: &Secret) -> Op {
     let why = "ask for the same rotate once more, since nothing shows that it ended well";
     Op::root(&seen.host, why, rotate(seen, authority, new))
 }
 
 /// The word of a rotate that was answered well: files alone do not vouch for one.
-pub(in crate::steps) fn word(seen: &Seen, new: &Secret) -> Op {
+fn word(seen: &Seen, new: &Secret) -> Op {
     let content = Content::new(format!("{}\n", token::tag(new)));
     let file = WriteFile::private(seen.rotated_path(), content);
     let why = "leave word that it ended well";

@@ -19,7 +19,7 @@ pub(super) const RESCUE: &str = "server/.keyroll/rescue";
 /// Where a rescue leaves what the datastore has answered to it.
 pub(super) const ASKED: &str = "server/.keyroll/asked";
 
-/// What the datastore has answered when a server was asked to rotate to the very token that it has.
+/// What the datastore has answered when a server was asked to rotate to a token that it may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     /// The run that asked.
