@@ -32,6 +32,7 @@ pub(super) fn does(fleet: &mut Fleet, host: &HostName, cut: Cut) {
         }
         Cut::RestartsByHand(_) => restarts(fleet, &server),
         Cut::RotatesByHand(_) => rotates(fleet, &server),
+        Cut::RotatesWhileOneIsDown(_) => rotates_beside_one_that_is_down(fleet, &server),
         Cut::JoinsWithOld(_) => agent_joins(fleet, None),
         Cut::JoinsWithNew(_) => agent_joins(fleet, Some(&made(1))),
         Cut::ServerJoinsWithOld(_) => server_joins(fleet, None),
@@ -76,6 +77,18 @@ fn rotates(fleet: &mut Fleet, server: &HostName) {
     ]
     .map(str::to_owned);
     types(fleet, server, argv.iter().map(String::as_str));
+}
+
+fn rotates_beside_one_that_is_down(fleet: &mut Fleet, server: &HostName) {
+    let other = |host: &&Host| host.is_server && host.name != *server;
+    let other = fleet.hosts().iter().find(other);
+    let Some(other) = other.map(|host| host.name.clone()) else {
+        return;
+    };
+    let unit = fleet.host(&other).unwrap().unit.name.clone();
+    types(fleet, &other, ["systemctl", "stop", &unit]);
+    rotates(fleet, server);
+    orders(fleet, &other, "start");
 }
 
 /// Whether a host is a server that the cluster has known to be up; one in its very first start is not.

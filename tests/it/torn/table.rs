@@ -39,6 +39,17 @@ const fn on(name: &'static str, fleet: &'static str) -> Topology {
     }
 }
 
+impl Topology {
+    /// Why something cannot come between there.
+    fn cannot(&self, way: &str) -> Option<&'static str> {
+        match way {
+            ONE_IS_DOWN if self.fleet.starts_with("sim:1+") => Some("it has one server"),
+            way if SERVER_JOINS.contains(&way) => self.alone,
+            _ => None,
+        }
+    }
+}
+
 /// A cluster whose datastore is a file of its only server.
 const fn alone(name: &'static str, fleet: &'static str) -> Topology {
     Topology {
@@ -70,7 +81,7 @@ const TOPOLOGIES: [Topology; 14] = [
     on("token in environment files", "sim:2+1?surface=env"),
 ];
 
-const WAYS: [Way; 16] = [
+const WAYS: [Way; 17] = [
     ("server reboots", Cut::ServerReboots),
     ("agent reboots", Cut::AgentReboots),
     ("all cut before", Cut::AllGone),
@@ -86,11 +97,15 @@ const WAYS: [Way; 16] = [
     ("file put back", Cut::PutBack),
     ("all put back", Cut::AllPutBack),
     ("rotated by hand", Cut::RotatesByHand),
+    (ONE_IS_DOWN, Cut::RotatesWhileOneIsDown),
     ("k3s restarted", Cut::RestartsByHand),
 ];
 
 /// What needs a cluster that other servers can join.
 const SERVER_JOINS: [&str; 2] = ["server joins, OLD", "server joins, NEW"];
+
+/// What needs another server that is down meanwhile.
+const ONE_IS_DOWN: &str = "by hand, one down";
 
 /// What came of one cell.
 #[derive(Default)]
@@ -188,7 +203,7 @@ fn rows(rest: usize, tests: usize) {
         let mut cells = Vec::new();
         for (column, way) in ways {
             let number = row * 5 + column;
-            if let Some(why) = topology.alone.filter(|_| SERVER_JOINS.contains(&way.0)) {
+            if let Some(why) = topology.cannot(way.0) {
                 cells.push((way.0, Err(why)));
                 continue;
             }

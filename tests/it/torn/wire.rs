@@ -46,6 +46,8 @@ pub(super) enum Cut {
     RestartsByHand(usize),
     /// Just after the change somebody rotates on a server, to a token of his own.
     RotatesByHand(usize),
+    /// The same while another server is down, which is started again afterwards.
+    RotatesWhileOneIsDown(usize),
     /// Just after the change the newcomer starts, with the token of before or with the first run's.
     JoinsWithOld(usize),
     JoinsWithNew(usize),
@@ -74,6 +76,7 @@ impl Cut {
             | Self::AgentReboots(at)
             | Self::RestartsByHand(at)
             | Self::RotatesByHand(at)
+            | Self::RotatesWhileOneIsDown(at)
             | Self::JoinsWithOld(at)
             | Self::JoinsWithNew(at)
             | Self::ServerJoinsWithOld(at)

@@ -14,6 +14,8 @@ use crate::torn::wire::Cut;
 
 /// How many runs an operator has the patience for.
 const RUNS: usize = 7;
+/// And how often one server is rescued, with what that rescue wants first.
+const RESCUES: usize = 4;
 const AGENTS: [&str; 3] = ["agent-1", "agent-2", "agent-3"];
 
 /// A fleet, and where something comes between.
@@ -66,7 +68,10 @@ impl Point {
                 wrong: Vec::new(),
                 runs: Vec::new(),
                 newcomer,
-                is_anew: matches!(self.cut, Cut::RotatesByHand(_)),
+                is_anew: matches!(
+                    self.cut,
+                    Cut::RotatesByHand(_) | Cut::RotatesWhileOneIsDown(_)
+                ),
             };
             let end = course.follow(rig, first).await;
             course.wrong.extend(rig.wire.state().dangers.clone());
@@ -203,14 +208,35 @@ impl Course {
         rig: &mut Inner,
         number: usize,
     ) -> Option<End> {
-        rig.book = ("@rescue", Some(host));
-        let rescued = self.run(rig, number).await;
-        if rescued.exit == Exit::Fine {
-            return None;
+        let mut said = BTreeSet::new();
+        for _ in 0..RESCUES {
+            rig.book = ("@rescue", Some(host));
+            let rescued = self.run(rig, number).await;
+            if rescued.exit == Exit::Fine {
+                return None;
+            }
+            match self.told(&rescued) {
+                Told::Restart(peer) => {
+                    let peer = HostName::new(peer).unwrap();
+                    rig.wire.with(|fleet| hand::restarts(fleet, &peer));
+                    rig.sleep(60).await;
+                }
+                Told::Rescue(other) if other != host => {
+                    rig.book = ("@rescue", Some(other));
+                    self.run(rig, number).await;
+                }
+                // It says the same twice.
+                _ if names(&rescued) == said && said.iter().any(|name| is_name(name)) => {
+                    return Some(End::Refused(said, format!("{rescued:?}")));
+                }
+                _ => {}
+            }
+            said = names(&rescued);
+            self.told.extend(said.clone());
         }
         let told = format!("{host} cannot be rescued, as was told: {last:?}");
-        self.wrong.push(format!("{told}\n   {rescued:?}"));
-        Some(End::Refused(names(&rescued), format!("{rescued:?}")))
+        self.wrong.push(told.clone());
+        Some(End::Refused(said, told))
     }
 
     /// A run that nothing comes between.
@@ -257,7 +283,7 @@ impl Course {
             return Told::Rescue(host);
         }
         // `… to take the new token too: there, as root: systemctl restart …`
-        if let Some(host) = named("it waits for ") {
+        if let Some(host) = named("it waits for ").or_else(|| as_root(&text)) {
             return Told::Restart(host);
         }
         if last
@@ -283,6 +309,12 @@ fn is_stranger_named(ended: &Ended) -> bool {
     ["node-not-in-inventory", "etcd-member-not-in-inventory"]
         .iter()
         .any(|name| names.contains(*name))
+}
+
+/// The server of `on HOST, as root: systemctl restart …`.
+fn as_root(text: &str) -> Option<&'static str> {
+    let (before, _) = text.split_once(", as root: systemctl restart")?;
+    SERVERS.into_iter().find(|host| before.ends_with(host))
 }
 
 /// The findings that a run ended with; where there is none, its exit number.

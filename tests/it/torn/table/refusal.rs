@@ -19,14 +19,41 @@ pub(super) struct Refusal {
 }
 
 /// Every one.
-pub(super) const REFUSALS: &[Refusal] = &[Refusal {
-    way: "rotated by hand",
-    at: &[Stage::Flipping],
-    name: "two-rotations",
-    on: "three etcd servers",
-    why: "the files of two servers tell of a rotate each, to different tokens; a rotate that fails half way leaves such files, \
-          too, and the datastore cannot be asked which of the two it has taken: who rotated by hand knows how that ended",
-}];
+pub(super) const REFUSALS: &[Refusal] = &[
+    Refusal {
+        way: "rotated by hand",
+        at: &[Stage::Flipping],
+        name: "two-rotations",
+        on: "three etcd servers",
+        why: TWO,
+    },
+    Refusal {
+        way: "by hand, one down",
+        at: &[Stage::Flipping],
+        name: "two-rotations",
+        on: "three etcd servers",
+        why: TWO,
+    },
+    Refusal {
+        way: "by hand, one down",
+        at: &[Stage::Flipping],
+        name: "own-copy-behind",
+        on: "nothing configured",
+        why: "a server that has no `server:`, and so asks nobody, was down while a token was put into the datastore that it is then \
+              started with: where it is to ask is the operator's to say",
+    },
+    Refusal {
+        way: "by hand, one down",
+        at: &[Stage::Flipping],
+        name: "token-not-certain",
+        on: "three etcd servers",
+        why: "the datastore has said that it has not taken the token of the rotate by hand, and two others are on the servers: \
+              the token is asked for, with --token-from",
+    },
+];
+
+const TWO: &str = "the files of two servers tell of a rotate each, to different tokens; a rotate that fails half way leaves such files, \
+     too, and the datastore cannot be asked which of the two it has taken: who rotated by hand knows how that ended";
 
 /// Those of `names` that no refusal of this way and stage allows.
 pub(super) fn unforeseen(way: &str, at: Stage, names: &BTreeSet<String>) -> Vec<String> {
