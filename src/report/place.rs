@@ -58,6 +58,9 @@ pub struct PlaceRow {
     pub others: Vec<Holder>,
     /// A server's own agent token, the winner first.
     pub agent_token: Vec<Holder>,
+    /// Of a server: the letters of the tokens that its process accepts, that its own files have, and that the datastore has, as
+    /// far as they are known.
+    pub holds: Option<Holds>,
     /// Where a rotation stands here: `old`, `staged`, `rotated`, `flipped`, `new`, `ahead`, `reverted`, `silent`,
     /// `foreign`, and for agents `restarted`.
     pub phase: Option<String>,
@@ -67,6 +70,42 @@ pub struct PlaceRow {
     pub notes: Vec<Said>,
     /// Why keyroll would not change it.
     pub refusals: Vec<Said>,
+}
+
+/// What a server holds beside its surface, as letters; what is not known is absent.
+#[derive(Debug, Clone, Serialize)]
+pub struct Holds {
+    /// What its running process accepts.
+    pub memory: Option<String>,
+    /// What is in its `server/token`.
+    pub server_token: Option<String>,
+    /// What is in the row of servers in its `server/cred/passwd`.
+    pub passwd: Option<String>,
+    /// What the datastore is encrypted with, when the servers together tell.
+    pub datastore: Option<String>,
+}
+
+impl Holds {
+    /// As people read it, when it is not the same everywhere.
+    fn text(&self, surface: Option<&str>) -> Option<String> {
+        let all = [
+            ("its process accepts", &self.memory),
+            ("server/token has", &self.server_token),
+            ("passwd", &self.passwd),
+            ("the datastore", &self.datastore),
+        ];
+        let known = all.iter().filter_map(|(_, letter)| letter.as_deref());
+        let mut known = known.chain(surface);
+        let first = known.next()?;
+        if known.all(|letter| letter == first) {
+            return None;
+        }
+        let each = all.iter().map(|(what, letter)| {
+            let letter = letter.as_deref().unwrap_or("an unknown one");
+            format!("{what} {letter}")
+        });
+        Some(each.collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// A place that holds a token.
@@ -208,9 +247,7 @@ impl Page {
             let text = format!("{} – {} ({})", agent.at(), words(&agent.place), agent.token);
             self.wrapped("  agents  ", &text);
         }
-        if let (Some(means), true) = (&row.means, row.phase.as_deref() != Some("old")) {
-            self.wrapped("  phase   ", means);
-        }
+        self.standing(row);
         for said in &row.notes {
             let sign = self.paint.yellow("  note    ");
             self.said(&sign, said);
@@ -223,6 +260,17 @@ impl Page {
         for said in &row.refusals {
             let sign = self.paint.red(word);
             self.said(&sign, said);
+        }
+    }
+
+    /// Where a rotation stands there.
+    fn standing(&mut self, row: &PlaceRow) {
+        let surface = row.token.as_ref().map(|token| token.token.as_str());
+        if let Some(holds) = row.holds.as_ref().and_then(|holds| holds.text(surface)) {
+            self.wrapped("  holds   ", &holds);
+        }
+        if let (Some(means), true) = (&row.means, row.phase.as_deref() != Some("old")) {
+            self.wrapped("  phase   ", means);
         }
     }
 

@@ -81,11 +81,12 @@ impl Lines {
                 self.writer.result(&format!("      {line}"))?;
             }
         }
-        for what in not_known {
-            if self.is_new(host, &format!("{name}\n{what}")) {
+        // What is seen now is of before those changes, and says nothing of what will be.
+        for _ in not_known {
+            if self.is_new(host, &format!("{name}\nunknown")) {
                 let when = "known only after the changes above";
                 self.writer
-                    .result(&format!("  unknown  {host}: {name}: {when}; now {what}"))?;
+                    .result(&format!("  unknown  {host}: {name}: {when}"))?;
             } else {
                 self.unknown += 1;
             }

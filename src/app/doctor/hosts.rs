@@ -46,7 +46,7 @@ async fn one(probe: &Probe<'_>) -> Result<Vec<Finding>, FactError> {
     found.extend(cluster.fatal(probe.host()).map(Finding::of_unmet));
     if probe.speaks_for_fleet()
         && let Ok(standing) = &cluster.standing
-        && let Some(left) = cluster.left(standing)
+        && let Some(left) = cluster.unfinished(standing)
     {
         found.push(Finding::of("rotation-unfinished", &left));
     }

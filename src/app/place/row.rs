@@ -7,7 +7,7 @@ use crate::k3s::phase::{Phase, Standing};
 use crate::k3s::surface::{Place, Surface};
 use crate::k3s::token::Form;
 use crate::model::HostName;
-use crate::report::{Holder, Outcome, PlaceRow, Said};
+use crate::report::{Holder, Holds, Outcome, PlaceRow, Said};
 use crate::secret::Secret;
 use crate::steps::Unmet;
 use crate::steps::look::{AgentStanding, Blind, Cluster, Seen, words};
@@ -57,6 +57,17 @@ fn resolved(
     let agent_token = holders(&install.agent_surfaces);
     let token = (!others.is_empty()).then(|| others.remove(0));
     let standing = cluster.and_then(|cluster| cluster.standing.as_ref().ok());
+    let server = cluster.and_then(|cluster| cluster.server(&seen.host));
+    let holds = server.filter(|_| agent.is_none()).map(|server| {
+        let passwd = seen.passwd().server;
+        let mut letter = |secret: Option<&Secret>| secret.map(|secret| letters.of(secret));
+        Holds {
+            memory: letter(server.memory.secret()),
+            server_token: letter(seen.on_disk().as_ref()),
+            passwd: letter(passwd.as_ref()),
+            datastore: letter(standing.map(|standing| &standing.datastore)),
+        }
+    });
     let (phase, means) = match agent {
         Some(agent) => agent_phase(seen, agent, standing.is_some_and(Standing::is_rotated)),
         None => server_phase(seen, cluster),
@@ -80,6 +91,7 @@ fn resolved(
         token,
         others,
         agent_token,
+        holds,
         phase,
         means,
         notes: seen
@@ -110,6 +122,7 @@ fn unresolved(host: &HostName, blind: &Blind) -> PlaceRow {
         why: None,
         others: Vec::new(),
         agent_token: Vec::new(),
+        holds: None,
         phase: None,
         means: None,
         notes: Vec::new(),
