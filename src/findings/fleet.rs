@@ -148,6 +148,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "restart no server; roll one back with a PUT of the token in its memory",
     ),
     refuse(
+        "rotated-to-unfit",
+        "a server was rotated to a token of the shape of a bootstrap token",
+        "no server starts with such a token, and the datastore may have it",
+        "restart no server; save what the cluster holds, then restore a snapshot of before that rotate",
+    ),
+    refuse(
         "no-server-answers",
         "no server accepts any token that was found",
         "where a rotation stands cannot be told",

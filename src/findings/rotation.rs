@@ -138,8 +138,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     refuse(
         "own-copy-behind",
         "a server was away during the rotate, and starts from its own copy of the datastore, which is of before",
-        "it asks no other server, and with the right token its copy cannot be read",
-        "give it `server:` with the address of a server that runs; then keyroll rescue again",
+        "with the right token its copy cannot be read",
+        "give it `server:` with the address of a server that runs with that token; then keyroll rescue again",
     ),
     refuse(
         "waits-for-quorum",

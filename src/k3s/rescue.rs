@@ -111,6 +111,10 @@ pub struct Patient {
 }
 
 /// What tells which token the datastore is encrypted with, beside the server itself.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an own fact of the cluster, found apart"
+)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Evidence<'a> {
     /// What all servers say together, without this one's surface.
@@ -119,6 +123,8 @@ pub struct Evidence<'a> {
     pub witnessed: bool,
     /// Whether a server is away that might have been rotated.
     pub unseen: bool,
+    /// Whether every server was stopped with one token in all its places, and so nobody has rotated.
+    pub resting: bool,
     /// The datastore's own answer: a token, and whether it is encrypted with it.
     pub asked: Option<(&'a Secret, bool)>,
     /// Whether any place on a server holds a token that is neither OLD nor NEW.
@@ -162,7 +168,7 @@ pub enum Unclear {
     Starting,
     /// The servers that it joins must take the token first.
     PeersFirst,
-    /// Its own copy of the datastore is of before the rotate, and it asks no other server.
+    /// Its own copy of the datastore is of before the rotate.
     OwnCopy,
     /// It fails for a reason that has nothing to do with tokens, or that is not known.
     Unknown,
@@ -189,11 +195,15 @@ impl Patient {
         self.signs.peer_refuses && !journal::wants_other_token(line)
     }
 
+    fn reads_own_copy_last(&self) -> bool {
+        let line = self.signs.line.as_deref().unwrap_or_default();
+        self.tried && journal::is_refused_by_own_copy(line)
+    }
+
     /// Whether it starts from its own copy of the datastore alone, which lacks the token that it is started with: it is of
     /// before a rotate to that token, or of after a rotate to another.
     fn is_behind(&self) -> bool {
-        let line = self.signs.line.as_deref().unwrap_or_default();
-        self.tried && !self.joins && journal::is_refused_by_own_copy(line)
+        !self.joins && self.reads_own_copy_last()
     }
 
     /// Whether what refused its token may be a copy of the datastore from before it was away: such a copy knows nothing of a
@@ -289,7 +299,9 @@ impl Patient {
             {
                 Some(moved)
             }
-            (None, None) if self.signs.last.is_none() && !evidence.unseen => self.surface.as_ref(),
+            (None, None) if self.signs.last.is_none() && (!evidence.unseen || evidence.resting) => {
+                self.surface.as_ref()
+            }
             _ => None,
         }
     }
@@ -335,7 +347,7 @@ impl Patient {
             {
                 Err(Unclear::PeersFirst)
             }
-            (_, Some(Sign::OtherToken)) if self.refused_now && self.is_behind() => {
+            (_, Some(Sign::OtherToken)) if self.refused_now && self.reads_own_copy_last() => {
                 Err(Unclear::OwnCopy)
             }
             (_, Some(_)) | (Pulse::Rests, None) => Ok(Remedy::Start),

@@ -2,6 +2,7 @@
 
 use super::held::{distinct, is_finished, kept, waiting};
 use super::{Memory, Phase, ServerView, Standing, Torn, Wish};
+use crate::k3s::token::is_bootstrap;
 use crate::model::{HostName, HostTime};
 use crate::secret::Secret;
 
@@ -15,6 +16,12 @@ const CLEARLY_LATER: std::time::Duration = std::time::Duration::from_secs(10);
 pub fn judge(servers: &[ServerView], wish: Wish<'_>) -> Result<Standing, Torn> {
     let kept = kept(servers, two_old_tokens)?;
     let (datastore, rotator) = datastore(servers, kept)?;
+    if let Some(rotator) = rotator
+        .as_ref()
+        .filter(|_| is_bootstrap(datastore.expose()))
+    {
+        return Err(unfit(rotator));
+    }
     let (old, new) = old_and_new(servers, datastore, kept, wish)?;
     let phases = servers
         .iter()
@@ -32,6 +39,17 @@ pub fn judge(servers: &[ServerView], wish: Wish<'_>) -> Result<Standing, Torn> {
         rotator,
         phases,
     })
+}
+
+/// K3s answers such a rotate with 500, and has taken it all the same (measured: v1.32.4-sqlite).
+fn unfit(rotator: &HostName) -> Torn {
+    Torn {
+        name: "rotated-to-unfit",
+        what: format!(
+            "{rotator} was rotated to a token of the shape of a bootstrap token, with which no server starts; what the datastore has is not known"
+        ),
+        next: "restart no server, and rotate no more, which is known to change files alone: save what the cluster holds while it runs, then restore a snapshot of before that rotate".to_owned(),
+    }
 }
 
 fn two_old_tokens() -> Torn {
@@ -177,9 +195,13 @@ fn nobody_answers(servers: &[ServerView]) -> Torn {
             "no server accepts any token that was found ({})",
             servers.iter().map(why).collect::<Vec<_>>().join("; ")
         ),
-        next: format!(
-            "restart no server; first: keyroll rescue {first} -i INVENTORY; then run the same command again"
-        ),
+        next: if servers.iter().all(|s| s.memory == Memory::Foreign) {
+            "restart no server; keyroll doctor -i INVENTORY --hosts says more of them; where somebody has rotated by hand, say with --old-token-from file:PATH which token they were started with".to_owned()
+        } else {
+            format!(
+                "restart no server; first: keyroll rescue {first} -i INVENTORY; then run the same command again"
+            )
+        },
     }
 }
 

@@ -43,9 +43,20 @@ pub(super) async fn judge(
         refused(seen, cluster, proposal);
     }
     if let AgentStanding::Foreign(why) = agent {
-        proposal
-            .notes
-            .push(format!("{} keeps its token: {why}", seen.host));
+        let is_known = seen.surface().is_some() && seen.unit.is_active() && !standing.is_rotated();
+        let is_dead = is_known && AgentStanding::knock(probe, seen).await?.1 == Heard::Rejected;
+        let host = &seen.host;
+        if is_dead {
+            proposal.unmet.push(Unmet::new(
+                "agent-token-refused",
+                format!("the token that {host} is configured with is refused, and is none of a rotation that is known here: only its client certificate lets it in"),
+                format!("give it the cluster's token: keyroll rescue {host} -i INVENTORY; then run the same command again"),
+            ));
+        } else {
+            proposal
+                .notes
+                .push(format!("{host} keeps its token: {why}"));
+        }
     }
     Ok(())
 }

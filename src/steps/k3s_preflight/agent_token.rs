@@ -19,6 +19,11 @@ pub(super) async fn judge(
     match aim {
         Aim::Server => {
             proposal.unmet.extend(servers.iter().filter_map(pending));
+            if let Ok(standing) = &cluster.standing {
+                let mut servers = servers.iter();
+                let unmet = servers.find_map(|it| has_as_agents(it, &standing.new));
+                proposal.unmet.extend(unmet);
+            }
             let half_way = half_way(cluster);
             if cluster.standing.as_ref().is_ok_and(Standing::is_rotated) {
                 proposal
@@ -35,7 +40,13 @@ pub(super) async fn judge(
                 .unmet
                 .extend(unfinished(cluster, TokenKind::Server));
         }
-        Aim::Both => {}
+        Aim::Both => {
+            let given = probe.options().agent.given.as_ref();
+            let mut servers = servers.iter();
+            proposal
+                .unmet
+                .extend(given.and_then(|given| servers.find_map(|it| has_as_servers(it, given))));
+        }
     }
     if aim != Aim::Server
         && let Err(unmet) = Cluster::around(probe, TokenKind::Agent).await.standing()?
@@ -60,11 +71,51 @@ fn pending(server: &ServerSeen) -> Option<Unmet> {
     let passwd = server.seen.passwd();
     let pending =
         server.seen.install.agent_token && passwd.node.is_some() && passwd.node == passwd.server;
+    let is_same =
+        configured(server).is_some_and(|secret| server.seen.server_tokens().contains(secret));
+    let next = if is_same {
+        "rotate both: keyroll run @rotate-tokens -i INVENTORY; or take the agent token out of the configuration of every server"
+    } else {
+        "rotate both: keyroll run @rotate-tokens -i INVENTORY with --new-agent-token-from and the one that is configured; or take the agent token out of the configuration of every server"
+    };
     pending.then(|| {
         Unmet::new(
             "agent-token-equals-server-token",
-            format!("{} has an agent token configured, and still accepts the server token from agents", server.seen.host),
-            "rotate both: keyroll run @rotate-tokens -i INVENTORY with --new-agent-token-from and the one that is configured; or take the agent token out of the configuration of every server",
+            format!(
+                "{} has an agent token configured, and still accepts the server token from agents",
+                server.seen.host
+            ),
+            next,
+        )
+    })
+}
+
+/// Whoever has the agent token of now would join servers with it.
+fn has_as_agents(server: &ServerSeen, new: &Secret) -> Option<Unmet> {
+    let passwd = server.seen.passwd();
+    let own = passwd
+        .node
+        .filter(|node| Some(node) != passwd.server.as_ref());
+    let is_theirs = own.as_ref() == Some(new) || configured(server) == Some(new);
+    is_theirs.then(|| {
+        Unmet::new(
+            "agent-token-equals-server-token",
+            format!(
+                "the new token is the agent token that {} has: whoever has that would join servers",
+                server.seen.host
+            ),
+            "give another one with --new-token-from, or leave it out: keyroll then makes it",
+        )
+    })
+}
+
+/// The server token that must die would live on as the agent token.
+fn has_as_servers(server: &ServerSeen, given: &Secret) -> Option<Unmet> {
+    server.seen.server_tokens().contains(given).then(|| {
+        Unmet::new(
+            "agent-token-equals-server-token",
+            format!("the new agent token is the server token that {} has: it would go on to join agents", server.seen.host),
+            "give another one with --new-agent-token-from, or leave it out: keyroll then makes it",
         )
     })
 }

@@ -227,7 +227,11 @@ fn topology(cluster: &Cluster, version: Option<Version>) -> String {
         .map(|(n, text)| format!("{n} {text}"))
         .collect();
     let version = version.map_or_else(String::new, |version| {
-        format!("; K3s {version}: {}", measured::words(version))
+        format!(
+            "; K3s {version}: {}{}",
+            measured::words(version),
+            measured::servers(version, cluster)
+        )
     });
     format!("servers: {}{version}", parts.join(", "))
 }

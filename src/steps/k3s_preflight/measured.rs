@@ -24,6 +24,24 @@ pub(super) fn judge(words: &Words, cluster: &Cluster, proposal: &mut Proposal) {
     }
 }
 
+/// What is said beside the version where a rotation was measured with other servers than these: one on sqlite on both versions;
+/// on the newer one three members of etcd, two servers on an external database, and one member with two servers beside it.
+pub(super) fn servers(version: Version, cluster: &Cluster) -> &'static str {
+    let (all, members) = (cluster.servers.len(), cluster.members().count());
+    let on_sqlite = cluster.count(Datastore::Sqlite) == all;
+    let is_newer = (version.major, version.minor) == (1, 34);
+    let is_measured = match (all, members) {
+        (1, 0) if on_sqlite => true,
+        (3, 3 | 1) | (2, 0) => is_newer,
+        _ => false,
+    };
+    if is_measured || !version.is_near_a_measured_one() {
+        ""
+    } else {
+        ", and not with such servers"
+    }
+}
+
 /// How near a rotation was measured. It stops nothing: what depends on the version is asked of the running servers
 /// before anything is changed.
 pub(super) fn words(version: Version) -> &'static str {

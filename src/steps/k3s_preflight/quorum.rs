@@ -11,8 +11,11 @@ pub(super) fn judge(
     listed: Option<usize>,
     proposal: &mut Proposal,
 ) {
-    let ours = cluster.members().count();
-    let Some((name, what, next)) = lost(ours, listed.unwrap_or(ours)) else {
+    let seen = cluster.members().count();
+    let all = listed.unwrap_or(seen);
+    // One that is of the inventory and cannot be looked at is named for that.
+    let ours = (seen + cluster.blind.len()).min(all.max(seen));
+    let Some((name, what, next)) = lost(ours, all) else {
         return;
     };
     if words.quorum_loss {

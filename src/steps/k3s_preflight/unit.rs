@@ -45,8 +45,10 @@ pub(super) async fn judge(
         return;
     }
     let mut what = format!("{} on {host} is {}", unit.text.id, unit.words());
-    let mut next = rotated_by_hand(seen)
-        .unwrap_or_else(|| format!("get {} to run on {host} first", unit.text.id));
+    let mut next = match seen.install.kind {
+        Kind::Server => to_the_rescue(seen),
+        Kind::Agent => format!("get {} to run on {host} first", unit.text.id),
+    };
     if let Some((line, sign)) = last_sign(probe, seen, 20).await {
         what = format!("{what}: {}", sign.meaning);
         next = behind_its_peer(seen, &line, cluster)
@@ -86,14 +88,7 @@ async fn is_turned_away(probe: &Probe<'_>, seen: &Seen) -> bool {
     last.is_some_and(|line| journal::is_of_token(line))
 }
 
-/// A server that does not run and was rotated, as its own files tell: started with what is configured it would not come up.
-fn rotated_by_hand(seen: &Seen) -> Option<String> {
-    let on_disk = seen
-        .on_disk()
-        .filter(|_| seen.install.kind == Kind::Server)?;
-    (seen.surface() != Some(&on_disk)).then(|| to_the_rescue(seen))
-}
-
+/// A server is started by a rescue alone, which sees to its token first: by hand it could meet the trap of two stages.
 fn to_the_rescue(seen: &Seen) -> String {
     format!(
         "restart no server; first: keyroll rescue {} -i INVENTORY; then run the same command again",

@@ -22,6 +22,9 @@ use crate::wire::{Command, WriteFile};
 const START: Duration = Duration::from_mins(5);
 /// A stop takes up to 90 s when K3s is stuck in its start (measured: ha-cure2); killed first, it is over at once.
 const STOP: Duration = Duration::from_mins(2);
+/// How often the journal of one attempt is looked at, and how long after each look.
+const LOOKS: usize = 3;
+const BETWEEN: Duration = Duration::from_secs(4);
 /// Lines of its journal that are read: some attempts to start.
 const LINES: u32 = 2000;
 
@@ -113,10 +116,23 @@ fn judged(
         witnessed: standing.is_some_and(|standing| cluster.is_witnessed(standing)),
         unseen: cluster.hides_beside(&seen.host),
         asked,
+        resting: is_resting(seen, cluster, &known),
         third: is_third(standing, &known),
         others: &others,
         given,
     })
+}
+
+/// Whether all servers were stopped, or started again by a rescue with it, and there is no other token than this in any place.
+fn is_resting(seen: &Seen, cluster: &Cluster, known: &[Secret]) -> bool {
+    let [one] = known else { return false };
+    let mark = begun_with(one);
+    let mut others = cluster.servers.iter().map(|it| &it.seen);
+    cluster.blind.is_empty()
+        && others.all(|it| {
+            let is_started = it.rescue().as_ref() == Some(&mark);
+            it.host == seen.host || it.unit.active_state == "inactive" || is_started
+        })
 }
 
 /// Whether there is a token that is neither OLD nor NEW, where both are known.
@@ -164,13 +180,29 @@ async fn patient(probe: &Probe<'_>, seen: &Seen) -> Result<Patient, StepError> {
     })
 }
 
-/// Whether the attempt that goes on, or was the last, was refused for its token.
+/// Whether the attempt that goes on, or was the last, was refused for its token. One that follows others needs some seconds
+/// until it says so.
 async fn is_refused_now(probe: &Probe<'_>, seen: &Seen) -> bool {
-    let invocation = seen.unit.invocation.clone();
-    // Without a journal nothing speaks against what was found out.
-    let lines = probe.get(JournalSince { invocation }).await.ok().flatten();
-    let mut lines = lines.iter().flatten();
-    lines.any(|line| journal::wants_other_token(line))
+    let looks = if seen.unit.n_restarts > 0 { LOOKS } else { 1 };
+    for look in 1..=looks {
+        let invocation = seen.unit.invocation.clone();
+        // Without a journal nothing speaks against what was found out.
+        let lines = probe
+            .get_now(probe.host(), JournalSince { invocation })
+            .await;
+        let lines = lines.ok().flatten();
+        if lines
+            .iter()
+            .flatten()
+            .any(|line| journal::wants_other_token(line))
+        {
+            return true;
+        }
+        if look < looks {
+            probe.pause(BETWEEN).await;
+        }
+    }
+    false
 }
 
 /// The mark of a rescue that has found this token to be the datastore's.
@@ -210,7 +242,9 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
     }
     let lacks_quorum = cluster.lacks_quorum_with(&seen.host);
     if lacks_quorum && remedy == Remedy::Start && seen.unit.active_state == "activating" {
-        return Ok(Proposal::refuse(vec![waits_for_others(seen, &cluster)]));
+        let is_told = probe.options().words.datastore.is_some();
+        let wait = waits_for_others(seen, &cluster, is_told);
+        return Ok(Proposal::refuse(vec![wait]));
     }
     let mut proposal = Proposal::of(vec![mark(seen, &begun_with(&right))]);
     proposal.ops.extend(surfaces);
@@ -250,15 +284,20 @@ async fn unwell(
     Ok(unwell)
 }
 
-/// Started with the right token, and alone.
-fn waits_for_others(seen: &Seen, cluster: &Cluster) -> Unmet {
+/// Started with the right token, and alone. `is_told` is whether the operator has said which token that is.
+fn waits_for_others(seen: &Seen, cluster: &Cluster, is_told: bool) -> Unmet {
     let (host, (up, all)) = (&seen.host, cluster.members_up());
     let rest = cluster
         .members()
         .filter(|it| !it.seen.unit.is_active() && it.seen.rescue().is_none());
     let rest = rest.map(|it| &it.seen.host).filter(|it| *it != host);
+    let told = if is_told {
+        " --token-from file:PATH"
+    } else {
+        ""
+    };
     let commands: Vec<String> = rest
-        .map(|host| format!("keyroll rescue {host} -i INVENTORY"))
+        .map(|host| format!("keyroll rescue {host} -i INVENTORY{told}"))
         .collect();
     Unmet::new(
         "waits-for-quorum",
@@ -381,7 +420,7 @@ fn refusal(seen: &Seen, patient: &Patient, unclear: Unclear) -> Unmet {
                 "{saw}; it is configured with the datastore's token; it was away during the rotate, and starts from its own copy of the datastore, which is of before"
             ),
             format!(
-                "let it ask another server: on {host} give K3s `server: https://ADDRESS:6443` with the address of one that runs; then run the same command again"
+                "let it ask a server that runs with that token: on {host} `server: https://ADDRESS:6443` in the configuration of K3s; then run the same command again"
             ),
         ),
         Unclear::PeersFirst | Unclear::Unknown => Unmet::new(
@@ -390,7 +429,9 @@ fn refusal(seen: &Seen, patient: &Patient, unclear: Unclear) -> Unmet {
                 "{saw}; {}; that is no trouble of a token that is known",
                 places(seen)
             ),
-            format!("see `journalctl -u {unit}` on {host}"),
+            format!(
+                "see `journalctl -u {unit}` on {host}; when what it tells of is over: systemctl start {unit} there"
+            ),
         ),
     }
 }

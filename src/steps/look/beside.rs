@@ -44,19 +44,26 @@ impl Cluster {
     /// What is left to do when a rotation stands half way, beside what a rescue or a heal does.
     #[must_use]
     pub fn left(&self, standing: &Standing) -> Option<String> {
+        let unfinished = self.unfinished(standing)?;
+        Some(format!(
+            "{unfinished}: restart no server; keyroll run @rotate-token -i INVENTORY finishes it"
+        ))
+    }
+
+    /// That a rotation stands half way, and where.
+    #[must_use]
+    pub fn unfinished(&self, standing: &Standing) -> Option<String> {
+        let is_begun = |phase: &Phase| !matches!(phase, Phase::Old | Phase::New | Phase::Silent);
+        let mut phases = standing.phases.iter().map(|(_, phase)| phase);
+        // A server that only does not run is no rotation.
+        if !standing.is_rotated() && !phases.any(is_begun) {
+            return None;
+        }
         let rests = |(_, phase): &&(HostName, Phase)| !matches!(phase, Phase::Old | Phase::New);
-        let rests: Vec<&HostName> = standing
-            .phases
-            .iter()
-            .filter(rests)
-            .map(|it| &it.0)
-            .collect();
-        (!rests.is_empty()).then(|| {
-            format!(
-                "a rotation is not finished ({}): restart no server; keyroll run @rotate-token -i INVENTORY finishes it",
-                names(rests.iter().copied())
-            )
-        })
+        let rests = standing.phases.iter().filter(rests).map(|it| &it.0);
+        let rests: Vec<&HostName> = rests.collect();
+        (!rests.is_empty())
+            .then(|| format!("a rotation is not finished ({})", names(rests.into_iter())))
     }
 
     /// The servers that could not be asked, or whose K3s does not answer; empty when there is none.

@@ -5,7 +5,7 @@ use crate::model::{HostName, RunId};
 
 const S: &str = "server-secret";
 const O: &str = "old-agent-secret";
-const N: &str = "new-agent-secret";
+const N: &str = "5e1f0c94b7a2d8630f9be4172c6da835";
 
 /// surface, memory, kept, staged
 fn view(name: &str, [surface, memory, kept, staged]: [&str; 4]) -> ServerView {

@@ -6,7 +6,7 @@ use crate::model::{HostTime, RunId};
 use proptest::prelude::*;
 
 const O: &str = "old-secret";
-const N: &str = "new-secret";
+const N: &str = "5e1f0c94b7a2d8630f9be4172c6da835";
 
 /// surface, memory, disk (with passwd), kept, staged
 fn view(name: &str, [surface, memory, disk, kept, staged]: [&str; 5]) -> ServerView {
@@ -234,6 +234,10 @@ fn contradictions_are_refused_by_name() {
         (vec![view("a", [O, "", O, "", ""])], "no-server-answers"),
         (vec![view("a", ["x", O, N, "", ""])], "foreign-surface"),
         (
+            vec![view("a", [O, O, "abcdef.0123456789abcdef", "", ""])],
+            "rotated-to-unfit",
+        ),
+        (
             vec![
                 view("a", [O, O, O, "", ""]),
                 view("b", [N, N, N, "", ""]),
@@ -245,6 +249,15 @@ fn contradictions_are_refused_by_name() {
     for (servers, name) in cases {
         assert_eq!(stand(&servers, "").unwrap_err().name, name);
     }
+}
+
+#[test]
+fn what_waits_is_new_only_beside_the_old_one_that_was_kept_and_where_it_may_be_one() {
+    let stray = [view("a", [O, O, O, "", N]), view("b", [O, O, O, "", ""])];
+    assert_eq!(stand(&stray, "").unwrap().new.expose(), "generated");
+    let bootstrap = "abcdef.0123456789abcdef";
+    let unfit = [view("a", [O, O, O, O, bootstrap])];
+    assert_eq!(stand(&unfit, "").unwrap().new.expose(), "generated");
 }
 
 #[test]

@@ -39,8 +39,8 @@ pub(super) const REFUSALS: &[Refusal] = &[
         at: &[Stage::Flipping],
         name: "own-copy-behind",
         on: "nothing configured",
-        why: "a server that has no `server:`, and so asks nobody, was down while a token was put into the datastore that it is then \
-              started with: where it is to ask is the operator's to say",
+        why: "a server was down at the very moment of a rotate, is started with its token, and reads its own copy of before: whom it is \
+              to ask is the operator's to say",
     },
     Refusal {
         way: "by hand, one down",
