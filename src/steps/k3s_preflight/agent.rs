@@ -3,7 +3,7 @@
 use crate::facts::Probe;
 use crate::k3s::knock::Heard;
 use crate::k3s::phase::Standing;
-use crate::k3s::token::TokenKind;
+use crate::k3s::token::{Form, TokenKind};
 use crate::steps::look::{AgentStanding, Cluster, Seen};
 use crate::steps::{Proposal, StepError, Unmet};
 
@@ -43,8 +43,11 @@ pub(super) async fn judge(
         refused(seen, cluster, proposal);
     }
     if let AgentStanding::Foreign(why) = agent {
-        let is_known = seen.surface().is_some() && seen.unit.is_active() && !standing.is_rotated();
-        let is_dead = is_known && AgentStanding::knock(probe, seen).await?.1 == Heard::Rejected;
+        // A bootstrap token ends by itself, and the agent that joined with it goes on.
+        let winner = seen.install.winner();
+        let lasts = winner.is_some_and(|it| !matches!(it.token.form, Form::Bootstrap { .. }));
+        let is_due = lasts && seen.unit.is_active() && !standing.is_rotated();
+        let is_dead = is_due && AgentStanding::knock(probe, seen).await?.1 == Heard::Rejected;
         let host = &seen.host;
         if is_dead {
             proposal.unmet.push(Unmet::new(
