@@ -28,11 +28,11 @@ pub(super) fn kept(
 }
 
 /// NEW while no server has it yet: the given one, what waits on the servers, or the one made for this run. What waits is
-/// keyroll's own only beside the OLD that was kept before it, and what nobody may rotate to is nobody's NEW.
+/// keyroll's own only beside the OLD that was kept before it, and no server starts with a bootstrap token.
 pub(super) fn waiting<'a>(servers: &'a [ServerView], old: &Secret, wish: Wish<'a>) -> &'a Secret {
     let begun = servers.iter().filter(|s| s.kept.is_some());
     let staged = begun.filter_map(|s| s.staged.as_ref());
-    let staged = staged.filter(|secret| token::check_new(secret.expose()).is_ok());
+    let staged = staged.filter(|secret| !token::is_bootstrap(secret.expose()));
     let staged = distinct(staged.filter(|secret| *secret != old));
     let found = staged.first().filter(|_| staged.len() == 1).copied();
     wish.given.or(found).unwrap_or(wish.generated)
