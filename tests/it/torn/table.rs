@@ -142,7 +142,7 @@ fn sample(points: usize, put: usize, cell: usize, all: bool) -> Vec<usize> {
     if all {
         return (0..points).collect();
     }
-    if points > 30 && !cell.is_multiple_of(3) {
+    if points > 24 && !cell.is_multiple_of(3) {
         return Vec::new();
     }
     let turns = [put + 1, put, put + 3, points - 3, cell % points];
