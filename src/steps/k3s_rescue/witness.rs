@@ -30,10 +30,13 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
         Ok(_) => true,
         Err(unmet) => unmet.iter().all(|unmet| unmet.name != "token-not-certain"),
     };
+    if is_certain {
+        return Ok(Proposal::default());
+    }
     let cluster = Cluster::now(probe, TokenKind::Server).await;
     let run = &probe.options().run;
     let mut asked = cluster.servers.iter().filter_map(|it| it.seen.asked());
-    if is_certain || asked.any(|asked| asked.run == *run) {
+    if asked.any(|asked| asked.run == *run) {
         return Ok(Proposal::default());
     }
     let op = match once_more(probe, &cluster).await? {
