@@ -33,10 +33,12 @@ pub(super) async fn watch(
     loop {
         let look = sights.look().await;
         if !std::mem::replace(&mut noted, true)
-            && let (Some(text), Some(host)) = (sights.not_applicable(), hosts.first())
+            && let Some(host) = hosts.first()
         {
-            let (key, host) = (key.clone(), host.clone());
-            shared.bus.say(EventKind::Note { key, host, text }).await?;
+            for text in sights.not_applicable() {
+                let (key, host) = (key.clone(), host.clone());
+                shared.bus.say(EventKind::Note { key, host, text }).await?;
+            }
         }
         let because = match rule.judge(clock.now(), &look) {
             Verdict::Open => return Ok(()),

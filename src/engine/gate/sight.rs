@@ -12,6 +12,7 @@ use super::rule::{Look, Node, Sight, Unit};
 use crate::engine::look;
 use crate::facts::{FactError, Leases, Nodes, Scope};
 use crate::k3s::install::Datastore;
+use crate::k3s::phase::names;
 use crate::model::{HostName, HostTime};
 use crate::playbook::{Etcd, Health};
 use site::Site;
@@ -57,12 +58,35 @@ impl<'a> Sights<'a> {
     }
 
     /// What the gate was asked for and cannot look at here.
-    pub(super) fn not_applicable(&self) -> Option<String> {
+    pub(super) fn not_applicable(&self) -> Vec<String> {
+        let mut all = Vec::new();
         let servers = || self.servers().filter_map(|host| self.sites.get(host));
-        let without =
-            servers().next().is_some() && servers().all(|site| site.datastore != Datastore::Etcd);
-        (self.health.etcd != Etcd::Nobody && without)
-            .then(|| "`etcd` does not apply: no server keeps etcd data".to_owned())
+        let has_no_etcd = |site: &Site| site.datastore != Datastore::Etcd;
+        let asks_etcd = self.health.etcd != Etcd::Nobody && servers().next().is_some();
+        if asks_etcd && servers().all(has_no_etcd) {
+            all.push("`etcd` does not apply: no server keeps etcd data".to_owned());
+        } else if asks_etcd {
+            let without =
+                self.visited(|host, site| has_no_etcd(site) && self.servers().any(|it| it == host));
+            let say = |hosts| format!("`etcd` does not apply to {hosts}: no etcd data there");
+            all.extend(without.map(say));
+        }
+        if self.health.nodes_ready {
+            let say = |hosts| format!("`nodes` does not apply to {hosts}: no kubelet runs there");
+            all.extend(self.visited(|_, site| !site.has_node).map(say));
+        }
+        all
+    }
+
+    /// The names of the visited hosts that are set up so; `None` when there is none.
+    fn visited(&self, is_so: impl Fn(&HostName, &Site) -> bool) -> Option<String> {
+        let sites = self
+            .hosts
+            .iter()
+            .filter_map(|host| Some((host, self.sites.get(host)?)));
+        let so = sites.filter(|(host, site)| is_so(host, site));
+        let so: Vec<&HostName> = so.map(|(host, _)| host).collect();
+        (!so.is_empty()).then(|| names(so.into_iter()))
     }
 
     fn servers(&self) -> impl Iterator<Item = &HostName> {
