@@ -100,6 +100,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         "keyroll rollback -i INVENTORY again; restart no server before",
     ),
     refuse(
+        "old-not-in-datastore",
+        "the datastore does not have the old token after a roll back",
+        "a rotate back that fails half way leaves the same files as one that ends well; every server would start with a token that the datastore does not have",
+        "keyroll rollback -i INVENTORY again; restart no server before",
+    ),
+    refuse(
+        "datastore-not-asked",
+        "nobody could ask the datastore whether it has the old token again",
+        "files and processes look alike whether the rotate back ended well or not",
+        "get the members of etcd to be well, then keyroll rollback -i INVENTORY again; restart no server before",
+    ),
+    refuse(
         "old-not-accepted",
         "a server does not accept the old token after a roll back",
         "it may have the new token in memory, or not answer",

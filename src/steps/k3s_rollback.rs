@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::datastore;
 use super::k3s_token::{said, too_late};
 use super::look::{AgentStanding, Cluster, Seen, ServerSeen};
 use super::{Proposal, StepError, Unmet};
@@ -31,6 +32,10 @@ pub struct K3sRollback {
 pub enum State {
     /// NEW lies in `server/.keyroll/withdrawn` of this server.
     Kept,
+    /// The datastore was asked whether it has OLD again.
+    Witnessed,
+    /// Where it has not, a server's files tell of NEW again: nothing looks taken back that is not.
+    Restated,
     /// Every server accepts OLD and refuses NEW; then all that a rotation left is forgotten.
     Proven,
 }
@@ -44,6 +49,8 @@ impl K3sRollback {
         };
         match self.state {
             State::Kept => Ok(keep(probe, &cluster, standing)),
+            State::Witnessed => witness(probe, &cluster, standing).await,
+            State::Restated => Ok(restate(probe, &cluster, standing)),
             State::Proven => prove(probe, &cluster, standing).await,
         }
     }
@@ -88,6 +95,37 @@ fn kept(cluster: &Cluster) -> Vec<Secret> {
     kept.collect()
 }
 
+/// A rotate to OLD that fails half way leaves the same files as one that ends well, and no memory has changed.
+async fn witness(
+    probe: &Probe<'_>,
+    cluster: &Cluster,
+    standing: &Standing,
+) -> Result<Proposal, StepError> {
+    let is_asked = datastore::answer(probe, cluster).is_some();
+    if is_asked || kept(cluster).is_empty() || standing.is_rotated() {
+        return Ok(Proposal::default());
+    }
+    let op = datastore::ask(probe, cluster).await?;
+    Ok(Proposal::of(op.into_iter().collect()))
+}
+
+/// The same rotate to NEW fails as the one to OLD did, and leaves files that tell of what the datastore has.
+fn restate(probe: &Probe<'_>, cluster: &Cluster, standing: &Standing) -> Proposal {
+    let is_refused = datastore::answer(probe, cluster).is_some_and(|asked| !asked.has_it);
+    let mut servers = cluster.servers.iter();
+    let server = servers.find_map(|it| Some((it, datastore::alike(it)?)));
+    let gone = kept(cluster);
+    let (Some((server, held)), [new]) = (server, gone.as_slice()) else {
+        return Proposal::default();
+    };
+    if !is_refused || standing.is_rotated() {
+        return Proposal::default();
+    }
+    let why = "let the files of this server tell again which token the datastore has";
+    let op = datastore::question(probe, &server.seen, (held, new), why);
+    Proposal::of(vec![op])
+}
+
 async fn prove(
     probe: &Probe<'_>,
     cluster: &Cluster,
@@ -110,15 +148,34 @@ async fn prove(
     if standing.is_rotated() && standing.old.is_some() {
         proposal.unmet.push(Unmet::red(
             "not-rolled-back",
-            "the datastore still has the new token",
-            "run the same command again",
+            "the datastore still has the new token: a server that is restarted now does not start",
+            "restart no server; run the same command again, or finish the rotation: keyroll run @rotate-token -i INVENTORY",
         ));
+    } else if !gone.is_empty() {
+        proposal.unmet.extend(unwitnessed(probe, cluster));
     }
     agents(probe, &gone, &mut proposal).await;
     if proposal.unmet.is_empty() && proposal.ops.is_empty() {
         forget(cluster, &mut proposal);
     }
     Ok(proposal)
+}
+
+/// What is missing for certainty that the datastore has OLD.
+fn unwitnessed(probe: &Probe<'_>, cluster: &Cluster) -> Option<Unmet> {
+    match datastore::answer(probe, cluster) {
+        Some(asked) if asked.has_it => None,
+        Some(_) => Some(Unmet::red(
+            "old-not-in-datastore",
+            "the rotate back to the old token has failed half way: the datastore has not that token",
+            "restart no server; run the same command again",
+        )),
+        None => Some(Unmet::red(
+            "datastore-not-asked",
+            "whether the datastore has the old token again was not asked: that takes a server whose etcd is well, and whose files and process have that token",
+            "restart no server; get the members of etcd to be well, then run the same command again",
+        )),
+    }
 }
 
 async fn prove_one(
@@ -211,7 +268,13 @@ fn forget(cluster: &Cluster, proposal: &mut Proposal) {
             let why = "forget that another token was to come: the old one is proven";
             remove(server, why, seen.kept_path())
         });
-        proposal.ops.extend(word.into_iter().chain(old));
+        let answer = seen.asked().map(|_| {
+            let why = "forget what the datastore has answered";
+            remove(server, why, seen.asked_path())
+        });
+        proposal
+            .ops
+            .extend(word.into_iter().chain(old).chain(answer));
     }
     let keepers = cluster
         .servers

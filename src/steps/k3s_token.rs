@@ -27,6 +27,7 @@ pub use proven::{STOPPED, olds, proof_of_agent, proof_of_server, stopped};
 pub(super) use rolled_back::too_late;
 pub use rolled_back::{FORWARD, can_be_taken_back};
 pub(super) use room::{Room, look_for_obstacles, obstacles, room, room_of_both};
+pub(super) use rotated::ONCE_MORE;
 
 /// `k3s_token`
 #[derive(Debug, Clone, PartialEq, Deserialize)]

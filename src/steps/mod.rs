@@ -6,6 +6,7 @@ pub mod look;
 mod apiservers;
 pub mod assert;
 pub mod command;
+mod datastore;
 pub mod debug;
 pub mod k3s_heal;
 pub mod k3s_join_token;

@@ -13,6 +13,7 @@ use crate::k3s::token::{TokenKind, tag};
 use crate::model::HostName;
 use crate::op::{Act, Op, Until};
 use crate::secret::{Content, Secret};
+use crate::steps::datastore::answer;
 use crate::steps::k3s_token::{Mode, flip};
 use crate::steps::look::{Cluster, Seen};
 use crate::steps::{Proposal, StepError, Unmet};
@@ -91,11 +92,7 @@ fn judged(
     let options = probe.options();
     let given = options.words.datastore.as_ref();
     let known = cluster.tokens();
-    let asked = cluster.servers.iter().find_map(|server| {
-        let asked = server
-            .seen
-            .asked()
-            .filter(|asked| asked.run == options.run)?;
+    let asked = answer(probe, cluster).and_then(|asked| {
         let mut known = known.iter().chain(given);
         let token = known.find(|token| tag(token) == asked.tag)?;
         Some((token, asked.has_it))

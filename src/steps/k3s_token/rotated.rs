@@ -20,6 +20,10 @@ use crate::steps::unmanaged::unmanaged_servers;
 use crate::steps::{Proposal, StepError, Unmet};
 use crate::wire::WriteFile;
 
+/// Why a rotate is asked for that files tell of already.
+pub(in crate::steps) const ONCE_MORE: &str =
+    "ask for the same rotate once more, since nothing shows that it ended well";
+
 pub(super) async fn propose(probe: &Probe<'_>, mode: Mode) -> Result<Proposal, StepError> {
     let cluster = Cluster::now(probe, TokenKind::Server).await;
     let standing = match cluster.standing()? {
@@ -88,8 +92,7 @@ fn once_more(cluster: &Cluster, standing: &Standing, mode: Mode) -> Proposal {
 
 /// The rotate that the server's files tell of, asked for once more.
 fn again(seen: &Seen, authority: &Secret, new: &Secret) -> Op {
-    let why = "ask for the same rotate once more, since nothing shows that it ended well";
-    Op::root(&seen.host, why, rotate(seen, authority, new))
+    Op::root(&seen.host, ONCE_MORE, rotate(seen, authority, new))
 }
 
 /// The word of a rotate that was answered well: files alone do not vouch for one.

@@ -31,7 +31,7 @@ pub use agent::AgentStanding;
 pub(super) use api::ask_api_now;
 pub use cluster::{Cluster, ServerSeen};
 pub use edits::Edit;
-pub(super) use marks::WITHDRAWN;
+pub(super) use marks::{Asked, WITHDRAWN};
 pub(super) use nodes::{nodes, server_nodes};
 pub use order::restart_order;
 pub(super) use passwd::PASSWD;

@@ -1,6 +1,8 @@
 //! Rotations that are cut right after the PUT, and the way back: cut at every change and run again.
 
 use keyroll::exit::Exit;
+use keyroll::model::HostName;
+use keyroll::sim::fault::Fault;
 
 use super::rig::{Inner, Rig, made};
 use super::wire::Cut;
@@ -51,6 +53,39 @@ fn a_roll_back_that_is_cut_anywhere_ends_with_the_old_token_everywhere() {
                 assert!(change > 3, "{fleet}: only {change} changes");
                 break;
             }
+        }
+    }
+}
+
+/// The rotate back leaves files that look as if it had ended well, and a datastore that still has NEW.
+#[test]
+fn a_rotate_back_that_fails_half_way_is_never_taken_for_a_roll_back() {
+    for fleet in ["sim:1+1", "sim:3+1", "sim:3+0?surface=nothing"] {
+        let put = put_of(fleet);
+        for forward in [false, true] {
+            let mut rig = Rig::new(fleet);
+            rig.block_on(async |rig| {
+                torn(rig, put).await;
+                rig.book = ("@rollback", None);
+                rig.wire.with(|fleet| {
+                    let server = fleet.host_mut(&HostName::new("server-1").unwrap()).unwrap();
+                    server.faults.push(Fault::PutTorn);
+                });
+                let first = rig.run(2, Cut::Never, false).await;
+                assert_ne!(first.exit, Exit::Fine, "{fleet}: {first:?}");
+                assert_eq!(rig.datastore(), Some(made(1)), "{fleet}");
+                let second = rig.run(3, Cut::Never, false).await;
+                assert_eq!(second.exit, Exit::Red, "{fleet}: {second:?}");
+                assert_eq!(rig.datastore(), Some(made(1)), "{fleet}");
+                if forward {
+                    rig.book = ("@rotate-token", None);
+                }
+                let last = rig.run(4, Cut::Never, false).await;
+                assert_eq!(last.exit, Exit::Fine, "{fleet}, {forward}: {last:?}");
+                let right = if forward { made(1) } else { rig.old() };
+                let wrong = rig.wrong(&right);
+                assert!(wrong.is_empty(), "{fleet}, {forward}: {wrong:#?}");
+            });
         }
     }
 }
