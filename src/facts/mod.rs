@@ -35,7 +35,7 @@ pub use nodes::{Annotation, Leases, Node, Nodes};
 pub use others::{Hold, Plan, Plans, Workload, Workloads};
 pub use piece::{Digest, Piece};
 pub use probe::{Fleet, Member, NewAgentToken, Overlay, Probe, RunOptions, Scope, Tried, Words};
-pub use program::{FreeSpace, K3sVersion, Programs};
+pub use program::{ApiVersion, FreeSpace, K3sVersion, Programs};
 pub use replaceable::{Obstacle, Replaceable};
 pub use survey::{Environment, Environments, Survey, Surveyed};
 pub use unit::{HostClock, Unit, UnitState, Units, Unmanaged};

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 
-use super::{Fact, FactError, ran, said, unreadable};
+use serde::Deserialize;
+
+use super::nodes::json;
+use super::{Admin, Fact, FactError, ran, said, unreadable};
 use crate::k3s::program::Program;
 use crate::k3s::version::Version;
 use crate::wire::{Command, FileKind, Query, Response};
@@ -50,6 +53,29 @@ impl Fact for K3sVersion {
         let ran = ran(responses, 0, "the version of k3s")?;
         Version::parse(&ran.stdout.text())
             .ok_or_else(|| unreadable("the version of k3s", said(ran)))
+    }
+}
+
+/// The version that the kube-apiserver of a server runs with, which is that of its K3s: `kubectl get --raw /version`.
+#[derive(Debug, Clone)]
+pub struct ApiVersion(pub Admin);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawVersion {
+    git_version: String,
+}
+
+impl Fact for ApiVersion {
+    type Value = String;
+
+    fn queries(&self) -> Vec<Query> {
+        self.0.ask(&["get", "--raw", "/version"])
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<String, FactError> {
+        let raw: RawVersion = json(responses, "the version of the kube-apiserver")?;
+        Ok(raw.git_version)
     }
 }
 

@@ -45,6 +45,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "K3s compares them at a start, which a rotation brings: that server would not come back",
         "set it to what the cluster runs with on every server",
     ),
+    warn(
+        "flag-differs",
+        "the servers differ in a flag that a server compares when it first joins",
+        "no restart minds it; a server that joins anew, or is installed again, is refused",
+        "set it to what the cluster runs with on every server",
+    ),
     refuse(
         "two-etcd-members",
         "etcd has two members",

@@ -105,6 +105,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "the node is gone after its next reboot",
         "systemctl enable UNIT, if that is not on purpose",
     ),
+    warn(
+        "configuration-untried",
+        "the configuration, or the unit, was changed after the process started",
+        "nobody has seen K3s start with it: the restart of a rotation would be the first to try it",
+        "look through what was changed; restart K3s there by hand first, if it is not certain to be right",
+    ),
     refuse(
         "needs-daemon-reload",
         "unit files were changed since systemd read them",

@@ -13,7 +13,7 @@ use super::version::Version;
 use super::world::after;
 use crate::model::HostTime;
 
-pub use json::{leases_json, nodes_json};
+pub use json::{leases_json, nodes_json, version_json};
 
 /// How often a kubelet renews its lease.
 const RENEWAL: Duration = Duration::from_secs(10);

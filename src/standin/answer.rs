@@ -37,6 +37,8 @@ const BOOTSTRAP: &str = "/v1-k3s/server-bootstrap";
 pub(super) const NAMESPACE: &str = "/api/v1/namespaces/kube-system";
 /// Where each kube-apiserver lists itself.
 pub(super) const APISERVERS: &str = "/api/v1/namespaces/default/endpoints/kubernetes";
+/// What its program calls itself.
+const VERSION: &str = "/version";
 const WORKLOADS: &str = "/apis/apps/v1/daemonsets,deployments";
 const PLANS: &str = "/apis/upgrade.cattle.io/v1/plans";
 const JOIN_TOKENS: &str = "/api/v1/namespaces/kube-system/secrets?join";
@@ -61,7 +63,7 @@ impl Desk {
         match asked.path {
             path if path.starts_with(TOKEN) => self.api(asked),
             "/api/v1/nodes" | LEASES | APISERVERS | SECRETS | NAMESPACE | WORKLOADS | PLANS
-            | JOIN_TOKENS | "/readyz" | "/livez" | "/healthz" => self.api(asked),
+            | JOIN_TOKENS | VERSION | "/readyz" | "/livez" | "/healthz" => self.api(asked),
             path if path.starts_with(snapshot::PATH) => self.snapshot(asked),
             MEMBERS => self.members(asked),
             _ => self.supervisor(asked),
@@ -115,6 +117,10 @@ impl Desk {
             PLANS => return self.lines(Lines::Plans),
             JOIN_TOKENS => return self.lines(Lines::JoinTokens),
             APISERVERS => return self.apiservers(),
+            VERSION => {
+                let version = self.server.borrow().version;
+                return Answer::said(200, kube::version_json(version));
+            }
             _ => {}
         }
         let nodes = shared.nodes();

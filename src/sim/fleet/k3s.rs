@@ -320,8 +320,11 @@ impl Fleet {
     }
 
     fn admin_raw(&self, at: usize, path: &str) -> Ended {
+        let server = self.hosts.get(at).and_then(super::Host::serving);
+        let version = server.map(|server| server.version).unwrap_or_default();
         match (self.apiserver(at), path.split('?').next()) {
             (Err(ended), _) => ended,
+            (Ok(()), Some("/version")) => Ended::fine(kube::version_json(version)),
             (Ok(()), Some("/readyz" | "/livez" | "/healthz")) => Ended::fine("ok"),
             (Ok(()), _) => Ended::bad(
                 1,

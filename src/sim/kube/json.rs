@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use super::{GRACE, Node, uid};
 use crate::k3s::others::ENCRYPTION;
 use crate::model::HostTime;
+use crate::sim::version::Version;
 use crate::sim::world::{after, micros, seconds};
 
 /// `kubectl get nodes -o json`
@@ -19,6 +20,13 @@ pub fn nodes_json(nodes: &[&Node], now: HostTime) -> String {
 #[must_use]
 pub fn leases_json(nodes: &[&Node], now: HostTime) -> String {
     list(nodes, |text, node| write_lease(text, node, now))
+}
+
+/// `kubectl get --raw /version`, as far as anybody reads it.
+#[must_use]
+pub fn version_json(version: Version) -> String {
+    let name = quoted(version.name());
+    format!("{{\n  \"gitVersion\": {name},\n  \"platform\": \"linux/amd64\"\n}}")
 }
 
 fn list(nodes: &[&Node], write_one: impl Fn(&mut String, &Node) -> std::fmt::Result) -> String {

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::k3s::install::Datastore;
+use crate::steps::findings::Finding;
 use crate::steps::look::{Cluster, Seen};
 use crate::steps::{Proposal, Unmet};
 
@@ -27,9 +28,13 @@ pub(super) fn judge(cluster: &Cluster, proposal: &mut Proposal) {
                 format!("set {flag} to what the cluster runs with on every server"),
             ));
         } else {
-            proposal.notes.push(format!(
+            let what = format!(
                 "{what}: a restart does not mind, a server that joins anew would be refused"
-            ));
+            );
+            let next = format!("set {flag} to what the cluster runs with on every server");
+            Finding::of("flag-differs", what)
+                .next(next)
+                .into_proposal(proposal);
         }
     }
 }

@@ -239,7 +239,7 @@ fn topology(cluster: &Cluster, version: Option<Version>) -> String {
 fn remarks(cluster: &Cluster) -> Vec<String> {
     // The rotate itself mends it; until then no reboot must come in between.
     let fatal = cluster.next_restart_fatal().into_iter();
-    let mut notes: Vec<String> = fatal.map(|unmet| unmet.what).collect();
+    let mut notes: Vec<String> = fatal.map(|it| Finding::of_unmet(it).note()).collect();
     if cluster.servers.len() == 1 {
         notes.push("there is one server: the API goes away while it restarts".to_owned());
     }

@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use crate::facts::{CertificateEnd, Fact, FactError, NodeName, Probe, Tried};
+use crate::facts::{ApiVersion, CertificateEnd, Fact, FactError, NodeName, Probe, Tried};
 use crate::k3s::install::Kind;
 use crate::k3s::phase::Standing;
 use crate::k3s::version::Version;
 use crate::steps::look::{Cluster, Seen, nodes};
-use crate::steps::{StepError, Unmet};
+use crate::steps::{Proposal, StepError, Unmet};
 
 /// The version that each node runs, by the node's name.
 struct Running(BTreeMap<String, String>);
 
-/// What is asked of the certificate; whether it must be readable is not known before it counts.
-pub(super) type Asked = (Tried<NodeName>, Tried<CertificateEnd>);
+/// What is asked of the certificate, whether it must be readable is not known before it counts; and of a server that is no
+/// node, its own kube-apiserver.
+pub(super) type Asked = (
+    Tried<NodeName>,
+    Tried<CertificateEnd>,
+    Vec<Tried<ApiVersion>>,
+);
 
 /// What to ask.
 pub(super) fn asked(seen: &Seen) -> Asked {
@@ -21,7 +26,10 @@ pub(super) fn asked(seen: &Seen) -> Asked {
     let name = NodeName {
         certificate: certificate.clone(),
     };
-    (Tried(name), Tried(CertificateEnd { certificate }))
+    let runs_api = seen.install.has_api && seen.unit.is_active();
+    let alone = (runs_api && !seen.install.has_node).then(|| Tried(ApiVersion(seen.admin())));
+    let end = CertificateEnd { certificate };
+    (Tried(name), Tried(end), Vec::from_iter(alone))
 }
 
 /// Adds what makes the restart of a rotation more than a restart. Once the rotation has begun it comes anyway.
@@ -30,18 +38,18 @@ pub(super) async fn judge(
     seen: &Seen,
     cluster: &Cluster,
     on_disk: &Result<Version, FactError>,
-    (name, end): &<Asked as Fact>::Value,
-) -> Result<Vec<Unmet>, StepError> {
+    (name, end, alone): &<Asked as Fact>::Value,
+    proposal: &mut Proposal,
+) -> Result<(), StepError> {
     let has_begun = cluster.standing.as_ref().is_ok_and(Standing::is_rotated);
     if has_begun || !seen.unit.is_active() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let (name, end) = (name.clone()?, end.clone()?);
     let on_disk = on_disk.clone()?;
     let host = &seen.host;
-    let mut unmet = Vec::new();
     if seen.install.kind == Kind::Agent && end.is_some_and(|end| end < seen.unit.now) {
-        unmet.push(Unmet::new(
+        proposal.unmet.push(Unmet::new(
             "certificate-expired",
             format!(
                 "the client certificate of {host} has expired: nothing but its token lets it in"
@@ -52,6 +60,25 @@ pub(super) async fn judge(
             ),
         ));
     }
+    let runs = match alone.first() {
+        Some(version) => Some(version.clone()?),
+        None => of_node(probe, cluster, name).await,
+    };
+    if !(seen.install.has_node || seen.install.has_api) {
+        proposal.notes.push(format!("{host} has neither a kubelet nor a kube-apiserver, which tell what runs: whether its program was replaced since its start is not applicable"));
+    }
+    if let Some(runs) = runs.and_then(|runs| replaced(&runs, on_disk)) {
+        proposal.unmet.push(Unmet::new(
+            "program-replaced",
+            format!("{host} runs K3s {}, and the program on its disk is {}: a restart would be an upgrade", runs.whole(), on_disk.whole()),
+            format!("finish the upgrade of {host} first, or put the program of {} back", runs.whole()),
+        ));
+    }
+    Ok(())
+}
+
+/// The version that a node runs; `None` where it is not listed, which its own check says.
+async fn of_node(probe: &Probe<'_>, cluster: &Cluster, name: Option<String>) -> Option<String> {
     let look = async {
         let listed = nodes(probe, &cluster.servers).await;
         let is_whole = listed.is_ok();
@@ -59,17 +86,8 @@ pub(super) async fn judge(
         let running = Running(listed.map(|node| (node.name, node.version)).collect());
         if is_whole { Ok(running) } else { Err(running) }
     };
-    if let (Some(running), Some(name)) = (probe.shared(cluster.about, look).await, name)
-        && let Some(runs) = running.0.get(&name)
-        && let Some(runs) = replaced(runs, on_disk)
-    {
-        unmet.push(Unmet::new(
-            "program-replaced",
-            format!("{host} runs K3s {}, and the program on its disk is {}: a restart would be an upgrade", runs.whole(), on_disk.whole()),
-            format!("finish the upgrade of {host} first, or put the program of {} back", runs.whole()),
-        ));
-    }
-    Ok(unmet)
+    let running = probe.shared(cluster.about, look).await?;
+    running.0.get(&name?).cloned()
 }
 
 /// What runs, when it is another version than the one on disk.

@@ -140,8 +140,7 @@ impl<'a> Sight<'a> {
         proposal
             .unmet
             .extend(ahead.into_iter().filter(|_| !has_begun));
-        let process = process::judge(probe, seen, cluster, version, process).await?;
-        proposal.unmet.extend(process);
+        process::judge(probe, seen, cluster, version, process, &mut proposal).await?;
         unit::judge(probe, seen, of_agents, &mut proposal).await;
         Ok((proposal, found))
     }

@@ -7,7 +7,7 @@ use crate::k3s::install::Kind;
 use crate::k3s::journal;
 use crate::k3s::phase::{Phase, Standing};
 use crate::op::{Op, Until};
-use crate::steps::findings::last_sign;
+use crate::steps::findings::{Finding, last_sign};
 use crate::steps::look::{Cluster, Seen, ServerSeen};
 use crate::steps::{Proposal, Unmet};
 
@@ -31,13 +31,16 @@ pub(super) async fn judge(
         ));
     }
     if unit.file_state != "enabled" && !unit.file_state.is_empty() {
-        proposal.notes.push(format!(
-            "{} on {host} is {}: it will not start by itself at boot",
-            unit.text.id, unit.file_state
-        ));
+        let (id, state) = (&unit.text.id, &unit.file_state);
+        let what = format!("{id} on {host} is {state}: it will not start by itself at boot");
+        let next = format!("on {host}, if that is not on purpose: systemctl enable {id}");
+        let finding = Finding::of("unit-not-enabled", what);
+        finding.next(next).into_proposal(proposal);
     }
     if unit.is_active() {
-        proposal.notes.extend(untried(seen, standing));
+        if let Some(finding) = untried(seen, standing) {
+            finding.into_proposal(proposal);
+        }
         return;
     }
     if unit.is_first_start() && !is_turned_away(probe, seen).await {
@@ -125,11 +128,14 @@ fn behind_its_peer(seen: &Seen, line: &str, cluster: &Cluster) -> Option<String>
 /// A configuration, or a unit, that was changed after the start has never been tried: the restart of a rotation would try
 /// it. What keyroll itself left there, with OLD kept beside it, is no such change, and what systemd has not read yet stands
 /// in the way.
-fn untried(seen: &Seen, standing: Option<&Standing>) -> Option<String> {
+fn untried(seen: &Seen, standing: Option<&Standing>) -> Option<Finding> {
     let before = standing.is_some_and(|standing| !standing.is_rotated());
     let is_ours = seen.kept().is_some() || seen.proven().is_some();
     let changed = seen.is_newer_than_process() || !seen.started_after_change();
     let untried = before && !is_ours && changed && !seen.unit.needs_reload;
     let (host, unit) = (&seen.host, &seen.unit.text.id);
-    untried.then(|| format!("the configuration of {host} was changed after {unit} started: the restart of this rotation will be the first to try it"))
+    untried.then(|| {
+        let what = format!("the configuration of {host} was changed after {unit} started: the restart of this rotation will be the first to try it");
+        Finding::of("configuration-untried", what)
+    })
 }
