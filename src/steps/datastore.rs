@@ -28,23 +28,32 @@ pub(super) fn answer(probe: &Probe<'_>, cluster: &Cluster) -> Option<Asked> {
     all.find(|asked| asked.run == *run)
 }
 
-/// Asks whether the datastore has the token of the first server that has one in its memory and its files, and whose etcd is
-/// well; `None` when there is no such server.
+/// Asks whether the datastore has the token of the first server that can be told to rotate; `None` when there is none.
 pub(super) async fn ask(probe: &Probe<'_>, cluster: &Cluster) -> Result<Option<Op>, StepError> {
+    let why =
+        "ask the datastore whether it has the token of this server: a rotate to the same token";
+    let able = able(probe, cluster).await?;
+    Ok(able.map(|(server, held)| question(probe, &server.seen, (held, held), why)))
+}
+
+/// The first server whose files agree with its memory, and whose etcd is well, with the token that it has.
+pub(super) async fn able<'a>(
+    probe: &Probe<'_>,
+    cluster: &'a Cluster,
+) -> Result<Option<(&'a ServerSeen, &'a Secret)>, StepError> {
     for server in &cluster.servers {
-        let Some(secret) = alike(server) else {
+        let Some(held) = alike(server) else {
             continue;
         };
         if cluster.is_well(probe, server).await? {
-            let why = "ask the datastore whether it has the token of this server: a rotate to the same token";
-            return Ok(Some(question(probe, &server.seen, (secret, secret), why)));
+            return Ok(Some((server, held)));
         }
     }
     Ok(None)
 }
 
 /// The token of a running server whose files agree with its memory.
-pub(super) fn alike(server: &ServerSeen) -> Option<&Secret> {
+fn alike(server: &ServerSeen) -> Option<&Secret> {
     let (held, seen) = (server.memory.secret()?, &server.seen);
     let files = [seen.on_disk(), seen.passwd().server];
     let is_alike = files.iter().all(|file| file.as_ref() == Some(held));

@@ -50,7 +50,7 @@ impl K3sRollback {
         match self.state {
             State::Kept => Ok(keep(probe, &cluster, standing)),
             State::Witnessed => witness(probe, &cluster, standing).await,
-            State::Restated => Ok(restate(probe, &cluster, standing)),
+            State::Restated => restate(probe, &cluster, standing).await,
             State::Proven => prove(probe, &cluster, standing).await,
         }
     }
@@ -110,20 +110,20 @@ async fn witness(
 }
 
 /// The same rotate to NEW fails as the one to OLD did, and leaves files that tell of what the datastore has.
-fn restate(probe: &Probe<'_>, cluster: &Cluster, standing: &Standing) -> Proposal {
+async fn restate(
+    probe: &Probe<'_>,
+    cluster: &Cluster,
+    standing: &Standing,
+) -> Result<Proposal, StepError> {
     let is_refused = datastore::answer(probe, cluster).is_some_and(|asked| !asked.has_it);
-    let mut servers = cluster.servers.iter();
-    let server = servers.find_map(|it| Some((it, datastore::alike(it)?)));
     let gone = kept(cluster);
-    let (Some((server, held)), [new]) = (server, gone.as_slice()) else {
-        return Proposal::default();
+    let ([new], true, false) = (gone.as_slice(), is_refused, standing.is_rotated()) else {
+        return Ok(Proposal::default());
     };
-    if !is_refused || standing.is_rotated() {
-        return Proposal::default();
-    }
     let why = "let the files of this server tell again which token the datastore has";
-    let op = datastore::question(probe, &server.seen, (held, new), why);
-    Proposal::of(vec![op])
+    let able = datastore::able(probe, cluster).await?;
+    let op = able.map(|(server, held)| datastore::question(probe, &server.seen, (held, new), why));
+    Ok(Proposal::of(op.into_iter().collect()))
 }
 
 async fn prove(

@@ -28,14 +28,14 @@ pub(super) const REFUSALS: &[Refusal] = &[
         why: TWO,
     },
     Refusal {
-        way: "by hand, one down",
+        way: super::ONE_IS_DOWN,
         at: &[Stage::Flipping],
         name: "two-rotations",
         on: "three etcd servers",
         why: TWO,
     },
     Refusal {
-        way: "by hand, one down",
+        way: super::ONE_IS_DOWN,
         at: &[Stage::Flipping],
         name: "own-copy-behind",
         on: "nothing configured",
@@ -43,7 +43,7 @@ pub(super) const REFUSALS: &[Refusal] = &[
               to ask is the operator's to say",
     },
     Refusal {
-        way: "by hand, one down",
+        way: super::ONE_IS_DOWN,
         at: &[Stage::Flipping],
         name: "token-not-certain",
         on: "three etcd servers",
