@@ -31,7 +31,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "other-server-down",
         "another server does not run, or its etcd is not well",
         "with two members down the cluster has no quorum",
-        "bring that server back first: keyroll rescue with its name",
+        "bring that server back first: keyroll rescue HOST -i INVENTORY",
     ),
     refuse(
         "other-server-away",
@@ -145,7 +145,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "two-rotations",
         "two servers were each rotated to another token",
         "the datastore has one of the two; the other server does not come back from a restart",
-        "restart no server; roll one back with a PUT of the token in its memory",
+        "restart no server; keyroll where -i INVENTORY shows what each has: the later of the two rotates has failed, and on its server the token that it accepts is rotated back to",
     ),
     refuse(
         "rotated-to-unfit",

@@ -7,13 +7,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         "passwd-trap",
         "a server was once started with the wrong token and does not start again by itself, even with the right one",
         "its `server/cred/passwd` is newer than the datastore's, which K3s takes for a danger (measured: ha-rescue-peers-old)",
-        "write the right token into its configuration, kill k3s, move `server/cred/passwd` and `server/token` away, start it; keep both files",
+        "keyroll rescue HOST -i INVENTORY; by hand: write the right token into its configuration, kill k3s, move `server/cred/passwd` and `server/token` away, start it; keep both files",
     ),
     refuse(
         "other-token",
         "the configured token is not the one that the datastore is encrypted with",
         "the server ends at each start until it has the right one; nothing is lost by that",
-        "restart no server; keyroll rescue with its name -i INVENTORY finds the datastore's token, which after a rotate is not the one that the servers run with",
+        "restart no server; keyroll rescue HOST -i INVENTORY finds the datastore's token, which after a rotate is not the one that the servers run with",
     ),
     refuse(
         "ca-hash-mismatch",

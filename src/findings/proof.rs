@@ -37,19 +37,19 @@ pub(super) const ENTRIES: &[Entry] = &[
         "server-not-active",
         "the unit of K3s does not run on a server",
         "which token it accepts, and whether it comes up with the one that it is configured with, is not shown",
-        "journalctl -u UNIT -n 50 on that host; keyroll rescue with its name when a token keeps it from starting",
+        "journalctl -u UNIT -n 50 on that host; keyroll rescue HOST -i INVENTORY when a token keeps it from starting",
     ),
     refuse(
         "agent-not-active",
         "the unit of K3s does not run on an agent",
         "whether it comes up with its token is not shown",
-        "journalctl -u UNIT -n 50 on that host; keyroll rescue with its name when its token is refused",
+        "journalctl -u UNIT -n 50 on that host; keyroll rescue HOST -i INVENTORY when its token is refused",
     ),
     refuse(
         "agent-token-refused",
         "the token that an agent is configured with is not accepted",
         "its client certificate may still let it in: it is Ready, and would be locked out without that certificate",
-        "keyroll rescue with its name",
+        "keyroll rescue HOST -i INVENTORY",
     ),
     refuse(
         "agent-unseen",

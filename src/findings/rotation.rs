@@ -73,7 +73,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "rotator-away",
         "the datastore has the new token, and the one server that could take it back is away",
         "the others still have the old token in memory, and K3s rotates only with what the datastore holds",
-        "restart no other server; get that one to answer, or keyroll rescue with its name",
+        "restart no other server; get that one to answer, or keyroll rescue HOST -i INVENTORY",
     ),
     refuse(
         "rotation-not-known",
@@ -127,7 +127,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "agent-has-withdrawn",
         "an agent is configured with a new token that was taken back",
         "every server refuses it; only the client certificate lets the agent in",
-        "keyroll rescue with its name",
+        "keyroll rescue HOST -i INVENTORY",
     ),
     refuse(
         "token-not-certain",
@@ -139,7 +139,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "still-starting",
         "a server that is to be rescued is still being started",
         "whether anything keeps it from coming up is not known yet",
-        "wait until it is up or has failed, then keyroll rescue with its name again",
+        "wait until it is up or has failed, then keyroll rescue HOST -i INVENTORY again",
     ),
     refuse(
         "peers-first",
@@ -181,25 +181,25 @@ pub(super) const ENTRIES: &[Entry] = &[
         "surface-wrong",
         "a server that was rescued is not configured with the datastore's token",
         "its next restart would be fatal",
-        "keyroll rescue with its name, which looks again",
+        "keyroll rescue HOST -i INVENTORY, which looks again",
     ),
     refuse(
         "token-not-accepted",
         "a server that was rescued does not accept the datastore's token",
         "it does not run with it, or does not answer",
-        "keyroll rescue with its name, which looks again",
+        "keyroll rescue HOST -i INVENTORY, which looks again",
     ),
     refuse(
         "other-token-not-refused",
         "a server that was rescued accepts another token that was found beside the datastore's",
         "two tokens that open a cluster are one too many",
-        "keyroll rescue with its name, which looks again; keyroll where -i INVENTORY shows who has which",
+        "keyroll rescue HOST -i INVENTORY, which looks again; keyroll where -i INVENTORY shows who has which",
     ),
     refuse(
         "not-restarted",
         "an agent that was rescued does not run, or was not started since its token was changed",
         "what it is configured with has not been tried",
-        "keyroll rescue with its name, which looks again",
+        "keyroll rescue HOST -i INVENTORY, which looks again",
     ),
     refuse(
         "not-one-token",

@@ -11,6 +11,7 @@ use crate::facts::{Fact, Knocked, Paths, Probe};
 use crate::findings::{Weight, entry, weight};
 use crate::k3s::install::Fault;
 use crate::k3s::phase::Standing;
+use crate::model::HostName;
 use crate::secret::Secret;
 
 pub use leftovers::leftovers;
@@ -41,6 +42,12 @@ impl Finding {
     /// The same with a next command of its own.
     pub(crate) fn next(mut self, next: impl Into<String>) -> Self {
         self.next = next.into();
+        self
+    }
+
+    /// The catalogue's next command, for this host.
+    pub(crate) fn on(mut self, host: &HostName) -> Self {
+        self.next = self.next.replace("HOST", host.as_str());
         self
     }
 

@@ -114,10 +114,8 @@ pub(super) fn disagree(seen: &Seen, in_flight: &[Secret]) -> Option<Finding> {
             seen.install.data("server/token"),
             seen.install.data("server/cred/passwd"),
         );
-        Finding::of(
-            "token-and-passwd-disagree",
-            format!("{one} and {other} hold different secrets"),
-        )
+        let what = format!("{one} and {other} hold different secrets");
+        Finding::of("token-and-passwd-disagree", what).on(&seen.host)
     })
 }
 

@@ -15,10 +15,8 @@ pub async fn why_down(probe: &Probe<'_>, seen: &Seen) -> Option<Finding> {
     }
     let (_, sign) = last_sign(probe, seen, LINES).await?;
     let (host, unit) = (&seen.host, &seen.unit.text.id);
-    Some(Finding::of(
-        sign.name,
-        format!("{unit} on {host} does not run: {}", sign.meaning),
-    ))
+    let what = format!("{unit} on {host} does not run: {}", sign.meaning);
+    Some(Finding::of(sign.name, what).on(host))
 }
 
 /// That K3s does not run, and what its journal gives away. A first start that goes on is a warning.

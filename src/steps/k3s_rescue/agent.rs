@@ -166,7 +166,7 @@ fn no_server(seen: &Seen) -> Unmet {
             "no server runs that could say which token {} needs",
             seen.host
         ),
-        "first a server: `keyroll rescue` with its name",
+        "rescue a server first: keyroll rescue with the name of one, -i INVENTORY",
     )
 }
 
