@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::facts::{K3sVersion, Probe};
-use crate::k3s::phase::{Phase, Standing};
+use crate::k3s::phase::Standing;
 use crate::k3s::version::Version;
 use crate::op::{Act, Op};
 use crate::steps::look::{Cluster, ServerSeen};
@@ -23,7 +23,8 @@ pub(super) fn holder<'a>(cluster: &'a Cluster, name: &str) -> Option<&'a ServerS
     })
 }
 
-/// Takes the snapshot. On a rotator that was not restarted it fails (measured: ha-mid-rotation); any other server can.
+/// Takes the snapshot. The command logs in with `server/token`: on a rotator that was not restarted it fails (measured:
+/// ha-mid-rotation), and wherever that file was written by hand.
 ///
 /// # Errors
 /// When the version of K3s there cannot be asked for.
@@ -33,19 +34,8 @@ pub(super) async fn take(
     standing: &Standing,
     name: &str,
 ) -> Result<Proposal, StepError> {
-    let can = |server: &&ServerSeen| {
-        let phase = standing.phase(&server.seen.host);
-        !matches!(phase, Some(Phase::Silent))
-            && standing.rotator.as_ref() != Some(&server.seen.host)
-    };
-    let server = cluster.members().find(can);
-    let unmet = server.is_none().then(|| {
-        Unmet::new(
-            "no-snapshot-possible",
-            "no etcd server can take a snapshot now",
-            "restart the servers first",
-        )
-    });
+    let server = cluster.members().find(|server| can(server));
+    let unmet = server.is_none().then(|| nobody(cluster, standing));
     let server = server.or_else(|| cluster.members().next());
     let mut proposal = Proposal::refuse(unmet.into_iter().collect());
     if let Some(server) = server {
@@ -54,6 +44,34 @@ pub(super) async fn take(
         proposal.ops.push(save(server, version, name));
     }
     Ok(proposal)
+}
+
+fn can(server: &ServerSeen) -> bool {
+    let held = server.memory.secret();
+    held.is_some() && held == server.seen.on_disk().as_ref()
+}
+
+/// Why none can. Files that no rotate explains were written by hand.
+fn nobody(cluster: &Cluster, standing: &Standing) -> Unmet {
+    let next = "restart the servers first";
+    let what = "no etcd server can take a snapshot now";
+    let named = |server: &ServerSeen| {
+        let (file, seen) = (server.seen.install.data("server/token"), &server.seen);
+        let has_other = server.memory.secret().is_some() && seen.passwd().server != seen.on_disk();
+        (has_other && standing.rotator.as_ref() != Some(&seen.host)).then(|| {
+            let host = &seen.host;
+            let what = format!(
+                "{what}: {file} on {host} has not the token that the server accepts, and `k3s etcd-snapshot` logs in with it"
+            );
+            let next = format!("write the token that the server accepts into {file} on {host}, then run the same command again");
+            (what, next)
+        })
+    };
+    let (what, next) = cluster
+        .members()
+        .find_map(named)
+        .unwrap_or_else(|| (what.to_owned(), next.to_owned()));
+    Unmet::new("no-snapshot-possible", what, next)
 }
 
 fn save(server: &ServerSeen, version: Version, name: &str) -> Op {
