@@ -87,12 +87,17 @@ async fn on_agent(
 pub(super) fn stale_pin(seen: &Seen) -> Option<Unmet> {
     let pinned = seen.install.winner()?.token.hash()?.to_owned();
     let actual = seen.ca_hash()?;
+    let host = &seen.host;
+    let by_hand = format!("write the hash {actual} into the K10 part of the token on {host}");
+    let next = match seen.install.kind {
+        Kind::Server => by_hand,
+        Kind::Agent => format!("keyroll rescue {host} -i INVENTORY; or {by_hand}"),
+    };
     (pinned != actual).then(|| {
-        Unmet::new(
-            "stale-ca-hash",
-            format!("the token of {} pins a CA that is not this cluster's: it would hang at its next start", seen.host),
-            format!("write the hash {actual} into the K10 part of the token on {}", seen.host),
-        )
+        let what = format!(
+            "the token of {host} pins a CA that is not this cluster's: it would hang at its next start"
+        );
+        Unmet::new("stale-ca-hash", what, next)
     })
 }
 

@@ -14,6 +14,7 @@ use crate::model::HostName;
 use crate::op::{Act, Op, Until};
 use crate::secret::{Content, Secret};
 use crate::steps::datastore::answer;
+use crate::steps::k3s_restart::stale_pin;
 use crate::steps::k3s_token::{Mode, flip};
 use crate::steps::look::{Cluster, Seen};
 use crate::steps::{Proposal, StepError, Unmet};
@@ -45,13 +46,11 @@ pub(super) async fn examine(
     probe: &Probe<'_>,
     seen: &Seen,
 ) -> Result<Result<Findings, Vec<Unmet>>, StepError> {
-    if !seen.install.faults.is_empty() {
-        return Ok(Err(seen
-            .install
-            .faults
-            .iter()
-            .map(Unmet::of_fault)
-            .collect()));
+    let faults = seen.install.faults.iter().map(Unmet::of_fault);
+    // With a pin of another CA it would hang at its start, whatever its token.
+    let faults: Vec<Unmet> = faults.chain(stale_pin(seen)).collect();
+    if !faults.is_empty() {
+        return Ok(Err(faults));
     }
     let cluster = Cluster::now(probe, TokenKind::Server).await;
     let mut patient = patient(probe, seen).await?;
