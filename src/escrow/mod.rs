@@ -17,6 +17,7 @@ use camino::Utf8PathBuf;
 
 use crate::model::RunId;
 use crate::op::custody::{Choice, Custody, CustodyError, Deposit, Found, Incoming, Parcel};
+use crate::secret::Secret;
 
 /// The place off the hosts, as the command line names it.
 #[derive(Debug, Clone)]
@@ -66,6 +67,10 @@ impl Custody for Vault {
 
     fn keep(&self, deposit: &Deposit) -> Result<String, CustodyError> {
         store::keep(self, deposit)
+    }
+
+    fn seal(&self, secret: &Secret) -> Result<Vec<u8>, CustodyError> {
+        self.recipients.seal(secret)
     }
 
     fn fetches(&self) -> bool {

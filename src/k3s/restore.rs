@@ -191,7 +191,7 @@ fn sqlite(of: &Restore<'_>) -> String {
 1. Stop K3s.
 2. Delete state.db, state.db-wal and state.db-shm in {data}/server/db, and put the copy's state.db there, with its
    state.db-wal beside it when it has one (the names of a copy that was fetched end with -sqlite.db and -sqlite.wal). {data}/server/token must
-   hold OLD.
+   hold OLD, which is in the copy's token.age on the server too, encrypted as in old.age.
 3. {}4. Start K3s. When it does not start and its journal says that server/cred/passwd is \"newer than datastore\": kill it, delete
    {data}/server/cred/passwd and {data}/server/token{}, and start it again.
 ",

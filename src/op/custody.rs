@@ -108,6 +108,12 @@ pub trait Custody: Send + Sync {
     /// When it is not kept.
     fn keep(&self, deposit: &Deposit) -> Result<String, CustodyError>;
 
+    /// A secret, encrypted for everybody who was named.
+    ///
+    /// # Errors
+    /// When nobody was named, or it cannot be encrypted.
+    fn seal(&self, secret: &Secret) -> Result<Vec<u8>, CustodyError>;
+
     /// Whether snapshots are to be brought here.
     fn fetches(&self) -> bool;
 
@@ -165,6 +171,10 @@ impl Custody for Nowhere {
     }
 
     fn keep(&self, _: &Deposit) -> Result<String, CustodyError> {
+        Self::refuse()
+    }
+
+    fn seal(&self, _: &Secret) -> Result<Vec<u8>, CustodyError> {
         Self::refuse()
     }
 

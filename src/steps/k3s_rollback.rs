@@ -137,6 +137,9 @@ async fn prove(
         prove_one(probe, server, standing, &gone, &mut proposal).await?;
     }
     let blind = cluster.blind.iter().map(|(host, why)| {
+        if let Some(unmet) = Unmet::of_blind(why) {
+            return Unmet { red: true, ..unmet };
+        }
         let what = format!("{host} was not looked at: {why}");
         Unmet::red(
             "server-unseen",

@@ -60,6 +60,7 @@ impl K3sSnapshot {
         match choice {
             Choice::Keep if self.escrow.is_some() => {
                 desk.keep(folder.map(Into::into), &mut proposal);
+                desk.beside(&mut proposal).await?;
             }
             Choice::Unsaid if self.escrow.is_some() => proposal.notes.push(UNSAID.to_owned()),
             _ => {}

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::{etcd, sqlite};
-use crate::facts::Probe;
+use crate::facts::{Paths, Probe};
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::Standing;
 use crate::k3s::restore::{self, Restore, note};
@@ -11,9 +11,10 @@ use crate::k3s::token;
 use crate::model::HostName;
 use crate::op::custody::{CustodyError, Deposit, Parcel, Rotation, Source};
 use crate::op::{Act, Op};
-use crate::secret::Secret;
+use crate::secret::{Content, Secret};
 use crate::steps::look::{Cluster, ServerSeen};
-use crate::steps::{Proposal, Unmet};
+use crate::steps::{Proposal, StepError, Unmet};
+use crate::wire::WriteFile;
 
 /// What is looked at for it.
 pub(super) struct Desk<'a> {
@@ -80,6 +81,38 @@ impl Desk<'_> {
             }
             Err(error) => taken.unmet.push(unmet(error)),
         }
+    }
+
+    /// Lets a copy of sqlite have OLD beside it, encrypted as the kept one is.
+    ///
+    /// # Errors
+    /// When its server cannot be asked.
+    pub(super) async fn beside(&self, taken: &mut Proposal) -> Result<(), StepError> {
+        let begun = self.begun(taken).is_some();
+        let holder = self.begun(taken).or_else(|| self.holder());
+        let Some((server, old)) = holder
+            .filter(|it| is_sqlite(it))
+            .zip(self.standing.old.as_ref())
+        else {
+            return Ok(());
+        };
+        let (host, path) = (&server.seen.host, sqlite::token(&server.seen, self.name));
+        let stats = self
+            .probe
+            .get_now(host, Paths([path.clone()].into()))
+            .await?;
+        if !begun && stats.get(&path).is_some_and(Option::is_some) {
+            return Ok(());
+        }
+        match self.probe.custody().seal(old) {
+            Ok(sealed) => {
+                let file = WriteFile::private(path, Content::new(sealed));
+                let why = "let the copy have its token beside it, encrypted";
+                taken.ops.push(Op::root(host, why, Act::WriteFile(file)));
+            }
+            Err(error) => taken.unmet.push(unmet(error)),
+        }
+        Ok(())
     }
 
     /// Snapshots that need OLD: all that are there, and the one that is about to be taken where its name is known.

@@ -1,8 +1,8 @@
 //! A copy of the sqlite datastore of a running server: its database and its log.
 //!
 //! K3s has its database open with a write-ahead log, and no sqlite3 may be assumed on a host. `copy.sh` says how a copy
-//! is whole all the same, and for how long K3s stands still for it. The token that it belongs to is not beside it: it is in
-//! `server/.keyroll` until the proof, and afterwards with whoever `--escrow-to` named.
+//! is whole all the same, and for how long K3s stands still for it. The token that it belongs to is in `server/.keyroll` until
+//! the proof; with the copy it stays encrypted alone, for whoever `--escrow-to` names.
 
 use std::time::Duration;
 
@@ -34,6 +34,11 @@ pub(super) const FILES: [&str; 2] = ["state.db", "state.db-wal"];
 /// The copy's folder.
 pub(super) fn folder(seen: &Seen, name: &str) -> Utf8PathBuf {
     seen.install.snapshots.join(format!("{name}-sqlite"))
+}
+
+/// Its token, encrypted.
+pub(super) fn token(seen: &Seen, name: &str) -> Utf8PathBuf {
+    folder(seen, name).join("token.age")
 }
 
 /// Whether the copy is there, by name.

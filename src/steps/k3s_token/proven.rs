@@ -263,9 +263,13 @@ pub async fn proof_of_agent(
     if !seen.unit.is_active() {
         let what = format!("{} on {host} is {}", seen.unit.text.id, seen.unit.words());
         let unit = &seen.unit.text.id;
-        let next = format!(
-            "systemctl start {unit} on {host}; when it does not come up: journalctl -u {unit} -n 50"
-        );
+        let next = if seen.unit.active_state == "activating" {
+            format!("wait until it is up; when it goes on: on {host}, journalctl -u {unit} -n 50")
+        } else {
+            format!(
+                "systemctl start {unit} on {host}; when it does not come up: journalctl -u {unit} -n 50"
+            )
+        };
         proposal
             .unmet
             .push(Unmet::red("agent-not-active", what, next));
