@@ -32,22 +32,22 @@ pub(super) fn asked(seen: &Seen) -> Asked {
     (Tried(name), Tried(end), Vec::from_iter(alone))
 }
 
-/// Adds what makes the restart of a rotation more than a restart. Once the rotation has begun it comes anyway.
+/// What makes the restart of a rotation more than a restart. Once the rotation has begun it comes anyway.
 pub(super) async fn judge(
     probe: &Probe<'_>,
     seen: &Seen,
     cluster: &Cluster,
     on_disk: &Result<Version, FactError>,
     (name, end, alone): &<Asked as Fact>::Value,
-    proposal: &mut Proposal,
-) -> Result<(), StepError> {
+) -> Result<Proposal, StepError> {
     let has_begun = cluster.standing.as_ref().is_ok_and(Standing::is_rotated);
     if has_begun || !seen.unit.is_active() {
-        return Ok(());
+        return Ok(Proposal::default());
     }
     let (name, end) = (name.clone()?, end.clone()?);
     let on_disk = on_disk.clone()?;
     let host = &seen.host;
+    let mut proposal = Proposal::default();
     if seen.install.kind == Kind::Agent && end.is_some_and(|end| end < seen.unit.now) {
         proposal.unmet.push(Unmet::new(
             "certificate-expired",
@@ -74,7 +74,7 @@ pub(super) async fn judge(
             format!("finish the upgrade of {host} first, or put the program of {} back", runs.whole()),
         ));
     }
-    Ok(())
+    Ok(proposal)
 }
 
 /// The version that a node runs; `None` where it is not listed, which its own check says.

@@ -140,7 +140,9 @@ impl<'a> Sight<'a> {
         proposal
             .unmet
             .extend(ahead.into_iter().filter(|_| !has_begun));
-        process::judge(probe, seen, cluster, version, process, &mut proposal).await?;
+        let process = process::judge(probe, seen, cluster, version, process).await?;
+        proposal.unmet.extend(process.unmet);
+        proposal.notes.extend(process.notes);
         unit::judge(probe, seen, of_agents, &mut proposal).await;
         Ok((proposal, found))
     }
