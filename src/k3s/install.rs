@@ -247,7 +247,7 @@ mod reader;
 mod settings;
 mod surfaces;
 
-pub use owner::{NIX_STORE, owned, owner};
+pub use owner::{NIX_STORE, is_of_owner, owned, owner};
 
 #[cfg(test)]
 mod precedence;

@@ -6,7 +6,7 @@ mod host;
 
 use serde::Deserialize;
 
-use super::findings::{Finding, leftovers};
+use super::findings::leftovers;
 use super::k3s_token::{proof_of_agent, proof_of_server};
 use super::look::{AgentStanding, Cluster, Seen};
 use super::{Proposal, StepError, Unmet};
@@ -69,6 +69,9 @@ impl K3sProve {
             Ok(seen) => seen.of(self.kind),
             Err(unmet) => return Ok(Proposal::refuse(unmet.into_iter().map(red).collect())),
         };
+        if let Some(fault) = seen.misplaced(probe.fleet().is_server(&seen.host)) {
+            return Ok(Proposal::refuse(vec![red(Unmet::of_fault(&fault))]));
+        }
         let cluster = Cluster::around(probe, self.kind).await;
         let standing = match cluster.standing() {
             Ok(Ok(standing)) => standing,
@@ -83,7 +86,10 @@ impl K3sProve {
             let old = standing.dead().filter(|old| !is_alive(&cluster, old));
             let old: Vec<Secret> = old.cloned().collect();
             let copies = leftovers(probe, &seen, &old).await;
-            proposal.notes.extend(copies.iter().map(Finding::note));
+            let said = copies
+                .iter()
+                .map(|it| format!("{}: {}", seen.host, it.note()));
+            proposal.notes.extend(said);
         }
         if probe.speaks_for_fleet() {
             let unseen = fleet::judge(probe, &cluster, standing, &mut proposal).await;

@@ -13,7 +13,7 @@ mod witness;
 use serde::Deserialize;
 
 use super::look::Seen;
-use super::{Proposal, StepError};
+use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
 use crate::k3s::install::Kind;
 
@@ -47,6 +47,9 @@ impl K3sRescue {
             Ok(seen) => seen,
             Err(unmet) => return Ok(Proposal::refuse(unmet)),
         };
+        if let Some(fault) = seen.misplaced(probe.fleet().is_server(&seen.host)) {
+            return Ok(Proposal::refuse(vec![Unmet::of_fault(&fault)]));
+        }
         match (self.state, seen.install.kind) {
             (State::Witnessed, Kind::Server) => witness::propose(probe, &seen).await,
             (State::Kept, _) => backup::propose(probe, &seen).await,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::datastore;
 use super::k3s_token::{said, too_late};
-use super::look::{AgentStanding, Cluster, Seen, ServerSeen};
+use super::look::{AgentStanding, Cluster, ServerSeen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock, Role};
@@ -235,18 +235,25 @@ async fn prove_one(
 async fn agents(probe: &Probe<'_>, gone: &[Secret], proposal: &mut Proposal) {
     let looks = probe.fleet().agents.iter().map(|member| async {
         let seen = AgentStanding::seen(probe, &member.name).await;
-        let holds_gone = |seen: Seen| seen.surface().is_some_and(|secret| gone.contains(secret));
-        (&member.name, seen.map(holds_gone))
+        (&member.name, seen)
     });
-    for (host, holds_gone) in probe.each(looks).await {
-        match holds_gone {
-            Ok(true) => proposal.unmet.push(Unmet::red(
+    for (host, seen) in probe.each(looks).await {
+        let seen = match seen {
+            Ok(seen) => seen,
+            Err(why) => {
+                proposal.notes.push(format!("{host} was not looked at, and a rotation that is taken back has changed no agent: {why}"));
+                continue;
+            }
+        };
+        if let Some(fault) = seen.misplaced(false) {
+            let unmet = Unmet::of_fault(&fault);
+            proposal.unmet.push(Unmet { red: true, ..unmet });
+        } else if seen.surface().is_some_and(|secret| gone.contains(secret)) {
+            proposal.unmet.push(Unmet::red(
                 "agent-has-withdrawn",
                 format!("{host} is configured with the token that was taken back"),
                 format!("keyroll rescue {host} -i INVENTORY"),
-            )),
-            Ok(false) => {}
-            Err(why) => proposal.notes.push(format!("{host} was not looked at, and a rotation that is taken back has changed no agent: {why}")),
+            ));
         }
     }
 }

@@ -35,6 +35,12 @@ fn add(surfaces: &[Surface], faults: &mut Vec<Fault>, nixos: (bool, &str)) {
     }
 }
 
+/// Whether a fault of this name is one of [`owned`]: its token can be read, and is changed elsewhere.
+#[must_use]
+pub fn is_of_owner(fault: &Fault) -> bool {
+    ["owned-by-rancher", "in-nix-store", "surface-not-durable"].contains(&fault.name)
+}
+
 /// As what a file is refused that somebody else writes; `None` when nobody is known to.
 #[must_use]
 pub fn owner(file: &Utf8Path) -> Option<&'static str> {

@@ -14,24 +14,9 @@ pub(super) async fn judge(
     standing: &Standing,
     proposal: &mut Proposal,
 ) -> Result<(), StepError> {
-    let theirs = cluster
-        .servers
-        .iter()
-        .find_map(|server| server.seen.ca_hash());
-    if let (Some(ours), Some(theirs)) = (seen.ca_hash(), theirs)
-        && ours != theirs
-    {
-        proposal.unmet.push(Unmet::new(
-            "another-cluster",
-            format!(
-                "{} trusts another CA than the servers have: it belongs to another cluster",
-                seen.host
-            ),
-            format!(
-                "take {} out of the inventory, or join it to this cluster",
-                seen.host
-            ),
-        ));
+    if let Some(stranger) = cluster.stranger(seen) {
+        proposal.unmet.push(stranger);
+        return Ok(());
     }
     proposal.notes.extend(seen.unread_ca());
     let agent = AgentStanding::look(probe, seen, standing).await?;

@@ -10,11 +10,12 @@ use crate::steps::{Proposal, Unmet};
 
 /// Says which flag differs, and where: it stands in the way where a server would find it at its restart. Whom it joins then
 /// may have etcd alone, and tells its own flags all the same.
-pub(super) fn judge(cluster: &Cluster, proposal: &mut Proposal) {
+pub(super) fn judge(cluster: &Cluster, proposal: &mut Proposal) -> Vec<Finding> {
     let servers: Vec<&Seen> = cluster.servers.iter().map(|server| &server.seen).collect();
     let Some(first) = servers.first() else {
-        return;
+        return Vec::new();
     };
+    let mut found = Vec::new();
     let is_elsewhere = |seen: &&Seen| seen.install.datastore == Datastore::Elsewhere;
     let is_compared = servers.iter().any(is_elsewhere);
     for flag in first.install.critical.keys() {
@@ -32,11 +33,10 @@ pub(super) fn judge(cluster: &Cluster, proposal: &mut Proposal) {
                 "{what}: a restart does not mind, a server that joins anew would be refused"
             );
             let next = format!("set {flag} to what the cluster runs with on every server");
-            Finding::of("flag-differs", what)
-                .next(next)
-                .into_proposal(proposal);
+            found.push(Finding::of("flag-differs", what).next(next));
         }
     }
+    found
 }
 
 fn differs(flag: &str, servers: &[&Seen]) -> Option<String> {

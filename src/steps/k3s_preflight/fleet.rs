@@ -25,7 +25,6 @@ pub(super) async fn judge(
 ) -> Result<Vec<Finding>, StepError> {
     let standing = cluster.standing()?;
     let mut unmet = silent(cluster);
-    unmet.extend(authorities(cluster));
     let checks = cluster.servers.iter().map(|server| check(probe, server));
     let (rolls, checks) = join(roll(probe, cluster), try_join_all(checks)).await;
     let is_rotated = cluster.standing.as_ref().is_ok_and(Standing::is_rotated);
@@ -63,14 +62,16 @@ pub(super) async fn judge(
     if !has_begun {
         ready::judge(probe, cluster, &hosts, proposal).await;
     }
-    flags::judge(cluster, proposal);
+    let flags = flags::judge(cluster, proposal);
     measured::judge(words, cluster, proposal);
     // A server that the inventory calls an agent is a member too: how many are visited is known when it is moved.
     if misplaced.is_empty() {
         quorum::judge(words, cluster, members, proposal);
     }
     joins::judge(probe, cluster, proposal).await;
-    Ok(found(probe, cluster, &mut proposal.notes).await)
+    let mut found = found(probe, cluster, &mut proposal.notes).await;
+    found.extend(flags);
+    Ok(found)
 }
 
 /// Why nobody can say where the rotation stands, or who is of another cluster. Servers none of which can rotate do not
@@ -168,22 +169,6 @@ fn silent(cluster: &Cluster) -> Vec<Unmet> {
         )
     };
     reasons.map(unmet).collect()
-}
-
-fn authorities(cluster: &Cluster) -> Option<Unmet> {
-    let certificate = |server: &ServerSeen| {
-        let seen = &server.seen;
-        let file = seen.file(&seen.install.ca())?;
-        Some((seen.host.clone(), file.text().trim().to_owned()))
-    };
-    let known: Vec<_> = cluster.servers.iter().filter_map(certificate).collect();
-    let (first, text) = known.first()?;
-    let (other, _) = known.iter().find(|(_, other)| other != text)?;
-    Some(Unmet::new(
-        "ca-differs",
-        format!("{first} and {other} have different cluster CAs"),
-        "see whether both belong to one cluster; a change of the CA that was begun (k3s certificate rotate-ca) is finished by a restart of each server, then of each agent",
-    ))
 }
 
 /// The version of a server and, where it is a member of etcd that runs, what is wrong with it.

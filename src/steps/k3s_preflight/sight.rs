@@ -143,7 +143,7 @@ impl<'a> Sight<'a> {
         let process = process::judge(probe, seen, cluster, version, process).await?;
         proposal.unmet.extend(process.unmet);
         proposal.notes.extend(process.notes);
-        unit::judge(probe, seen, of_agents, &mut proposal).await;
+        found.extend(unit::judge(probe, seen, of_agents, &mut proposal).await);
         Ok((proposal, found))
     }
 
@@ -158,19 +158,9 @@ impl<'a> Sight<'a> {
 }
 
 fn of_host(probe: &Probe<'_>, seen: &Seen) -> Vec<Unmet> {
-    let host = &seen.host;
-    let mut unmet = of_token(seen);
-    let (place, wanted) = match (seen.install.kind, probe.fleet().is_server(host)) {
-        (Kind::Server, false) => ("server", "servers"),
-        (Kind::Agent, true) => ("agent", "agents"),
-        _ => return unmet,
-    };
-    unmet.push(Unmet::new(
-        "wrong-group",
-        format!("{} on {host} runs `k3s {place}`, but the inventory does not have {host} among the {wanted}", seen.unit.text.id),
-        format!("move {host} to the group of {wanted}"),
-    ));
-    unmet
+    let misplaced = seen.misplaced(probe.fleet().is_server(&seen.host));
+    let misplaced = misplaced.as_ref().map(Unmet::of_fault);
+    of_token(seen).into_iter().chain(misplaced).collect()
 }
 
 /// What is wrong with the places that hold the token of this look.
@@ -198,7 +188,7 @@ fn of_server(seen: &Seen, version: Version) -> Vec<Unmet> {
             "upgrade to v1.25.15, v1.26.10, v1.27.7, v1.28.3 or later first",
         ));
     }
-    if seen.install.surfaces.is_empty() {
+    if seen.install.surfaces.is_empty() && seen.install.faults.is_empty() {
         let what = format!(
             "no token was found on {host}, neither configured nor in {}",
             seen.install.data("server/token")

@@ -11,13 +11,14 @@ use crate::steps::findings::{Finding, last_sign};
 use crate::steps::look::{Cluster, Seen, ServerSeen};
 use crate::steps::{Proposal, Unmet};
 
-/// Before a rotation every host must be well; once it has begun, forward is right, and a sick agent is only named.
+/// What stands in the way, and what is only said: before a rotation every host must be well; once it has begun, forward is right, and a sick agent is only named.
 pub(super) async fn judge(
     probe: &Probe<'_>,
     seen: &Seen,
     cluster: &Cluster,
     proposal: &mut Proposal,
-) {
+) -> Vec<Finding> {
+    let mut found = Vec::new();
     let standing = cluster.standing.as_ref().ok();
     let (host, unit) = (&seen.host, &seen.unit);
     if unit.needs_reload {
@@ -35,17 +36,15 @@ pub(super) async fn judge(
         let what = format!("{id} on {host} is {state}: it will not start by itself at boot");
         let next = format!("on {host}, if that is not on purpose: systemctl enable {id}");
         let finding = Finding::of("unit-not-enabled", what);
-        finding.next(next).into_proposal(proposal);
+        found.push(finding.next(next));
     }
     if unit.is_active() {
-        if let Some(finding) = untried(seen, standing) {
-            finding.into_proposal(proposal);
-        }
-        return;
+        found.extend(untried(seen, standing));
+        return found;
     }
     if unit.is_first_start() && !is_turned_away(probe, seen).await {
         proposal.ops.push(wait(seen));
-        return;
+        return found;
     }
     let mut what = format!("{} on {host} is {}", unit.text.id, unit.words());
     let mut next = match seen.install.kind {
@@ -65,6 +64,7 @@ pub(super) async fn judge(
             .unmet
             .push(Unmet::new("unit-not-active", what, next));
     }
+    found
 }
 
 /// Its first start goes on, after a reboot or a run that was cut: it is waited for, a crash loop is not.

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::facts::{FactError, JournalHas, JournalSince, Probe};
-use crate::k3s::install::Kind;
+use crate::k3s::install::{Kind, is_of_owner};
 use crate::k3s::journal::{self, Sign};
 use crate::k3s::phase::{Phase, Standing, names};
 use crate::k3s::token::TokenKind;
 use crate::secret::Secret;
+use crate::steps::findings::Finding;
 use crate::steps::k3s_token::olds;
 use crate::steps::look::{Cluster, Seen};
 use crate::steps::{Proposal, StepError, Unmet};
@@ -20,10 +21,16 @@ pub(super) async fn judge(
     standing: &Standing,
     proposal: &mut Proposal,
 ) -> Result<(), StepError> {
-    let faults = seen.install.faults.iter().map(Unmet::of_fault);
-    let faults = faults.map(|unmet| Unmet { red: true, ..unmet });
+    for fault in &seen.install.faults {
+        // It stands in the way of a change on the host, and hides no token.
+        if is_of_owner(fault) {
+            proposal.notes.push(Finding::of_fault(fault.clone()).note());
+        } else {
+            let unmet = Unmet::of_fault(fault);
+            proposal.unmet.push(Unmet { red: true, ..unmet });
+        }
+    }
     let olds = olds(probe, seen, standing);
-    proposal.unmet.extend(faults);
     proposal.unmet.extend(leftovers(seen, &olds));
     proposal.unmet.extend(written_back(seen, standing, &olds));
     proposal.unmet.extend(disagreements(seen, standing));

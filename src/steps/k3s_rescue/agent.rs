@@ -34,6 +34,9 @@ pub(super) async fn examine(
         return Ok(Err(faults));
     }
     let cluster = Cluster::now(probe, TokenKind::Server).await;
+    if let Some(stranger) = cluster.stranger(seen) {
+        return Ok(Err(vec![stranger]));
+    }
     let accepted = match accepted(probe, seen, &cluster).await? {
         Ok(accepted) => accepted,
         Err(unmet) => return Ok(Err(vec![unmet])),

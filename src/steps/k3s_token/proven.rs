@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::facts::{Knocked, Probe, Unit, UnitState};
+use crate::k3s::install::is_of_owner;
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::{Phase, Standing};
 use crate::k3s::token::{self, Form, TokenKind};
@@ -145,6 +146,8 @@ fn not_yet_new(seen: &Seen, standing: &Standing) -> Option<Unmet> {
                 seen.unit.text.id
             ),
         )),
+        // What cannot be read there is said by its own name.
+        _ if !seen.install.faults.iter().all(is_of_owner) => None,
         phase => Some(Unmet::red(
             "surface-not-new",
             format!("{host}: {}", words(phase)),
@@ -253,11 +256,9 @@ pub async fn proof_of_agent(
         proposal.unmet.push(dead(probe, seen, standing));
         return Ok(proposal);
     }
-    let Some(winner) = seen.install.winner() else {
-        return Ok(proposal);
-    };
     // A bootstrap token is no password to knock with, and has mostly run out since its agent joined.
-    if !matches!(winner.token.form, Form::Bootstrap { .. }) {
+    let winner = seen.install.winner();
+    if winner.is_some_and(|it| !matches!(it.token.form, Form::Bootstrap { .. })) {
         of_its_secret(probe, seen, &mut proposal).await?;
     }
     if !seen.unit.is_active() {

@@ -1,6 +1,6 @@
 //! What the other servers prove about one of them, and how well they are.
 
-use super::memory::wish;
+use super::memory::{authorities, wish};
 use super::{Blind, Cluster, ServerSeen};
 use crate::facts::Probe;
 use crate::k3s::install::Datastore;
@@ -16,6 +16,9 @@ impl Cluster {
     /// # Errors
     /// As for [`judge`].
     pub fn standing_of_processes(&self, probe: &Probe<'_>) -> Result<Standing, Torn> {
+        if let Some(torn) = authorities(&self.servers) {
+            return Err(torn);
+        }
         let view = |server: &ServerSeen| ServerView {
             surface: None,
             ..server.view()

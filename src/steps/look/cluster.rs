@@ -7,7 +7,7 @@ use futures::future::join_all;
 use super::memory::{candidates, left_behind, of_agents, remember, standing, wish};
 use super::{Blind, Freshness, Seen};
 use crate::facts::Probe;
-use crate::k3s::install::{Datastore, Fault, Kind};
+use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Memory, ServerView, Standing, Torn};
 use crate::k3s::token::TokenKind;
 use crate::model::HostName;
@@ -57,10 +57,10 @@ impl Cluster {
         let (mut found, mut blind) = (Vec::new(), Vec::new());
         for (host, freshness, look) in join_all(looks).await {
             match look {
-                Ok(seen) if seen.install.kind == Kind::Server => {
-                    found.push((seen.of(about), freshness));
-                }
-                Ok(seen) => blind.push((host.clone(), Blind::Faulty(wrong_kind(&seen)))),
+                Ok(seen) => match seen.misplaced(true) {
+                    Some(fault) => blind.push((host.clone(), Blind::Faulty(fault))),
+                    None => found.push((seen.of(about), freshness)),
+                },
                 Err(why) => blind.push((host.clone(), why)),
             }
         }
@@ -140,6 +140,22 @@ impl Cluster {
         self.servers.iter().any(|it| it.seen.has_agent_token())
     }
 
+    /// That a host trusts another CA than the servers have.
+    #[must_use]
+    pub fn stranger(&self, seen: &Seen) -> Option<Unmet> {
+        let mut theirs = self.servers.iter().filter_map(|it| it.seen.ca_hash());
+        let (ours, theirs, host) = (seen.ca_hash()?, theirs.next()?, &seen.host);
+        (ours != theirs).then(|| {
+            Unmet::new(
+                "another-cluster",
+                format!(
+                    "{host} trusts another CA than the servers have: it belongs to another cluster"
+                ),
+                format!("take {host} out of the inventory, or join it to this cluster"),
+            )
+        })
+    }
+
     /// A server by name.
     #[must_use]
     pub fn server(&self, host: &HostName) -> Option<&ServerSeen> {
@@ -216,16 +232,5 @@ impl ServerSeen {
             started: self.seen.unit.started,
             put: self.seen.put(),
         }
-    }
-}
-
-fn wrong_kind(seen: &Seen) -> Fault {
-    Fault {
-        name: "wrong-group",
-        what: format!(
-            "{} stands in the group of servers, but {} runs `k3s agent`",
-            seen.host, seen.unit.text.id
-        ),
-        next: "move it to the other group of the inventory".to_owned(),
     }
 }

@@ -15,6 +15,9 @@ pub(super) fn standing(
     servers: &[ServerSeen],
     wish: Wish<'_>,
 ) -> Result<Standing, Torn> {
+    if let Some(torn) = authorities(servers) {
+        return Err(torn);
+    }
     let views: Vec<ServerView> = servers.iter().map(ServerSeen::view).collect();
     match about {
         TokenKind::Server => judge(&views, wish),
@@ -29,6 +32,23 @@ pub(super) fn standing(
             judge_agents(&views, &server_tokens, Wish { proof_only, ..wish })
         }
     }
+}
+
+/// Servers of two clusters have no rotation in common.
+pub(super) fn authorities(servers: &[ServerSeen]) -> Option<Torn> {
+    let certificate = |server: &ServerSeen| {
+        let seen = &server.seen;
+        let file = seen.file(&seen.install.ca())?;
+        Some((seen.host.clone(), file.text().trim().to_owned()))
+    };
+    let known: Vec<_> = servers.iter().filter_map(certificate).collect();
+    let (first, text) = known.first()?;
+    let (other, _) = known.iter().find(|(_, other)| other != text)?;
+    Some(Torn {
+        name: "ca-differs",
+        what: format!("{first} and {other} have different cluster CAs"),
+        next: "see whether both belong to one cluster; a change of the CA that was begun (k3s certificate rotate-ca) is finished by a restart of each server, then of each agent".to_owned(),
+    })
 }
 
 /// What the operator wants this token to become.

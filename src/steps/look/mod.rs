@@ -321,6 +321,25 @@ impl Seen {
         started.is_some_and(|started| started.0 + HostTime::GRAIN > moment.0)
     }
 
+    /// That the inventory has it in the other group.
+    #[must_use]
+    pub fn misplaced(&self, is_server: bool) -> Option<Fault> {
+        let (place, wanted) = match (self.install.kind, is_server) {
+            (Kind::Server, false) => ("server", "servers"),
+            (Kind::Agent, true) => ("agent", "agents"),
+            _ => return None,
+        };
+        let host = &self.host;
+        Some(Fault {
+            name: "wrong-group",
+            what: format!(
+                "{} on {host} runs `k3s {place}`, but the inventory does not have {host} among the {wanted}",
+                self.unit.text.id
+            ),
+            next: format!("move {host} to the group of {wanted}"),
+        })
+    }
+
     /// The CA that it trusts, as tokens pin it, of a bundle its root; `None` when there is none that can be read.
     #[must_use]
     pub fn ca_hash(&self) -> Option<String> {
