@@ -28,7 +28,8 @@ pub struct Verify {
     /// How they are looked at.
     #[command(flatten)]
     pub perform: Perform,
-    /// The proof is red when the server token is older than this, such as `90d` or `12w`, or its age cannot be shown.
+    /// The proof is red when the server token is older than this, such as `90d` or `12w`, or its age cannot be shown;
+    /// yellow where `--limit` leaves out the first server, which would show it.
     #[arg(long, value_name = "AGE")]
     pub max_age: Option<MaxAge>,
     /// A proof that is not green ends with 8.

@@ -11,7 +11,6 @@ use crate::facts::{Fact, Knocked, Paths, Probe};
 use crate::findings::{Weight, entry, weight};
 use crate::k3s::install::Fault;
 use crate::k3s::phase::Standing;
-use crate::model::HostName;
 use crate::secret::Secret;
 
 pub use leftovers::leftovers;
@@ -46,8 +45,12 @@ impl Finding {
     }
 
     /// The catalogue's next command, for this host.
-    pub(crate) fn on(mut self, host: &HostName) -> Self {
-        self.next = self.next.replace("HOST", host.as_str());
+    pub(super) fn on(mut self, seen: &Seen) -> Self {
+        let (host, unit) = (seen.host.as_str(), seen.unit.text.id.as_str());
+        self.next = self.next.replace("HOST", host).replace("UNIT", unit);
+        if let Some(url) = &seen.install.url {
+            self.next = self.next.replace("https://ADDRESS:6443", url);
+        }
         self
     }
 

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 
 use super::k3s_token::{STOPPED, put, stopped};
-use super::look::{Blind, Cluster, Seen, ServerSeen};
+use super::look::{AgentStanding, Blind, Cluster, Seen, ServerSeen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
 use crate::k3s::phase::{Standing, names};
@@ -38,6 +38,9 @@ impl K3sHeal {
         proposal.notes.extend(unseen(&cluster));
         if proposal.ops.is_empty() && proposal.unmet.is_empty() {
             proposal.unmet = self.not_known(probe, &cluster)?;
+            if self.all {
+                proposal.unmet.extend(misplaced(probe).await);
+            }
         }
         if let Ok(standing) = &cluster.standing
             && self.all
@@ -75,6 +78,15 @@ impl K3sHeal {
             (false, _) => Vec::new(),
         })
     }
+}
+
+/// Servers that the inventory calls agents: nobody has looked whether they would start again.
+async fn misplaced(probe: &Probe<'_>) -> Vec<Unmet> {
+    let agents = probe.fleet().agents.iter();
+    let looks = agents.map(|member| AgentStanding::seen(probe, &member.name));
+    let seen = probe.each(looks).await.into_iter().flatten();
+    let faults = seen.filter_map(|seen| seen.misplaced(probe.fleet().is_server(&seen.host)));
+    faults.map(|fault| Unmet::of_fault(&fault)).collect()
 }
 
 /// What the servers that were seen need.

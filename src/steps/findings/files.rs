@@ -115,7 +115,7 @@ pub(super) fn disagree(seen: &Seen, in_flight: &[Secret]) -> Option<Finding> {
             seen.install.data("server/cred/passwd"),
         );
         let what = format!("{one} and {other} hold different secrets");
-        Finding::of("token-and-passwd-disagree", what).on(&seen.host)
+        Finding::of("token-and-passwd-disagree", what).on(seen)
     })
 }
 

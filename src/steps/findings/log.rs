@@ -16,7 +16,7 @@ pub async fn why_down(probe: &Probe<'_>, seen: &Seen) -> Option<Finding> {
     let (_, sign) = last_sign(probe, seen, LINES).await?;
     let (host, unit) = (&seen.host, &seen.unit.text.id);
     let what = format!("{unit} on {host} does not run: {}", sign.meaning);
-    Some(Finding::of(sign.name, what).on(host))
+    Some(Finding::of(sign.name, what).on(seen))
 }
 
 /// That K3s does not run, and what its journal gives away. A first start that goes on is a warning.
@@ -32,7 +32,7 @@ pub async fn not_running(probe: &Probe<'_>, seen: &Seen) -> Option<Finding> {
             .started
             .map(|started| unit.now.since(started).as_secs());
         let since = since.map_or_else(String::new, |since| format!(", for {since} s"));
-        return Some(Finding::of("start-goes-on", format!("{what}{since}")));
+        return Some(Finding::of("start-goes-on", format!("{what}{since}")).on(seen));
     }
     let given_away = match last_sign(probe, seen, LINES).await {
         Some((_, sign)) => Some(sign.meaning.to_owned()),

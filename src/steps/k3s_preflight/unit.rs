@@ -34,9 +34,7 @@ pub(super) async fn judge(
     if unit.file_state != "enabled" && !unit.file_state.is_empty() {
         let (id, state) = (&unit.text.id, &unit.file_state);
         let what = format!("{id} on {host} is {state}: it will not start by itself at boot");
-        let next = format!("on {host}, if that is not on purpose: systemctl enable {id}");
-        let finding = Finding::of("unit-not-enabled", what);
-        found.push(finding.next(next));
+        found.push(Finding::of("unit-not-enabled", what).on(seen));
     }
     if unit.is_active() {
         found.extend(untried(seen, standing));
@@ -49,7 +47,10 @@ pub(super) async fn judge(
     let mut what = format!("{} on {host} is {}", unit.text.id, unit.words());
     let mut next = match seen.install.kind {
         Kind::Server => to_the_rescue(seen),
-        Kind::Agent => format!("get {} to run on {host} first", unit.text.id),
+        Kind::Agent => format!(
+            "systemctl start {0} on {host}; when it does not come up: journalctl -u {0} -n 50",
+            unit.text.id
+        ),
     };
     if let Some((line, sign)) = last_sign(probe, seen, 20).await {
         what = format!("{what}: {}", sign.meaning);
