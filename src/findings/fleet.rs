@@ -145,7 +145,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "two-rotations",
         "two servers were each rotated to another token",
         "the datastore has one of the two; the other server does not come back from a restart",
-        "restart no server; keyroll where -i INVENTORY shows what each has: the later of the two rotates has failed, and on its server the token that it accepts is rotated back to",
+        "restart no server; find out which of the two rotates ended well: that token is the datastore's; on the server of the other one rotate back to the token that it accepts",
     ),
     refuse(
         "rotated-to-unfit",
