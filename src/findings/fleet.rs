@@ -145,7 +145,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "two-rotations",
         "two servers were each rotated to another token",
         "the datastore has one of the two; the other server does not come back from a restart",
-        "restart no server; find out which of the two rotates ended well: that token is the datastore's; on the server of the other one rotate back to the token that it accepts",
+        "restart no server; keyroll where -i INVENTORY shows what each has; the datastore has the token of the rotate that ended well: on the server of the other one rotate back to the token that it accepts",
     ),
     refuse(
         "rotated-to-unfit",

@@ -91,7 +91,7 @@ fn datastore<'a>(
                 names(rotators.iter().map(|s| &s.host))
             ),
             next:
-                "restart no server; find out which of the two rotates ended well: that token is the datastore's; on the server of the other one rotate back to the token that it accepts, which ends with an error and puts its files right"
+                "restart no server; `keyroll where -i INVENTORY` shows what each server has; the datastore has the token of the rotate that ended well: on the server of the other one rotate back to the token that it accepts, which ends with an error and puts its files right"
                     .to_owned(),
         }),
     }
