@@ -73,12 +73,10 @@ async fn host(probe: &Probe<'_>, cluster: Option<&Cluster>) -> Sighting {
         (None, Some((_, blind))) => Err(blind.clone()),
         (None, None) => Seen::look(probe, &host, Freshness::Now).await,
     };
-    let seen = seen.and_then(
-        |seen| match seen.misplaced(probe.fleet().is_server(&host)) {
-            Some(fault) => Err(Blind::Faulty(fault)),
-            None => Ok(seen),
-        },
-    );
+    let seen = seen.and_then(|seen| match seen.misplaced(probe.fleet()) {
+        Some(fault) => Err(Blind::Faulty(fault)),
+        None => Ok(seen),
+    });
     let standing = cluster.and_then(|cluster| cluster.standing.as_ref().ok());
     let standing = match (&seen, standing, server) {
         // What cannot be asked is not known, and no reason to say nothing of the rest.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
-
 use serde::Deserialize;
 
 use super::nodes::json;

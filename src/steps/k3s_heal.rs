@@ -85,7 +85,7 @@ async fn misplaced(probe: &Probe<'_>) -> Vec<Unmet> {
     let agents = probe.fleet().agents.iter();
     let looks = agents.map(|member| AgentStanding::seen(probe, &member.name));
     let seen = probe.each(looks).await.into_iter().flatten();
-    let faults = seen.filter_map(|seen| seen.misplaced(probe.fleet().is_server(&seen.host)));
+    let faults = seen.filter_map(|seen| seen.misplaced(probe.fleet()));
     faults.map(|fault| Unmet::of_fault(&fault)).collect()
 }
 

@@ -69,7 +69,7 @@ impl K3sProve {
             Ok(seen) => seen.of(self.kind),
             Err(unmet) => return Ok(Proposal::refuse(unmet.into_iter().map(red).collect())),
         };
-        if let Some(fault) = seen.misplaced(probe.fleet().is_server(&seen.host)) {
+        if let Some(fault) = seen.misplaced(probe.fleet()) {
             return Ok(Proposal::refuse(vec![red(Unmet::of_fault(&fault))]));
         }
         let cluster = Cluster::around(probe, self.kind).await;

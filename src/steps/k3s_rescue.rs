@@ -47,7 +47,7 @@ impl K3sRescue {
             Ok(seen) => seen,
             Err(unmet) => return Ok(Proposal::refuse(unmet)),
         };
-        if let Some(fault) = seen.misplaced(probe.fleet().is_server(&seen.host)) {
+        if let Some(fault) = seen.misplaced(probe.fleet()) {
             return Ok(Proposal::refuse(vec![Unmet::of_fault(&fault)]));
         }
         match (self.state, seen.install.kind) {

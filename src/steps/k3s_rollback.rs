@@ -245,7 +245,7 @@ async fn agents(probe: &Probe<'_>, gone: &[Secret], proposal: &mut Proposal) {
                 continue;
             }
         };
-        if let Some(fault) = seen.misplaced(false) {
+        if let Some(fault) = seen.misplaced(probe.fleet()) {
             let unmet = Unmet::of_fault(&fault);
             proposal.unmet.push(Unmet { red: true, ..unmet });
         } else if seen.surface().is_some_and(|secret| gone.contains(secret)) {

@@ -67,7 +67,7 @@ impl<'a> Sights<'a> {
             all.push("`etcd` does not apply: no server keeps etcd data".to_owned());
         } else if asks_etcd {
             let without =
-                self.visited(|host, site| has_no_etcd(site) && self.servers().any(|it| it == host));
+                self.visited(|host, site| has_no_etcd(site) && self.scope.fleet.is_server(host));
             let say = |hosts| format!("`etcd` does not apply to {hosts}: no etcd data there");
             all.extend(without.map(say));
         }

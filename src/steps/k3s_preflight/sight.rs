@@ -158,7 +158,7 @@ impl<'a> Sight<'a> {
 }
 
 fn of_host(probe: &Probe<'_>, seen: &Seen) -> Vec<Unmet> {
-    let misplaced = seen.misplaced(probe.fleet().is_server(&seen.host));
+    let misplaced = seen.misplaced(probe.fleet());
     let misplaced = misplaced.as_ref().map(Unmet::of_fault);
     of_token(seen).into_iter().chain(misplaced).collect()
 }

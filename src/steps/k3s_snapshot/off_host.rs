@@ -88,21 +88,18 @@ impl Desk<'_> {
     /// # Errors
     /// When its server cannot be asked.
     pub(super) async fn beside(&self, taken: &mut Proposal) -> Result<(), StepError> {
-        let begun = self.begun(taken).is_some();
-        let holder = self.begun(taken).or_else(|| self.holder());
-        let Some((server, old)) = holder
-            .filter(|it| is_sqlite(it))
-            .zip(self.standing.old.as_ref())
-        else {
+        let begun = self.begun(taken);
+        let holder = begun.or_else(|| self.holder()).filter(|it| is_sqlite(it));
+        let Some((server, old)) = holder.zip(self.standing.old.as_ref()) else {
             return Ok(());
         };
         let (host, path) = (&server.seen.host, sqlite::token(&server.seen, self.name));
-        let stats = self
-            .probe
-            .get_now(host, Paths([path.clone()].into()))
-            .await?;
-        if !begun && stats.get(&path).is_some_and(Option::is_some) {
-            return Ok(());
+        if begun.is_none() {
+            let paths = Paths([path.clone()].into());
+            let stats = self.probe.get_now(host, paths).await?;
+            if stats.get(&path).is_some_and(Option::is_some) {
+                return Ok(());
+            }
         }
         match self.probe.custody().seal(old) {
             Ok(sealed) => {

@@ -57,7 +57,7 @@ impl Cluster {
         let (mut found, mut blind) = (Vec::new(), Vec::new());
         for (host, freshness, look) in join_all(looks).await {
             match look {
-                Ok(seen) => match seen.misplaced(true) {
+                Ok(seen) => match seen.misplaced(probe.fleet()) {
                     Some(fault) => blind.push((host.clone(), Blind::Faulty(fault))),
                     None => found.push((seen.of(about), freshness)),
                 },

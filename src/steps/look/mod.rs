@@ -39,7 +39,7 @@ pub use passwd::Passwd;
 pub use stands::words;
 pub use stated::stated;
 
-use crate::facts::{Environment, FactError, Probe, UnitState};
+use crate::facts::{Environment, FactError, Fleet, Probe, UnitState};
 use crate::k3s::install::{Fault, Install, Kind, Known, owned};
 use crate::k3s::phase::Standing;
 use crate::k3s::program::Program;
@@ -323,8 +323,8 @@ impl Seen {
 
     /// That the inventory has it in the other group.
     #[must_use]
-    pub fn misplaced(&self, is_server: bool) -> Option<Fault> {
-        let (place, wanted) = match (self.install.kind, is_server) {
+    pub fn misplaced(&self, fleet: &Fleet) -> Option<Fault> {
+        let (place, wanted) = match (self.install.kind, fleet.is_server(&self.host)) {
             (Kind::Server, false) => ("server", "servers"),
             (Kind::Agent, true) => ("agent", "agents"),
             _ => return None,

@@ -115,10 +115,9 @@ impl Desk {
         args.extend(["-i".to_owned(), inventory.to_owned(), state]);
         if run.command.is_none() {
             args.push("--accept-quorum-loss".to_owned());
-        }
-        let is_kept = run.args.iter().any(|arg| arg.starts_with("--escrow-to"));
-        if run.command.is_none() && !is_kept {
-            args.push("--no-escrow".to_owned());
+            if !run.args.iter().any(|arg| arg.starts_with("--escrow-to")) {
+                args.push("--no-escrow".to_owned());
+            }
         }
         let [old, new] = ["old", "new"].map(|name| format!("file:{}", self.file(name).display()));
         if run.command.is_none() && !run.given_no_token {
