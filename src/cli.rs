@@ -18,7 +18,7 @@ use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use age::MaxAge;
-pub use aim::{Aim, Glance, View};
+pub use aim::{Accepted, Aim, Glance, Nodes, View};
 pub use doctor::Doctor;
 pub use extra::ExtraVar;
 pub use keep::{Escrow, EscrowList, EscrowPlace, EscrowShow, Keep};
@@ -193,10 +193,6 @@ pub enum Pace {
 }
 
 /// `run`.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a word of the operator's own, said apart"
-)]
 #[derive(Debug, Clone, Args)]
 pub struct Run {
     /// What to perform, and where.
@@ -223,12 +219,9 @@ pub struct Run {
     /// Restarts the first server a second time: a trap that closes only then is seen while the others still serve.
     #[arg(long)]
     pub restart_twice: bool,
-    /// Goes on where nobody has measured a rotation on this kind of cluster.
-    #[arg(long)]
-    pub unmeasured: bool,
-    /// Goes on where etcd has no quorum while a server restarts: with two members, or with one too many that is gone.
-    #[arg(long)]
-    pub accept_quorum_loss: bool,
+    /// What is known and let through.
+    #[command(flatten)]
+    pub accepted: Accepted,
     /// Leaves files that get the token as readable as they are; else what is wider than 0600 becomes 0600.
     #[arg(long)]
     pub keep_modes: bool,
@@ -243,12 +236,9 @@ pub struct Perform {
     /// Hosts at once.
     #[arg(short, long, value_name = "NUMBER", default_value = FORKS)]
     pub forks: NonZeroUsize,
-    /// Nodes that exist and are not in the inventory on purpose, such as autoscaled ones; with `*`.
-    #[arg(long, value_name = "PATTERN", action = ArgAction::Append)]
-    pub expect_unmanaged: Vec<String>,
-    /// A node that exists and that nobody visits on purpose, such as one of a dead machine; its exact name.
-    #[arg(long, value_name = "NAME", action = ArgAction::Append)]
-    pub ignore_node: Vec<String>,
+    /// Which nodes are left out on purpose.
+    #[command(flatten)]
+    pub nodes: Nodes,
     /// Where the old token comes from, to be tried beside those that are found: `env:NAME`, `file:PATH`, `stdin` or
     /// `exec:COMMAND`.
     #[arg(long, value_name = "SOURCE")]

@@ -43,7 +43,7 @@ pub(super) fn doctor(desk: &Desk, asked: &cli::Doctor) -> Result<Exit, Trouble> 
     }
     let mut found = Found::default();
     workstation::look(desk, &asked.aim, &mut found)?;
-    let glance = asked.aim.glance();
+    let glance = asked.glance();
     if let Some(glance) = &glance {
         books::hosts(&glance.hosts)?;
     }

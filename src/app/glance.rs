@@ -1,6 +1,5 @@
 //! Looking at hosts without a playbook: what every command shares that only reads.
 
-use std::num::NonZeroUsize;
 use std::sync::mpsc;
 
 use futures::{StreamExt as _, stream};
@@ -14,7 +13,7 @@ use super::{Desk, books, new_token, places};
 use crate::cli;
 use crate::clock::Clock;
 use crate::engine::{Redactor, StopLevel, raise_on_signals};
-use crate::facts::{NewAgentToken, Overlay, Probe, RunOptions, Scope};
+use crate::facts::{NewAgentToken, Overlay, Probe, RunOptions, Scope, Words};
 use crate::model::{HostName, SameHosts};
 use crate::secret::Secret;
 use crate::steps::look::Blind;
@@ -92,7 +91,7 @@ pub(super) fn glance<T>(
         (host, vars.unwrap_or_default())
     };
     let hosts = hosts.into_iter().map(vars).collect();
-    let options = options(asked.view.forks)?;
+    let options = options(asked)?;
     let runtime = super::run::runtime(sim.is_some())?;
     runtime.block_on(async {
         let clock = Clock::starting_at(begin(sim.is_some()), 1);
@@ -127,7 +126,7 @@ pub(super) fn glance<T>(
 }
 
 /// Nothing is rotated here, so the generated tokens are never used.
-fn options(forks: NonZeroUsize) -> Result<RunOptions, Trouble> {
+fn options(asked: &cli::Glance) -> Result<RunOptions, Trouble> {
     Ok(RunOptions {
         given: None,
         generated: new_token::made()?,
@@ -136,8 +135,13 @@ fn options(forks: NonZeroUsize) -> Result<RunOptions, Trouble> {
             generated: new_token::made()?,
         },
         run: places::run_id(),
-        forks,
-        expect_unmanaged: Vec::new(),
-        words: crate::facts::Words::default(),
+        forks: asked.view.forks,
+        words: Words {
+            expected: asked.nodes.expect_unmanaged.clone(),
+            ignored: asked.nodes.ignore_node.clone(),
+            unmeasured: asked.accepted.unmeasured,
+            quorum_loss: asked.accepted.accept_quorum_loss,
+            ..Words::default()
+        },
     })
 }

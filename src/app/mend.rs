@@ -20,11 +20,9 @@ pub(super) fn rollback(desk: &Desk, asked: &cli::Rollback) -> Result<Exit, Troub
 
 /// Brings one host back.
 pub(super) fn rescue(desk: &Desk, asked: &cli::Rescue) -> Result<Exit, Trouble> {
-    let run = cli::Run {
-        token_from: asked.token_from.clone(),
-        accept_quorum_loss: asked.accept_quorum_loss,
-        ..asked.mend.run("@rescue", Some(&asked.host))
-    };
+    let mut run = asked.mend.run("@rescue", Some(&asked.host));
+    run.token_from.clone_from(&asked.token_from);
+    run.accepted.accept_quorum_loss = asked.accept_quorum_loss;
     let books = books::read(&run.books)?;
     let hosts = || {
         books

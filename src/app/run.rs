@@ -105,13 +105,13 @@ pub(super) fn options(asked: &cli::Run) -> Result<RunOptions, Trouble> {
         },
         run: places::run_id(),
         forks: asked.perform.forks,
-        expect_unmanaged: asked.perform.expect_unmanaged.clone(),
         words: Words {
             old,
             datastore,
-            ignored: asked.perform.ignore_node.clone(),
-            unmeasured: asked.unmeasured,
-            quorum_loss: asked.accept_quorum_loss,
+            expected: asked.perform.nodes.expect_unmanaged.clone(),
+            ignored: asked.perform.nodes.ignore_node.clone(),
+            unmeasured: asked.accepted.unmeasured,
+            quorum_loss: asked.accepted.accept_quorum_loss,
             keep_modes: asked.keep_modes,
             own_backup: asked.keep.own_backup,
             ..Words::default()

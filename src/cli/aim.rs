@@ -16,6 +16,34 @@ pub struct Glance {
     /// How they are looked at.
     #[command(flatten)]
     pub view: View,
+    /// Which nodes are left out on purpose; only `doctor` asks for it.
+    #[arg(skip)]
+    pub nodes: Nodes,
+    /// What is known and let through; only `doctor` asks for it.
+    #[arg(skip)]
+    pub accepted: Accepted,
+}
+
+/// Nodes that exist and that nobody visits on purpose.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Nodes {
+    /// Nodes that exist and are not in the inventory on purpose, such as autoscaled ones; with `*`.
+    #[arg(long, value_name = "PATTERN", action = ArgAction::Append)]
+    pub expect_unmanaged: Vec<String>,
+    /// A node that exists and that nobody visits on purpose, such as one of a dead machine; its exact name.
+    #[arg(long, value_name = "NAME", action = ArgAction::Append)]
+    pub ignore_node: Vec<String>,
+}
+
+/// What a rotation is refused for unless the operator says so.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Accepted {
+    /// Goes on where nobody has measured a rotation on this kind of cluster.
+    #[arg(long)]
+    pub unmeasured: bool,
+    /// Goes on where etcd has no quorum while a server restarts: with two members, or with one too many that is gone.
+    #[arg(long)]
+    pub accept_quorum_loss: bool,
 }
 
 /// How hosts are looked at.
@@ -63,6 +91,8 @@ impl Aim {
                 extra_vars: self.extra_vars.clone(),
             },
             view: self.view.clone(),
+            nodes: Nodes::default(),
+            accepted: Accepted::default(),
         })
     }
 }

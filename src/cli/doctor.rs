@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Aim;
+use super::{Accepted, Aim, Glance, Nodes};
 
 /// Shown above the help.
 pub(super) const EXAMPLES: &str = "\
@@ -29,4 +29,22 @@ pub struct Doctor {
     /// Which hosts, and how they are reached.
     #[command(flatten)]
     pub aim: Aim,
+    /// Which nodes are left out on purpose.
+    #[command(flatten)]
+    pub nodes: Nodes,
+    /// What is known and let through.
+    #[command(flatten)]
+    pub accepted: Accepted,
+}
+
+impl Doctor {
+    /// Which hosts to look at, and how; `None` when no fleet is named.
+    #[must_use]
+    pub fn glance(&self) -> Option<Glance> {
+        Some(Glance {
+            nodes: self.nodes.clone(),
+            accepted: self.accepted,
+            ..self.aim.glance()?
+        })
+    }
 }

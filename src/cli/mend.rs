@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args};
 
-use super::{Books, ExtraVar, Hosts, Keep, NewTokenFrom, Only, Perform, Run, Unshown};
+use super::{Accepted, Books, ExtraVar, Hosts, Keep, NewTokenFrom, Only, Perform, Run, Unshown};
 
 pub(super) const ROLLBACK_EXAMPLES: &str = "\
 Examples:
@@ -100,8 +100,10 @@ impl Mend {
             new_agent_token_from: None,
             token_from: None,
             restart_twice: false,
-            unmeasured: true,
-            accept_quorum_loss: false,
+            accepted: Accepted {
+                unmeasured: true,
+                accept_quorum_loss: false,
+            },
             keep_modes: false,
             keep: Keep::default(),
         }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use camino::Utf8PathBuf;
 
-use super::{ExtraVar, FORKS, Glance, Hosts, Perform, Reach, Run, Unshown, View};
+use super::{ExtraVar, FORKS, Glance, Hosts, Nodes, Perform, Reach, Run, Unshown, View};
 use crate::model::SameHosts;
 
 impl Run {
@@ -14,8 +14,7 @@ impl Run {
         let Perform {
             reach,
             forks,
-            expect_unmanaged,
-            ignore_node,
+            nodes,
             old_token_from,
             // What the first run's reader or operator chose for that run alone.
             json: _,
@@ -27,12 +26,7 @@ impl Run {
         let mut words = Words::of(&self.books.hosts);
         words.view(reach, *forks, state_dir.as_ref());
         let looking = words.line()?;
-        for pattern in expect_unmanaged {
-            words.value("--expect-unmanaged", Some(pattern));
-        }
-        for name in ignore_node {
-            words.value("--ignore-node", Some(name));
-        }
+        words.nodes(nodes);
         let old = old_token_from.as_ref().and_then(|from| from.get().ok());
         words.value("--old-token-from", old.as_ref());
         let pace = pace.as_ref().and_then(clap::ValueEnum::to_possible_value);
@@ -61,9 +55,11 @@ impl Glance {
         let mut words = Words::of(&self.hosts);
         words.view(reach, *forks, state_dir.as_ref());
         let looking = words.line()?;
+        words.nodes(&self.nodes);
+        let performing = words.line()?;
         Some(SameHosts {
-            performing: looking.clone(),
             looking,
+            performing,
         })
     }
 }
@@ -106,6 +102,19 @@ impl Words {
 
     fn switch(&mut self, name: &str, is_on: bool) {
         self.0.extend(is_on.then(|| name.to_owned()));
+    }
+
+    fn nodes(&mut self, nodes: &Nodes) {
+        let Nodes {
+            expect_unmanaged,
+            ignore_node,
+        } = nodes;
+        for pattern in expect_unmanaged {
+            self.value("--expect-unmanaged", Some(pattern));
+        }
+        for name in ignore_node {
+            self.value("--ignore-node", Some(name));
+        }
     }
 
     fn view(&mut self, reach: &Reach, forks: NonZeroUsize, state_dir: Option<&Utf8PathBuf>) {
@@ -186,7 +195,7 @@ mod tests {
              -e \"a='b c' d=e\"",
         );
         assert_eq!(perform.forks.get(), 3);
-        assert_eq!(perform.expect_unmanaged, ["spot-*", "-x"]);
+        assert_eq!(perform.nodes.expect_unmanaged, ["spot-*", "-x"]);
         kept("keyroll run b.yml -i h -u-x --become-password-file 'it'\\''s'");
         let (_, back) = kept("keyroll run b.yml -i=-h");
         assert!(back.starts_with("keyroll rollback -i-h"), "{back}");

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Books, Hosts, Keep, MaxAge, Only, Perform, Run};
+use super::{Accepted, Books, Hosts, Keep, MaxAge, Only, Perform, Run};
 
 /// Examples of its use.
 pub(super) const EXAMPLES: &str = "\
@@ -55,8 +55,7 @@ impl Verify {
             new_agent_token_from: None,
             token_from: None,
             restart_twice: false,
-            unmeasured: false,
-            accept_quorum_loss: false,
+            accepted: Accepted::default(),
             keep_modes: false,
             keep: Keep::default(),
         }

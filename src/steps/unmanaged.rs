@@ -202,7 +202,7 @@ fn left_out(probe: &Probe<'_>, node: &Node) -> Option<String> {
             "node {name} was not looked at: --ignore-node names it"
         ));
     }
-    let mut patterns = options.expect_unmanaged.iter().filter(|_| !node.is_server);
+    let mut patterns = options.words.expected.iter().filter(|_| !node.is_server);
     let expected = patterns.find(|pattern| matches(pattern, name))?;
     Some(format!(
         "node {name} was not looked at: --expect-unmanaged {expected}"

@@ -19,8 +19,6 @@ pub struct RunOptions {
     pub run: RunId,
     /// How many hosts are looked at at once, from `--forks`.
     pub forks: NonZeroUsize,
-    /// Patterns of nodes that exist and are not in the inventory on purpose.
-    pub expect_unmanaged: Vec<String>,
     /// What else the operator knows, wants or allows.
     pub words: Words,
 }
@@ -49,6 +47,8 @@ pub struct Words {
     pub proof_only: bool,
     /// Hosts of the fleet that `--limit` leaves out.
     pub left_out: Vec<HostName>,
+    /// Patterns of nodes that exist and are not in the inventory on purpose.
+    pub expected: Vec<String>,
     /// Nodes by name that exist and that nobody visits on purpose.
     pub ignored: Vec<String>,
     /// Shapes of a cluster on which nobody has measured a rotation are let through.

@@ -115,7 +115,6 @@ mod tests {
             },
             run: RunId("r".to_owned()),
             forks: std::num::NonZeroUsize::MIN,
-            expect_unmanaged: Vec::new(),
             words: crate::facts::probe::Words::default(),
         };
         let (learn, _) = std::sync::mpsc::channel();

@@ -33,7 +33,7 @@ pub(super) async fn judge(probe: &Probe<'_>, cluster: &Cluster) -> Vec<Finding> 
     match workloads {
         Ok(workloads) => {
             found.extend(reboots(&workloads, &nodes, seen.unit.now));
-            let expected = &probe.options().expect_unmanaged;
+            let expected = &probe.options().words.expected;
             found.extend(scalers(&workloads).filter(|_| expected.is_empty()));
         }
         Err(error) => found.push(unknown(&error)),

@@ -47,10 +47,7 @@ pub(super) async fn judge(
     let mut what = format!("{} on {host} is {}", unit.text.id, unit.words());
     let mut next = match seen.install.kind {
         Kind::Server => to_the_rescue(seen),
-        Kind::Agent => format!(
-            "systemctl start {0} on {host}; when it does not come up: journalctl -u {0} -n 50",
-            unit.text.id
-        ),
+        Kind::Agent => seen.to_start_it(),
     };
     if let Some((line, sign)) = last_sign(probe, seen, 20).await {
         what = format!("{what}: {}", sign.meaning);

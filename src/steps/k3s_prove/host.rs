@@ -1,7 +1,5 @@
 //! What one host's own files, unit and journal say beside the answers of its supervisor.
 
-use std::collections::BTreeSet;
-
 use crate::facts::{FactError, JournalHas, JournalSince, Probe};
 use crate::k3s::install::{Kind, is_of_owner};
 use crate::k3s::journal::{self, Sign};
@@ -38,6 +36,12 @@ pub(super) async fn judge(
     proposal.unmet.extend(authority(seen, cluster));
     if let Some(unread) = seen.unread_ca() {
         proposal.doubt(unread);
+    }
+    if let Some(hidden) = seen.hidden() {
+        proposal.doubt(format!(
+            "{}: its next start may take another token",
+            hidden.what
+        ));
     }
     if is_untried(seen) {
         proposal.doubt(untried(seen));
@@ -126,19 +130,11 @@ fn disagreements(seen: &Seen, standing: &Standing) -> Vec<Unmet> {
         .collect()
 }
 
-/// A K10 form that names another CA than the servers have: with it K3s hangs at its next start. Where the servers
-/// differ that is told, and nobody knows which hash would be right.
+/// A K10 form that names another CA than the servers have, who agree: with it K3s hangs at its next start.
 fn pins(seen: &Seen, cluster: &Cluster) -> Option<Unmet> {
-    let theirs = cluster
-        .servers
-        .iter()
-        .filter_map(|server| server.seen.ca_hash());
-    let theirs: BTreeSet<String> = theirs.collect();
-    let actual = match theirs.first() {
-        None => seen.ca_hash()?,
-        Some(one) if theirs.len() == 1 => one.clone(),
-        Some(_) => return None,
-    };
+    let mut servers = cluster.servers.iter();
+    let theirs = servers.find_map(|server| server.seen.ca_hash());
+    let actual = theirs.or_else(|| seen.ca_hash())?;
     let mut surfaces = seen.install.surfaces.iter();
     let stale = surfaces.find(|surface| {
         surface

@@ -267,9 +267,7 @@ pub async fn proof_of_agent(
         let next = if seen.unit.active_state == "activating" {
             format!("wait until it is up; when it goes on: on {host}, journalctl -u {unit} -n 50")
         } else {
-            format!(
-                "systemctl start {unit} on {host}; when it does not come up: journalctl -u {unit} -n 50"
-            )
+            seen.to_start_it()
         };
         proposal
             .unmet

@@ -81,6 +81,15 @@ impl Seen {
         })
     }
 
+    /// What the operator does about a unit that does not run and that nothing is known to be wrong with.
+    #[must_use]
+    pub fn to_start_it(&self) -> String {
+        let (id, host) = (&self.unit.text.id, &self.host);
+        format!(
+            "systemctl start {id} on {host}; when it does not come up: journalctl -u {id} -n 50"
+        )
+    }
+
     /// What people should know, none of which stands in the way.
     #[must_use]
     pub fn remarks(&self) -> Vec<Fault> {

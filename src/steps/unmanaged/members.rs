@@ -99,13 +99,16 @@ async fn compare(probe: &Probe<'_>, cluster: &Cluster, members: &[String]) -> Ro
             "see which server left the cluster or was re-installed, and take it out of the inventory or join it",
         ));
     } else if !strangers.is_empty() {
+        let names: Vec<&str> = strangers.iter().filter_map(|it| node(it)).collect();
+        let ignore = names.iter().map(|name| format!("--ignore-node {name}"));
+        let ignore = ignore.collect::<Vec<_>>().join(" ");
         roll.unmet.push(Unmet::new(
             "etcd-member-not-in-inventory",
             format!(
                 "etcd has a member that no server of the inventory is: {}",
                 strangers.join(", ")
             ),
-            "add that server to the inventory, or remove it from the cluster; --ignore-node NAME goes on beside a machine that is dead",
+            format!("add that server to the inventory, or remove it from the cluster; {ignore} goes on beside a machine that is dead"),
         ));
     }
     roll

@@ -359,7 +359,6 @@ impl Setup {
                 },
                 run: RunId("20261122-041505-3f2a".into()),
                 forks: NonZeroUsize::new(50).unwrap(),
-                expect_unmanaged: Vec::new(),
                 words: keyroll::facts::Words::default(),
             };
             let clock = Clock::starting_at("2026-11-22T04:15:05Z".parse().unwrap(), 1);

@@ -70,7 +70,6 @@ impl Rig {
             },
             run: RunId("test".to_owned()),
             forks: std::num::NonZeroUsize::MIN,
-            expect_unmanaged: Vec::new(),
             words: keyroll::facts::Words::default(),
         };
         let (learn, learned) = std::sync::mpsc::channel();
@@ -118,10 +117,7 @@ impl Rig {
         let left_out = case.left_out.iter();
         words.left_out = left_out.map(|name| HostName::new(name).unwrap()).collect();
         words.own_backup = accepts("own-backup");
-        self.scope
-            .options
-            .expect_unmanaged
-            .clone_from(&case.expected);
+        self.scope.options.words.expected.clone_from(&case.expected);
         if case.verify {
             self.scope.options.given = None;
             self.scope.options.run = RunId("another".to_owned());

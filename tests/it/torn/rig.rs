@@ -160,7 +160,6 @@ impl Inner {
             },
             run: RunId(format!("run-{number}")),
             forks: std::num::NonZeroUsize::new(50).unwrap(),
-            expect_unmanaged: Vec::new(),
             words: Words {
                 quorum_loss: true,
                 unmeasured: self.unmeasured,
