@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::facts::probe::Overlay;
 use crate::facts::{FactError, Probe};
 use crate::model::{HostName, TaskKey};
-use crate::op::Op;
+use crate::op::{Act, Op};
 use crate::playbook::Task;
 use crate::steps::{Proposal, StepError};
 use crate::template::Vars;
@@ -172,11 +172,7 @@ impl Visit<'_> {
     }
 
     async fn propose(&self, ops: Vec<Op>, not_known: Vec<String>) -> Result<Done, Failure> {
-        let outcome = if ops.is_empty() {
-            TaskOutcome::Satisfied
-        } else {
-            TaskOutcome::Changed
-        };
+        let outcome = outcome(is_more_than_waiting(&ops));
         if !ops.is_empty() || !not_known.is_empty() {
             let (key, host) = (self.at.key.clone(), self.at.host.clone());
             let ops = ops.clone();
@@ -211,11 +207,7 @@ impl Visit<'_> {
             }
             if proposal.ops.is_empty() {
                 self.prove(proposal.doubts).await?;
-                return Ok(if touched {
-                    TaskOutcome::Changed
-                } else {
-                    TaskOutcome::Satisfied
-                });
+                return Ok(outcome(touched));
             }
             if performed {
                 return Err(not_converged(&proposal.ops));
@@ -223,11 +215,11 @@ impl Visit<'_> {
             if let Some(failure) = self.forbidden(&proposal.ops) {
                 return Err(failure);
             }
-            touched = true;
+            touched |= is_more_than_waiting(&proposal.ops);
             let Some(again) = self.perform_all(&proposal.ops).await? else {
                 performed = true;
                 if self.at.task.step.is_one_way() {
-                    return Ok(TaskOutcome::Changed);
+                    return Ok(outcome(touched));
                 }
                 continue;
             };
@@ -277,6 +269,19 @@ impl Visit<'_> {
                 because,
             })
             .await
+    }
+}
+
+/// Who has only waited has changed nothing.
+fn is_more_than_waiting(ops: &[Op]) -> bool {
+    ops.iter().any(|op| !matches!(op.act, Act::Wait(_)))
+}
+
+fn outcome(touched: bool) -> TaskOutcome {
+    if touched {
+        TaskOutcome::Changed
+    } else {
+        TaskOutcome::Satisfied
     }
 }
 

@@ -34,6 +34,8 @@ pub struct ServerView {
     pub aside: Option<Secret>,
     /// The run and the token's tag in `server/.keyroll/proven`, left by a green proof.
     pub proven: Option<Proven>,
+    /// Whether its first start goes on: it may answer in a moment.
+    pub is_starting: bool,
     /// When its process started, on its own clock.
     pub started: Option<HostTime>,
     /// When a rotate that this process took last changed `server/cred/passwd`, on its own clock; `None` when it took none.

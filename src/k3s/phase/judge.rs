@@ -186,9 +186,9 @@ fn nobody_answers(servers: &[ServerView]) -> Torn {
         Memory::Foreign => format!("{}: accepts none of the tokens found on any server", s.host),
         Memory::Holds(_) => format!("{}: answers", s.host),
     };
-    let first = servers
-        .first()
-        .map_or("HOST", |server| server.host.as_str());
+    let starting = servers.iter().find(|server| server.is_starting);
+    let first = starting.or(servers.first());
+    let first = first.map_or("HOST", |server| server.host.as_str());
     Torn {
         name: "no-server-answers",
         what: format!(
@@ -197,6 +197,10 @@ fn nobody_answers(servers: &[ServerView]) -> Torn {
         ),
         next: if servers.iter().all(|s| s.memory == Memory::Foreign) {
             "restart no server; keyroll doctor -i INVENTORY --hosts says more of them; where somebody has rotated by hand, say with --old-token-from file:PATH which token they were started with".to_owned()
+        } else if starting.is_some() {
+            format!(
+                "restart no server; wait until {first} is up or has failed, then run the same command again; when its start goes on for minutes: keyroll doctor --hosts -i INVENTORY says why"
+            )
         } else {
             format!(
                 "restart no server; first: keyroll rescue {first} -i INVENTORY; then run the same command again"

@@ -229,6 +229,7 @@ impl ServerSeen {
             staged: self.seen.staged(),
             aside: self.seen.aside(),
             proven: self.seen.proven(),
+            is_starting: self.seen.unit.is_first_start(),
             started: self.seen.unit.started,
             put: self.seen.put(),
         }

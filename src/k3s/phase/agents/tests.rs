@@ -19,6 +19,7 @@ fn view(name: &str, [surface, memory, kept, staged]: [&str; 4]) -> ServerView {
         staged: secret(staged),
         aside: None,
         proven: None,
+        is_starting: false,
         started: None,
         put: None,
     }

@@ -20,6 +20,7 @@ fn view(name: &str, [surface, memory, disk, kept, staged]: [&str; 5]) -> ServerV
         staged: secret(staged),
         aside: None,
         proven: None,
+        is_starting: false,
         started: Some(HostTime(0)),
         put: None,
     }
@@ -339,4 +340,13 @@ fn where_nothing_is_to_be_rotated_the_datastores_token_is_the_new_one() {
     // A configuration that is ahead is no token of the cluster.
     let ahead = [view("s1", [N, O, O, "", ""])];
     assert_eq!(stand_to_prove(&ahead).unwrap_err().name, "surface-differs");
+}
+
+#[test]
+fn a_server_that_is_being_started_is_waited_for_before_it_is_rescued() {
+    let mut servers = vec![view("a", [O, "", O, "", ""]), view("b", [O, "", O, "", ""])];
+    let next = |servers: &[ServerView]| stand(servers, "").unwrap_err().next;
+    assert!(next(&servers).contains("keyroll rescue a "));
+    servers[1].is_starting = true;
+    assert!(next(&servers).contains("wait until b is up"));
 }
