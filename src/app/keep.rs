@@ -78,7 +78,7 @@ fn fits(asked: &cli::Run, plan: &Plan) -> Result<(), Trouble> {
 }
 
 /// Whether it was said that the old token need not be kept: on the command line, or now on a terminal; `None` when the
-/// answer there is no. `--yes` does not choose. Where nobody can be asked, the run says what is lost.
+/// answer there is no. Neither `--yes` nor that nobody can be asked is a choice.
 fn declined(asked: &cli::Run, books: &Books, plan: &Plan) -> Result<Option<bool>, Trouble> {
     let rotates =
         |step: &Step| matches!(step, Step::K3sToken(token) if token.state == State::Rotated);
@@ -88,12 +88,9 @@ fn declined(asked: &cli::Run, books: &Books, plan: &Plan) -> Result<Option<bool>
     if asked.only.check {
         return Ok(Some(false));
     }
-    if asked.perform.yes {
-        return Err(Trouble::usage(LOST, CHOOSE));
-    }
     let nobody = !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal();
-    if asked.perform.json || nobody {
-        return Ok(Some(false));
+    if asked.perform.yes || asked.perform.json || nobody {
+        return Err(Trouble::usage(LOST, CHOOSE));
     }
     let question =
         format!("{LOST}; --escrow-to age1… would keep it. Rotate without keeping it? [y/N] ");

@@ -8,6 +8,8 @@ use super::{Desk, print};
 use crate::cli;
 use crate::exit::Exit;
 use crate::facts::Probe;
+use crate::k3s::knock::Heard;
+use crate::k3s::phase::Standing;
 use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::report::{Outcome, PlaceRow, Places, Said};
@@ -39,17 +41,25 @@ pub(super) fn place(desk: &Desk, asked: &cli::Glance) -> Result<Exit, Trouble> {
 }
 
 async fn look(sight: &Sight) -> Places {
-    let cluster = cluster(sight).await;
-    let cluster = cluster.as_ref();
+    let cluster = cluster(sight, TokenKind::Server).await;
+    // Where agents join with a token of their own it is the one that their phase is about.
+    let agents = match &cluster {
+        Some(cluster) if cluster.has_agent_token() => self::cluster(sight, TokenKind::Agent).await,
+        _ => None,
+    };
+    let both = (cluster.as_ref(), agents.as_ref());
     let sightings = sight
-        .each(|probe| async move { host(&probe, cluster).await })
+        .each(|probe| async move { host(&probe, both).await })
         .await;
     let mut letters = Letters::default();
     let rows = sightings
         .into_iter()
-        .map(|(_, sighting)| row::row(&sighting, cluster, &mut letters));
+        .map(|(_, sighting)| row::row(&sighting, both, &mut letters));
     let hosts: Vec<PlaceRow> = rows.collect();
-    let notes = cluster.and_then(torn).into_iter().collect();
+    let clusters = [both.0, both.1].into_iter().flatten();
+    let notes = clusters
+        .filter_map(|cluster| torn(cluster).or_else(|| unfinished(cluster)))
+        .collect();
     Places {
         schema: 1,
         exit: exit(&hosts).number(),
@@ -59,12 +69,15 @@ async fn look(sight: &Sight) -> Places {
 }
 
 /// All servers, now, whatever `--limit` says: where a rotation stands is theirs to tell.
-async fn cluster(sight: &Sight) -> Option<Cluster> {
+async fn cluster(sight: &Sight, about: TokenKind) -> Option<Cluster> {
     let probe = sight.scope.first_server()?;
-    Some(Cluster::now(&probe, TokenKind::Server).await)
+    Some(Cluster::now(&probe, about).await)
 }
 
-async fn host(probe: &Probe<'_>, cluster: Option<&Cluster>) -> Sighting {
+async fn host(
+    probe: &Probe<'_>,
+    (cluster, agents): (Option<&Cluster>, Option<&Cluster>),
+) -> Sighting {
     let host = probe.host().clone();
     let server = cluster.and_then(|cluster| cluster.server(&host));
     let blind = cluster.and_then(|cluster| cluster.blind.iter().find(|(name, _)| *name == host));
@@ -77,10 +90,14 @@ async fn host(probe: &Probe<'_>, cluster: Option<&Cluster>) -> Sighting {
         Some(fault) => Err(Blind::Faulty(fault)),
         None => Ok(seen),
     });
-    let standing = cluster.and_then(|cluster| cluster.standing.as_ref().ok());
-    let standing = match (&seen, standing, server) {
+    let about = agents.or(cluster);
+    let standing = about.and_then(|cluster| cluster.standing.as_ref().ok());
+    let standing = match (&seen, about, standing, server) {
         // What cannot be asked is not known, and no reason to say nothing of the rest.
-        (Ok(seen), Some(standing), None) => AgentStanding::look(probe, seen, standing).await.ok(),
+        (Ok(seen), Some(about), Some(standing), None) => {
+            let seen = seen.clone().of(about.about);
+            agent(probe, &seen, standing).await
+        }
         _ => None,
     };
     Sighting {
@@ -88,6 +105,34 @@ async fn host(probe: &Probe<'_>, cluster: Option<&Cluster>) -> Sighting {
         seen,
         standing,
     }
+}
+
+/// Where an agent stands; what it has of its own is shown to the servers.
+async fn agent(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> Option<AgentStanding> {
+    let stands = AgentStanding::look(probe, seen, standing).await.ok()?;
+    let is_own = matches!(stands, AgentStanding::Foreign(_)) && seen.install.winner().is_some();
+    let is_refused = is_own
+        && matches!(
+            AgentStanding::knock(probe, seen).await,
+            Ok((_, Heard::Rejected))
+        );
+    Some(if is_refused {
+        AgentStanding::Foreign("no server accepts it (401)")
+    } else {
+        stands
+    })
+}
+
+/// A rotation that was begun and whose proof has not come.
+fn unfinished(cluster: &Cluster) -> Option<Said> {
+    let standing = cluster.standing.as_ref().ok()?;
+    let what = cluster.unfinished(standing)?;
+    let book = cluster.about.playbook();
+    Some(Said {
+        name: "rotation-unfinished".to_owned(),
+        what: format!("of the {}: {what}", cluster.about.word()),
+        next: format!("keyroll run {book} -i INVENTORY goes on with it"),
+    })
 }
 
 /// Why nobody can say where a rotation stands. That a host cannot be asked is said there.

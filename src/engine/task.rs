@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use performing::{Again, never_still, not_known};
 
-use super::{Shared, condition, failure};
+use super::{Shared, StopLevel, condition, failure};
 use crate::event::{EventKind, Failure, TaskOutcome, Verdict};
 use crate::exit::Exit;
 use crate::facts::probe::Overlay;
@@ -18,13 +18,16 @@ use crate::op::{Act, Op};
 use crate::playbook::Task;
 use crate::steps::{Proposal, StepError};
 use crate::template::Vars;
-use crate::wire::Become;
+use crate::wire::{Become, TransportError};
 
 /// How long a task may take when the playbook does not say.
 const DEADLINE: Duration = Duration::from_mins(15);
 
 /// How often it is looked at again after a lost connection, or after a host that changed meanwhile.
 const ROUNDS: usize = 3;
+
+/// How long a host that cannot be reached is waited for before what was begun is undone: as long as a reboot.
+const REBOOT: Duration = Duration::from_mins(3);
 
 /// Which task, where.
 pub(super) struct Assignment {
@@ -41,7 +44,7 @@ pub(super) struct Assignment {
 pub(super) struct Done {
     pub(super) outcome: TaskOutcome,
     pub(super) predicted: Vec<Op>,
-    /// Whether an operation was started.
+    /// Whether an operation was started, and it is not only that a host cannot be looked at on which all ended well.
     pub(super) touched: bool,
 }
 
@@ -63,6 +66,7 @@ pub(super) async fn run(shared: Arc<Shared>, assignment: Assignment) -> Done {
         doing: "looking".to_owned(),
         noted: HashSet::new(),
         index: 0,
+        ended_badly: false,
     };
     let limit = assignment.task.timeout.unwrap_or(DEADLINE);
     let done = match shared.scope.clock.within(limit, visit.go()).await {
@@ -74,8 +78,10 @@ pub(super) async fn run(shared: Arc<Shared>, assignment: Assignment) -> Done {
         )),
     };
     let is_ignored = assignment.task.ignore_errors;
+    let is_unseen =
+        matches!(&done.outcome, TaskOutcome::Failed(why) if why.exit == Exit::Unreachable);
     Done {
-        touched: visit.index > 0,
+        touched: visit.index > 0 && (visit.ended_badly || !is_unseen),
         outcome: match done.outcome {
             TaskOutcome::Failed(failure) if is_ignored && failure.exit == Exit::TaskFailed => {
                 TaskOutcome::Ignored(failure)
@@ -92,6 +98,8 @@ struct Visit<'a> {
     doing: String,
     noted: HashSet<String>,
     index: usize,
+    /// Whether a change of the last round failed, or its end is not known.
+    ended_badly: bool,
 }
 
 impl Visit<'_> {
@@ -154,6 +162,33 @@ impl Visit<'_> {
         Ok(proposal)
     }
 
+    /// Once something was begun that would be undone, a host that comes up again just now is waited for.
+    async fn look_patiently(
+        &mut self,
+        again: bool,
+        has_begun: bool,
+    ) -> Result<Result<Proposal, StepError>, Failure> {
+        let clock = &self.shared.scope.clock;
+        let (begun, pause) = (clock.now(), Duration::from_secs(5));
+        loop {
+            let looked = self.look(again).await?;
+            let is_unseen = matches!(
+                &looked,
+                Err(StepError::Fact(FactError::Transport(
+                    TransportError::Unreachable { .. } | TransportError::NotStarted { .. }
+                )))
+            );
+            let is_patient = has_begun && !self.at.task.undo.is_empty();
+            let waited = clock.now().duration_since(begun).unsigned_abs();
+            let is_over = waited >= REBOOT || self.shared.level() >= StopLevel::FinishOps;
+            if !is_unseen || !is_patient || is_over {
+                return Ok(looked);
+            }
+            "waiting for a host that cannot be reached".clone_into(&mut self.doing);
+            clock.sleep(pause).await;
+        }
+    }
+
     /// A dry run: says what would be done, and what cannot be known before it is done.
     async fn check(&mut self) -> Result<Done, Failure> {
         let proposal = match self.look(false).await? {
@@ -199,7 +234,7 @@ impl Visit<'_> {
         let (mut performed, mut touched, mut rounds) = (false, false, 0);
         loop {
             let proposal = self
-                .look(performed)
+                .look_patiently(performed, performed || rounds > 0)
                 .await?
                 .map_err(|error| failure::of_step(&error))?;
             if !proposal.unmet.is_empty() {

@@ -28,8 +28,9 @@ pub(super) async fn until(shared: &Shared, op: &Op, wait: &Wait) -> Performed {
         .now()
         .saturating_add(jiff::SignedDuration::try_from(wait.timeout).unwrap_or_default());
     let deadline = deadline.unwrap_or(jiff::Timestamp::MAX);
-    let mut last;
+    let (mut last, mut exit);
     loop {
+        exit = Exit::TaskFailed;
         match look_once(shared, op, &wait.until, &mut goal).await {
             Ok(Seen::Holds) => return Performed::Done,
             Ok(Seen::Never(why)) => return Performed::Failed(ran_out(shared, op, wait, why).await),
@@ -39,11 +40,17 @@ pub(super) async fn until(shared: &Shared, op: &Op, wait: &Wait) -> Performed {
             )) => {
                 return Performed::Failed(failure::of_transport(&error));
             }
-            Err(error) => last = error.to_string(),
+            Err(error) => {
+                if let FactError::Transport(error) = &error {
+                    exit = failure::of_transport(error).exit;
+                }
+                last = error.to_string();
+            }
         }
         if clock.now() >= deadline {
             let why = format!("{last} after {:?}", wait.timeout);
-            return Performed::Failed(ran_out(shared, op, wait, why).await);
+            let failure = ran_out(shared, op, wait, why).await;
+            return Performed::Failed(Failure { exit, ..failure });
         }
         if !pause(shared, op, wait.interval).await {
             return Performed::Failed(cut(&last, begun.elapsed()));

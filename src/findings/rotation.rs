@@ -89,8 +89,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     refuse(
         "server-unseen",
-        "a server could not be looked at after a roll back",
-        "whether it accepts the old token and refuses the new one is not shown",
+        "a server cannot be looked at for a roll back",
+        "one that has started with the new token would be left behind, and afterwards it is not shown that it accepts the old one",
         "get it to answer, then keyroll rollback -i INVENTORY again",
     ),
     refuse(

@@ -16,7 +16,7 @@ pub use brief::Brief;
 pub use json::Json;
 pub use lines::Lines;
 pub use paint::Paint;
-pub use place::{Holder, Holds, Outcome, PlaceRow, Places, Said};
+pub use place::{Holder, Holds, Outcome, PlaceRow, Places, STEADY, Said};
 pub use writer::Writer;
 
 /// How much is said.

@@ -23,6 +23,12 @@ pub struct Places {
     pub exit: u8,
 }
 
+/// What goes without saying of a host while no rotation is under way.
+pub const STEADY: [&str; 2] = [
+    "no rotation is under way",
+    "it has the token that the servers have",
+];
+
 /// Whether a host's set-up was made out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -269,7 +275,11 @@ impl Page {
         if let Some(holds) = row.holds.as_ref().and_then(|holds| holds.text(surface)) {
             self.wrapped("  holds   ", &holds);
         }
-        if let (Some(means), true) = (&row.means, row.phase.as_deref() != Some("old")) {
+        if let Some(means) = row
+            .means
+            .as_ref()
+            .filter(|means| !STEADY.contains(&means.as_str()))
+        {
             self.wrapped("  phase   ", means);
         }
     }

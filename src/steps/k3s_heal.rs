@@ -38,6 +38,11 @@ impl K3sHeal {
         proposal.notes.extend(unseen(&cluster));
         if proposal.ops.is_empty() && proposal.unmet.is_empty() {
             proposal.unmet = self.not_known(probe, &cluster)?;
+            if let (true, true, Err(torn)) =
+                (self.all, proposal.unmet.is_empty(), &cluster.standing)
+            {
+                proposal.unmet.push(Unmet::of_torn(torn));
+            }
             if self.all {
                 proposal.unmet.extend(misplaced(probe).await);
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::datastore;
-use super::k3s_token::{said, too_late};
+use super::k3s_token::{said, too_late, unseen};
 use super::look::{AgentStanding, Cluster, ServerSeen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::{Knocked, Probe};
@@ -63,7 +63,8 @@ fn withdrawn<'a>(cluster: &Cluster, standing: &'a Standing) -> Option<&'a Secret
 }
 
 fn keep(probe: &Probe<'_>, cluster: &Cluster, standing: &Standing) -> Proposal {
-    let late = too_late(TokenKind::Server, standing);
+    let mut late = too_late(TokenKind::Server, standing);
+    late.extend(unseen(cluster, standing));
     if !late.is_empty() {
         return Proposal::refuse(late);
     }

@@ -24,8 +24,8 @@ use crate::wire::{Command, Owner, WriteFile};
 pub(super) use active::{flip, over as write_in_place};
 pub(super) use proven::said;
 pub use proven::{STOPPED, olds, proof_of_agent, proof_of_server, stopped};
-pub(super) use rolled_back::too_late;
 pub use rolled_back::{FORWARD, can_be_taken_back};
+pub(super) use rolled_back::{too_late, unseen};
 pub(super) use room::{Room, look_for_obstacles, obstacles, room, room_of_both};
 pub(super) use rotated::ONCE_MORE;
 

@@ -6,20 +6,39 @@ use crate::app::glance::{Editor, glance};
 use crate::app::trouble::Trouble;
 use crate::cli;
 use crate::facts::{FactError, Probe};
+use crate::k3s::install::Kind;
+use crate::k3s::knock::Heard;
+use crate::k3s::token::Form;
 use crate::secret::Secret;
 use crate::steps::StepError;
 use crate::steps::findings::{Finding, leftovers, not_running, why_down};
 use crate::steps::k3s_preflight::{Aim, Sight, look as look_at};
-use crate::steps::look::Blind;
+use crate::steps::k3s_token::can_be_taken_back;
+use crate::steps::look::{AgentStanding, Blind, Cluster, Seen};
+
+/// A rotation that stands half way.
+const UNFINISHED: &str = "rotation-unfinished";
 
 pub(super) fn look(desk: &Desk, asked: &cli::Glance, found: &mut Found) -> Result<Editor, Trouble> {
-    let (seen, editor) = glance(desk, asked, async |sight| {
-        sight.each(|probe| async move { one(&probe).await }).await
+    let ((seen, can_go_back), editor) = glance(desk, asked, async |sight| {
+        let seen = sight.each(|probe| async move { one(&probe).await }).await;
+        let mut all = seen
+            .iter()
+            .filter_map(|(_, found)| found.as_ref().ok())
+            .flatten();
+        let is_unfinished = all.any(|found| found.name == UNFINISHED);
+        let can_go_back = is_unfinished && can_be_taken_back(&sight.scope).await;
+        (seen, can_go_back)
     })?;
     for (host, result) in seen {
         match result {
             Ok(mut findings) => {
                 for finding in &mut findings {
+                    if can_go_back && finding.name == UNFINISHED {
+                        finding
+                            .next
+                            .push_str("; keyroll rollback -i INVENTORY takes it back");
+                    }
                     editor.name_hosts(&mut finding.next);
                 }
                 found.looked_at.push(host.to_string());
@@ -48,8 +67,10 @@ async fn one(probe: &Probe<'_>) -> Result<Vec<Finding>, FactError> {
         && let Ok(standing) = &cluster.standing
         && let Some(left) = cluster.unfinished(standing)
     {
-        found.push(Finding::of("rotation-unfinished", &left));
+        let next = "keyroll run @rotate-token -i INVENTORY goes on with it";
+        found.push(Finding::of(UNFINISHED, &left).next(next));
     }
+    found.extend(refused(probe, &seen, &cluster).await);
     // The preflight of a rotation that has begun waits for what starts, and only notes an agent that is down.
     if !found.iter().any(|it| it.name == "unit-not-active") {
         found.extend(not_running(probe, &seen).await);
@@ -61,6 +82,32 @@ async fn one(probe: &Probe<'_>) -> Result<Vec<Finding>, FactError> {
     secrets.dedup();
     found.extend(leftovers(probe, &seen, &secrets).await);
     Ok(found)
+}
+
+/// A running agent whose token no server accepts: it is Ready for as long as it has its certificate.
+async fn refused(probe: &Probe<'_>, seen: &Seen, cluster: &Cluster) -> Option<Finding> {
+    let form = &seen.install.winner()?.token.form;
+    let is_mute = matches!(form, Form::Bootstrap { .. });
+    if seen.install.kind != Kind::Agent || !seen.unit.is_active() || is_mute {
+        return None;
+    }
+    // Where it cannot be asked that is said already.
+    let (_, heard) = AgentStanding::knock(probe, seen).await.ok()?;
+    let what = format!(
+        "the token that {} is configured with is refused (401)",
+        seen.host
+    );
+    let standing = cluster.standing.as_ref().ok();
+    let is_begun = standing.is_some_and(|standing| cluster.unfinished(standing).is_some());
+    let next = if is_begun {
+        "keyroll run @rotate-token -i INVENTORY finishes the rotation".to_owned()
+    } else {
+        format!(
+            "keyroll rescue {} -i INVENTORY gives it the cluster's token",
+            seen.host
+        )
+    };
+    (heard == Heard::Rejected).then(|| Finding::of("agent-token-refused", what).next(next))
 }
 
 /// What would keep a rotation from beginning here, and what was found of the cluster. Another host that cannot be asked is that host's own finding.

@@ -7,7 +7,7 @@ use crate::k3s::phase::{Phase, Standing};
 use crate::k3s::surface::{Place, Surface};
 use crate::k3s::token::Form;
 use crate::model::HostName;
-use crate::report::{Holder, Holds, Outcome, PlaceRow, Said};
+use crate::report::{Holder, Holds, Outcome, PlaceRow, STEADY, Said};
 use crate::secret::Secret;
 use crate::steps::Unmet;
 use crate::steps::look::{AgentStanding, Blind, Cluster, Seen, words};
@@ -33,18 +33,25 @@ impl Letters {
 
 pub(super) fn row(
     sighting: &Sighting,
-    cluster: Option<&Cluster>,
+    (cluster, agents): (Option<&Cluster>, Option<&Cluster>),
     letters: &mut Letters,
 ) -> PlaceRow {
     match &sighting.seen {
-        Ok(seen) => resolved(seen, sighting.standing, cluster, letters),
+        Ok(seen) => {
+            let about = agents.or(cluster);
+            let about = about.and_then(|cluster| cluster.standing.as_ref().ok());
+            let agent = sighting
+                .standing
+                .map(|agent| agent_phase(seen, agent, about.is_some_and(Standing::is_rotated)));
+            resolved(seen, agent, cluster, letters)
+        }
         Err(blind) => unresolved(&sighting.host, blind),
     }
 }
 
 fn resolved(
     seen: &Seen,
-    agent: Option<AgentStanding>,
+    agent: Option<(Option<String>, Option<String>)>,
     cluster: Option<&Cluster>,
     letters: &mut Letters,
 ) -> PlaceRow {
@@ -69,7 +76,7 @@ fn resolved(
         }
     });
     let (phase, means) = match agent {
-        Some(agent) => agent_phase(seen, agent, standing.is_some_and(Standing::is_rotated)),
+        Some(agent) => agent,
         None => server_phase(seen, cluster),
     };
     let means = means.map(|means| format!("{means}{}", asleep(seen)));
@@ -221,7 +228,7 @@ fn server_phase(seen: &Seen, cluster: Option<&Cluster>) -> (Option<String>, Opti
         .all(|(_, phase)| *phase == Phase::Old);
     let unseen = cluster.map_or_else(String::new, Cluster::unseen);
     let means = if is_steady {
-        "no rotation is under way".to_owned()
+        STEADY[0].to_owned()
     } else if phase == Phase::Ahead && !unseen.is_empty() {
         format!(
             "its configuration has the new token; whether the datastore has it is not known while {unseen} cannot be asked: restart nothing"
@@ -252,7 +259,7 @@ fn agent_phase(
             "old",
             "the servers have another token: it must be flipped and restarted",
         ),
-        AgentStanding::Old => ("old", "it has the token that the servers have"),
+        AgentStanding::Old => ("old", STEADY[1]),
         AgentStanding::New if seen.started_after_change() && !seen.unit.is_active() => {
             ("down", "it has the new token, and is not up")
         }

@@ -37,6 +37,7 @@ impl Visit<'_> {
     /// Performs operations; `Some` when they must be proposed anew.
     pub(super) async fn perform_all(&mut self, ops: &[Op]) -> Result<Option<Again>, Failure> {
         let (mut rest, mut answered) = (ops, None);
+        self.ended_badly = false;
         while let Some(first) = rest.first() {
             if first.at_once.is_none() && self.shared.level() >= StopLevel::FinishOps {
                 return Err(stopped(rest));
@@ -108,6 +109,8 @@ impl Visit<'_> {
     async fn judge(&mut self, ends: Vec<OnHost<'_>>) -> Result<Option<Again>, Failure> {
         let (mut failed, mut unknown, mut moved) = (Vec::new(), Vec::new(), Vec::new());
         for end in ends {
+            let is_done = matches!(end.last.1, Performed::Done);
+            self.ended_badly |= !is_done && end.last.0.act.changes();
             match end.last.1 {
                 Performed::Done => {}
                 Performed::Failed(failure) => failed.push(failure),

@@ -65,6 +65,15 @@ pub(in crate::steps) fn half_way(cluster: &Cluster) -> Vec<Unmet> {
     untaken.chain(others).collect()
 }
 
+/// Servers with an agent token that is to come with their next start, and is not the server token.
+pub(in crate::steps) fn to_come(cluster: &Cluster) -> impl Iterator<Item = Unmet> {
+    let servers = cluster.servers.iter();
+    let is_own = |server: &&ServerSeen| {
+        configured(server).is_some_and(|secret| !server.seen.server_tokens().contains(secret))
+    };
+    servers.filter(is_own).filter_map(pending)
+}
+
 /// An agent token that is configured and equals the server token, or was never taken: the node row would keep OLD
 /// alive, or the restart after the next one would be fatal (measured: sqlite-agent-token).
 fn pending(server: &ServerSeen) -> Option<Unmet> {

@@ -6,6 +6,7 @@ use crate::facts::{JournalSince, Probe};
 use crate::k3s::install::Kind;
 use crate::k3s::journal;
 use crate::k3s::phase::{Phase, Standing};
+use crate::k3s::token::TokenKind;
 use crate::op::{Op, Until};
 use crate::steps::findings::{Finding, last_sign};
 use crate::steps::look::{Cluster, Seen, ServerSeen};
@@ -128,9 +129,12 @@ fn behind_its_peer(seen: &Seen, line: &str, cluster: &Cluster) -> Option<String>
 /// in the way.
 fn untried(seen: &Seen, standing: Option<&Standing>) -> Option<Finding> {
     let before = standing.is_some_and(|standing| !standing.is_rotated());
-    let is_ours = seen.kept().is_some() || seen.proven().is_some();
+    let is_left = |kind| seen.kept_of(kind).is_some() || seen.proven_of(kind).is_some();
+    let is_ours = is_left(TokenKind::Server) || is_left(TokenKind::Agent);
     let changed = seen.is_newer_than_process() || !seen.started_after_change();
-    let untried = before && !is_ours && changed && !seen.unit.needs_reload;
+    // Its restart is no harmless trial: the one after it would be fatal (measured: sqlite-agent-token).
+    let is_trap = seen.has_untaken_agent_token();
+    let untried = before && !is_ours && !is_trap && changed && !seen.unit.needs_reload;
     let (host, unit) = (&seen.host, &seen.unit.text.id);
     untried.then(|| {
         let what = format!("the configuration of {host} was changed after {unit} started: the restart of this rotation will be the first to try it");

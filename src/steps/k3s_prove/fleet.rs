@@ -6,7 +6,7 @@ use crate::k3s::phase::{Standing, names};
 use crate::k3s::token::TokenKind;
 use crate::secret::Secret;
 use crate::steps::apiservers::call_roll_of_apiservers;
-use crate::steps::k3s_preflight::half_way;
+use crate::steps::k3s_preflight::{half_way, to_come};
 use crate::steps::look::{Cluster, ServerSeen, aged, stated};
 use crate::steps::unmanaged::{Roll, call_roll, call_roll_of_etcd};
 use crate::steps::{Proposal, Unmet};
@@ -28,9 +28,11 @@ pub(super) async fn judge(
         }
         proposal.unmet.extend(too_old(probe, cluster).await);
         if probe.options().words.proof_only {
-            proposal
-                .unmet
-                .extend(half_way(cluster).into_iter().map(red));
+            let mut found = half_way(cluster);
+            if found.is_empty() {
+                found.extend(to_come(cluster));
+            }
+            proposal.unmet.extend(found.into_iter().map(red));
         }
     }
     let nodes = call_roll(probe, cluster).await;

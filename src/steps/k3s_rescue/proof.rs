@@ -142,7 +142,12 @@ pub(super) async fn of_agent(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal,
         );
         unmet.push(red("not-restarted", what, host));
     }
-    Ok(Proposal::refuse(unmet))
+    let cluster = Cluster::around(probe, TokenKind::Server).await;
+    let standing = cluster.standing.as_ref().ok().filter(|_| unmet.is_empty());
+    Ok(Proposal {
+        left: standing.and_then(|standing| cluster.left(standing)),
+        ..Proposal::refuse(unmet)
+    })
 }
 
 fn wait(host: &HostName, knock: Knock) -> Op {

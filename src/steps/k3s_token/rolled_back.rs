@@ -133,9 +133,28 @@ async fn any_can(scope: &Scope, about: TokenKind) -> bool {
     !is_nobodys
         && standing.phases.iter().any(is_begun)
         && cluster.silent().is_empty()
+        && cluster.blind.is_empty()
         && too_late(about, standing).is_empty()
         && goes_on(&cluster, standing).is_empty()
         && not_known(&cluster, standing).is_none()
+}
+
+/// Servers that nobody can look at while the datastore has NEW: one that has started with it would be left behind. A run that
+/// undoes what it has begun itself knows better, and saves the others.
+pub(in crate::steps) fn unseen(cluster: &Cluster, standing: &Standing) -> Option<Unmet> {
+    let blind: Vec<&HostName> = cluster.blind.iter().map(|(host, _)| host).collect();
+    (standing.is_rotated() && !blind.is_empty()).then(|| {
+        let names = names(blind.into_iter());
+        Unmet::new(
+            "server-unseen",
+            format!(
+                "{names} cannot be looked at, and the datastore has the new token: a server that has started with it would be left behind by a roll back"
+            ),
+            format!(
+                "restart no server; get {names} to answer, then run the same command again, or finish the rotation: keyroll run @rotate-token -i INVENTORY"
+            ),
+        )
+    })
 }
 
 fn put_back(rotator: &ServerSeen, old: &Secret) -> Vec<Op> {

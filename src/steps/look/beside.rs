@@ -48,8 +48,9 @@ impl Cluster {
     #[must_use]
     pub fn left(&self, standing: &Standing) -> Option<String> {
         let unfinished = self.unfinished(standing)?;
+        let book = self.about.playbook();
         Some(format!(
-            "{unfinished}: restart no server; keyroll run @rotate-token -i INVENTORY finishes it"
+            "{unfinished}: restart no server; keyroll run {book} -i INVENTORY finishes it"
         ))
     }
 
@@ -65,8 +66,16 @@ impl Cluster {
         let rests = |(_, phase): &&(HostName, Phase)| !matches!(phase, Phase::Old | Phase::New);
         let rests = standing.phases.iter().filter(rests).map(|it| &it.0);
         let rests: Vec<&HostName> = rests.collect();
-        (!rests.is_empty())
-            .then(|| format!("a rotation is not finished ({})", names(rests.into_iter())))
+        if !rests.is_empty() {
+            return Some(format!(
+                "a rotation is not finished ({})",
+                names(rests.into_iter())
+            ));
+        }
+        // It is over with its proof, after which nobody keeps OLD.
+        let is_kept = self.servers.iter().any(|it| it.seen.kept().is_some());
+        (standing.is_rotated() && is_kept)
+            .then(|| "a rotation is not finished (agents, or its proof)".to_owned())
     }
 
     /// The servers that could not be asked, or whose K3s does not answer; empty when there is none.

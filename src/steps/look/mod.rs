@@ -239,6 +239,23 @@ impl Seen {
         self.install.agent_token || passwd.node.is_some() && passwd.node != passwd.server
     }
 
+    /// Whether the next start of this server would take another agent token than it runs with.
+    #[must_use]
+    pub fn has_untaken_agent_token(&self) -> bool {
+        let surfaces = match self.about {
+            TokenKind::Server => &self.install.agent_surfaces,
+            TokenKind::Agent => &self.install.surfaces,
+        };
+        let passwd = self.passwd();
+        let to_come = match surfaces.first() {
+            Some(surface) => Some(surface.token.secret.clone()),
+            // It is configured where keyroll cannot read it.
+            None if self.install.agent_token => return false,
+            None => passwd.server,
+        };
+        self.install.kind == Kind::Server && passwd.node.is_some() && passwd.node != to_come
+    }
+
     /// Server tokens that a server is configured with or has taken, whichever token this look is about.
     #[must_use]
     pub fn server_tokens(&self) -> Vec<Secret> {
