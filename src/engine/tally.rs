@@ -62,6 +62,8 @@ impl Tally {
                 ..
             } => {
                 self.proved.insert(host.clone());
+                // A proof looks at more than what was left before.
+                self.left = None;
                 self.colour(*verdict);
                 if *verdict == Verdict::Yellow {
                     for why in because {

@@ -173,7 +173,14 @@ impl Fact for Units {
     fn parse(&self, responses: &[Response]) -> Result<Self::Value, FactError> {
         let shown = ran(responses, 2, WHAT)?;
         if shown.status != 0 && !shown.timed_out {
-            return Ok(Err(Unmanaged(said(shown))));
+            let said = said(shown);
+            // Another answer, such as that of a bus that is busy, says nothing of what runs there.
+            let is_none = shown.status == 127 || said.contains("not been booted with systemd");
+            return if is_none {
+                Ok(Err(Unmanaged(said)))
+            } else {
+                Err(unreadable(WHAT, said))
+            };
         }
         let mut all: Vec<UnitState> = Vec::new();
         for unit in blocks(responses)? {

@@ -76,6 +76,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         "rotate to it first: keyroll run @rotate-agent-token -i INVENTORY with --new-agent-token-from; or put the old one back",
     ),
     refuse(
+        "one-text-for-both-tokens",
+        "a server takes its token and its agent token from one and the same text",
+        "what is written there for one of them becomes the other as well, and no server would start again",
+        "take the agent token out of the configuration of every server, then run the same command again",
+    ),
+    refuse(
+        "old-token-again",
+        "the new token is the one that the last proven rotation took out of use",
+        "it was rotated away since somebody may have it",
+        "give another one, or let keyroll make it",
+    ),
+    refuse(
         "other-rotation-unfinished",
         "a rotation of the cluster's other token is not finished",
         "both change server/cred/passwd and restart servers: mixed, nobody could say which start is safe",

@@ -140,10 +140,14 @@ pub struct Install {
     pub agent_surfaces: Vec<Surface>,
     /// What keeps those from being edited; it stands in the way of a new agent token alone.
     pub agent_faults: Vec<Fault>,
+    /// The agent token that its next start takes, where it can be read, editable or not.
+    pub agent_secret: Option<Secret>,
     /// Flags that must be the same on all servers, with the values that they have here.
     pub critical: BTreeMap<&'static str, String>,
-    /// Where its process listens for itself: `[::1]` when its first node address is of IPv6.
-    pub loopback: &'static str,
+    /// Where its process listens for itself: what a server binds, else `[::1]` when its first node address is of IPv6.
+    pub address: String,
+    /// The file that K3s writes its log to, in place of the journal.
+    pub log: Option<String>,
     /// Where its etcd tells of its health: the first of these that listens.
     pub etcd: Vec<String>,
     /// Variables among its arguments that its unit does not set: empty to systemd, unless its own settings set them.

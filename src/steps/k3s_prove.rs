@@ -162,7 +162,7 @@ fn unfinished() -> Unmet {
     Unmet::red(
         "rotation-unfinished",
         "a rotation was begun, and the datastore still holds the old token",
-        "run the rotation again: it goes on from where the cluster is",
+        "keyroll run @rotate-token -i INVENTORY goes on with it; keyroll rollback -i INVENTORY takes it back",
     )
 }
 

@@ -153,9 +153,25 @@ fn with_server_token(
     let unmet = wrong_surface(seen, standing).into_iter();
     Proposal {
         ops: restart_of_server(seen, timeout, &standing.datastore),
-        unmet: unmet.chain(cluster.unwitnessed(standing)).collect(),
+        unmet: unmet
+            .chain(cluster.unwitnessed(standing))
+            .chain(takes_another(seen))
+            .collect(),
         ..Proposal::default()
     }
+}
+
+/// With its restart it would take another agent token too, which nothing saves: the start after it would be fatal (measured:
+/// sqlite-agent-token).
+fn takes_another(seen: &Seen) -> Option<Unmet> {
+    seen.has_untaken_agent_token().then(|| {
+        let host = &seen.host;
+        Unmet::new(
+            "agent-token-not-taken",
+            format!("{host} would take another agent token with this restart, and its next start would be fatal"),
+            "put the agent token that the servers run with back into the configuration of every server, or let keyroll take a change of its own back: keyroll rollback -i INVENTORY; then run the same command again",
+        )
+    })
 }
 
 /// A restart, and the waits until it is back with this token.

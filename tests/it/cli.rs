@@ -154,6 +154,29 @@ fn every_way_to_end_has_its_number() {
 }
 
 #[test]
+fn the_token_that_was_just_taken_out_of_use_is_not_taken_into_it_again() {
+    let state = state();
+    let fleet = format!(
+        "sim:1+1?state={}",
+        state.path().join("fleet.json").display()
+    );
+    let token = state.path().join("token");
+    let rotate = |to: &str| {
+        std::fs::write(&token, format!("{to}\n")).unwrap();
+        let from = format!("file:{}", token.display());
+        let args = ["run", "@rotate-token", "-i", &fleet, "--new-token-from"];
+        run(&state, &[&args[..], &[&from]].concat())
+    };
+    let other = NEW.chars().rev().collect::<String>();
+    assert_eq!(rotate(NEW).status.code(), Some(0));
+    assert_eq!(rotate(&other).status.code(), Some(0));
+    let again = rotate(NEW);
+    let seen = screen(&again);
+    assert_eq!(again.status.code(), Some(4), "{seen}");
+    assert!(seen.contains("(old-token-again)"), "{seen}");
+}
+
+#[test]
 fn with_a_given_token_a_second_run_finds_nothing_to_do_and_no_output_holds_the_token() {
     let state = state();
     let token = state.path().join("token");

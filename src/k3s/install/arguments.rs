@@ -1,5 +1,7 @@
 //! The arguments that K3s is started with: variables as systemd puts them in, then flags and values.
 
+use crate::k3s::surface::yaml::spelled_out;
+
 /// A word of the command, and whether a variable had a part in it.
 struct Word {
     text: String,
@@ -69,16 +71,6 @@ pub(super) fn read(argv: &[String], variable: impl Fn(&str) -> Option<String>) -
 fn name(word: &str) -> Option<&str> {
     let name = word.strip_prefix("--").or_else(|| word.strip_prefix('-'))?;
     (!name.is_empty()).then_some(name)
-}
-
-fn spelled_out(name: &str) -> &str {
-    match name {
-        "t" => "token",
-        "s" => "server",
-        "d" => "data-dir",
-        "c" => "config",
-        name => name,
-    }
 }
 
 /// `${NAME}` is put in where it stands, `$NAME` as a word of its own is split at white space, and `$$` is a dollar; any

@@ -1,11 +1,28 @@
 //! On which address the processes of a host listen for themselves: loopback ones, unless they are told otherwise.
 
 use super::Kind;
+use camino::Utf8PathBuf;
+
 use super::settings::Settings;
+use crate::k3s::surface::yaml::Entry;
 
 impl Settings {
+    /// Older K3s listens on the address that a server binds, and on no other; newer listens there too (k3s: cluster/https).
+    pub(super) fn address(&self, kind: Kind) -> String {
+        let bound = self.value("bind-address", "");
+        let bound =
+            bound.filter(|address| kind == Kind::Server && !EVERY.contains(&address.as_str()));
+        match bound {
+            Some(address) if address.contains(':') && !address.starts_with('[') => {
+                format!("[{address}]")
+            }
+            Some(address) => address,
+            None => self.loopback(kind).to_owned(),
+        }
+    }
+
     /// The first address that the node is given decides (k3s: agent/run); on a server the one that it binds, if any.
-    pub(super) fn loopback(&self, kind: Kind) -> &'static str {
+    fn loopback(&self, kind: Kind) -> &'static str {
         let bound = self.value("bind-address", "");
         let bound = bound.filter(|_| kind == Kind::Server);
         let first = bound.or_else(|| self.list("node-ip").first().cloned());
@@ -62,10 +79,13 @@ impl Settings {
 
     /// The values of a flag that takes several, in the order in which K3s sees them: files first.
     fn items<'a>(&'a self, flag: &'a str) -> impl DoubleEndedIterator<Item = &'a String> {
-        let config = self
+        let of_flag = move |(_, entry): &&(Utf8PathBuf, Entry)| entry.key == flag;
+        // A later file replaces an earlier one's list unless it appends.
+        let from = self
             .config
             .iter()
-            .filter(move |(_, entry)| entry.key == flag);
+            .rposition(|it| of_flag(&it) && !it.1.appends);
+        let config = self.config.iter().skip(from.unwrap_or(0)).filter(of_flag);
         let config = config.flat_map(|(_, entry)| entry.values.iter().flatten());
         let arguments = self.arguments.iter().filter(move |set| set.name == flag);
         config.chain(arguments.map(|set| &set.value))
@@ -73,6 +93,9 @@ impl Settings {
 }
 
 const LOOPBACK: &str = "127.0.0.1";
+
+/// What binds every address.
+const EVERY: [&str; 2] = ["0.0.0.0", "::"];
 
 fn loopback(is_v6: bool) -> &'static str {
     if is_v6 { "[::1]" } else { LOOPBACK }

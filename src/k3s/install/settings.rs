@@ -56,6 +56,23 @@ pub(super) struct Settings {
     pub(super) texts: Vec<Utf8PathBuf>,
 }
 
+/// The folder of a config file's drop-ins.
+fn drop_ins(main: &Utf8Path) -> Utf8PathBuf {
+    Utf8PathBuf::from(format!("{main}.d"))
+}
+
+/// In whatever case, and with nothing before it (k3s: configfilearg).
+#[expect(clippy::ptr_arg, reason = "filters a list of names")]
+fn is_yaml(name: &String) -> bool {
+    let name = name.to_lowercase();
+    [".yaml", ".yml"].iter().any(|end| name.ends_with(end))
+}
+
+/// What Go takes for no (strconv: `ParseBool`).
+fn is_no(value: &str) -> bool {
+    matches!(value, "0" | "f" | "F" | "false" | "FALSE" | "False")
+}
+
 /// Variables that systemd gives to every process, or may (systemd.exec(5)).
 const GIVEN: [&str; 6] = ["HOME", "LANG", "LOGNAME", "PATH", "SHELL", "USER"];
 
@@ -163,7 +180,9 @@ impl Settings {
             return None;
         }
         let config = Utf8PathBuf::from(config);
-        if reader.is_absent(&config) {
+        reader.read.folders.insert(drop_ins(&config));
+        let has_drop_ins = reader.folder(&drop_ins(&config)).iter().any(is_yaml);
+        if reader.is_absent(&config) && !has_drop_ins {
             reader.fault(
                 "config-missing",
                 format!(
@@ -176,12 +195,7 @@ impl Settings {
     }
 
     fn read_config(&mut self, main: Utf8PathBuf, reader: &mut Reader<'_>) {
-        let folder = Utf8PathBuf::from(format!("{main}.d"));
-        // In whatever case, and with nothing before it (k3s: configfilearg).
-        let is_yaml = |name: &String| {
-            let name = name.to_lowercase();
-            [".yaml", ".yml"].iter().any(|end| name.ends_with(end))
-        };
+        let folder = drop_ins(&main);
         reader.read.folders.insert(folder.clone());
         let drop_ins = reader
             .folder(&folder)
@@ -285,7 +299,7 @@ impl Settings {
     }
 
     fn flag(&self, flag: &str) -> bool {
-        self.value(flag, "").is_some_and(|value| value != "false")
+        self.value(flag, "").is_some_and(|value| !is_no(&value))
     }
 
     pub(super) fn install(&self, unit: &UnitText, reader: &mut Reader<'_>) -> Install {
@@ -309,7 +323,7 @@ impl Settings {
         let snapshots = self
             .value("etcd-snapshot-dir", "")
             .unwrap_or_else(|| format!("{data_dir}/server/db/snapshots"));
-        let (agent_surfaces, agent_faults) = self.agent_surfaces(kind, reader);
+        let (agent_surfaces, agent_faults, agent_secret) = self.agent_surfaces(kind, reader);
         let datastore = self.datastore(kind, &data_dir, reader);
         let endpoint = self.endpoint().map(Secret::new);
         Install {
@@ -329,7 +343,9 @@ impl Settings {
             surfaces: self.surfaces(kind, &data_dir, reader),
             agent_surfaces,
             agent_faults,
-            loopback: self.loopback(kind),
+            agent_secret,
+            address: self.address(kind),
+            log: self.value("log", ""),
             etcd: self.etcd(kind),
             critical: self.critical(),
             data_dir,

@@ -7,6 +7,7 @@ use super::settings::{Setting, Settings};
 use super::{Fault, Kind};
 use crate::k3s::surface::{Place, Position, Surface, unit};
 use crate::k3s::token::Token;
+use crate::secret::Secret;
 
 /// Flag and variable of a token; those of its file end in `-file` and `_FILE`.
 const TOKEN: (&str, &str) = ("token", "K3S_TOKEN");
@@ -39,23 +40,26 @@ impl Settings {
             .collect()
     }
 
-    /// Those of a server's own agent token, and what keeps one of them from being edited.
+    /// Those of a server's own agent token, what keeps one of them from being edited, and what the strongest holds.
     pub(super) fn agent_surfaces(
         &self,
         kind: Kind,
         reader: &mut Reader<'_>,
-    ) -> (Vec<Surface>, Vec<Fault>) {
+    ) -> (Vec<Surface>, Vec<Fault>, Option<Secret>) {
         if kind == Kind::Agent {
-            return (Vec::new(), Vec::new());
+            return (Vec::new(), Vec::new(), None);
         }
         let found = self.tokens(AGENT_TOKEN, reader);
+        let winner = found
+            .first()
+            .and_then(|set| Token::parse(set.value.trim()).ok());
         let before = reader.faults.len();
         let surfaces = found.into_iter();
         let surfaces = surfaces
             .filter_map(|set| surface(set, AGENT_TOKEN, reader))
             .collect();
         let faults = reader.faults.split_off(before);
-        (surfaces, faults)
+        (surfaces, faults, winner.map(|token| token.secret))
     }
 
     /// All that set a token: the file that is named wins, wherever it is named, then literal values.

@@ -393,15 +393,70 @@ fn a_member_of_etcd_is_asked_where_the_version_may_have_it() {
 }
 
 #[test]
-fn a_server_that_binds_an_address_of_ipv6_listens_for_itself_on_the_same_kind() {
-    let bound = |argv| host(argv).install().loopback;
-    assert_eq!(bound("k3s server --bind-address=fd00::1"), "[::1]");
+fn a_server_is_asked_at_the_address_that_it_binds() {
+    let bound = |argv| host(argv).install().address;
+    assert_eq!(bound("k3s server --bind-address=fd00::1"), "[fd00::1]");
+    assert_eq!(bound("k3s server --bind-address=::"), "[::1]");
     assert_eq!(
         bound("k3s server --bind-address=10.0.0.1 --node-ip=fd00::1"),
-        "127.0.0.1"
+        "10.0.0.1"
     );
     assert_eq!(
         bound("k3s agent --bind-address=10.0.0.1 --node-ip=fd00::1"),
         "[::1]"
     );
+}
+
+/// YAML 1.1 has many words for yes and no, of which K3s gets `true` and `false`.
+#[test]
+fn each_word_for_no_is_no() {
+    let of = |config: &str| host("k3s server").file(CONFIG, config).install();
+    for no in ["false", "False", "no", "Off", "n", "\"False\"", "'0'"] {
+        let install = of(&format!("disable-apiserver: {no}\ndisable-agent: {no}\n"));
+        assert!(install.has_api && install.has_node, "{no}");
+    }
+    for yes in ["true", "True", "yes", "On", "y", "\"1\""] {
+        let install = of(&format!("disable-apiserver: {yes}\ndisable-agent: {yes}\n"));
+        assert!(!install.has_api && !install.has_node, "{yes}");
+    }
+    let critical = |value: &str| of(&format!("disable-helm-controller: {value}\n")).critical;
+    assert_eq!(critical("yes"), critical("True"));
+    assert_eq!(critical("no"), of("").critical);
+}
+
+#[test]
+fn short_names_count_in_a_config_file_and_a_mark_before_it_does_not() {
+    for config in [
+        "t: abc\ns: https://10.0.0.1:6443\n",
+        "\u{feff}t: abc\ns: https://10.0.0.1:6443\n",
+    ] {
+        let host = host("k3s server").file(CONFIG, config);
+        let file = host
+            .known
+            .files
+            .get(camino::Utf8Path::new(CONFIG))
+            .cloned()
+            .flatten();
+        let install = host.install();
+        assert_eq!(install.url.as_deref(), Some("https://10.0.0.1:6443"));
+        let winner = install.winner().unwrap();
+        assert_eq!(winner.token.secret, Secret::new("abc"));
+        let edited = winner.edited(&file.unwrap(), &Secret::new("new")).unwrap();
+        assert_eq!(edited.text(), config.replace("abc", "\"new\""));
+    }
+}
+
+#[test]
+fn a_later_file_replaces_a_list_unless_it_appends() {
+    let etcd = |more: &str| {
+        let first = "etcd-arg: [listen-metrics-urls=http://10.0.0.1:2381]\n";
+        let host = host("k3s server").file(CONFIG, first);
+        let host = host.folder("/etc/rancher/k3s/config.yaml.d", &["b.yaml"]);
+        host.file("/etc/rancher/k3s/config.yaml.d/b.yaml", more)
+            .install()
+            .etcd
+            .join(" ")
+    };
+    assert_eq!(etcd("etcd-arg+: [max-txn-ops=1]\n"), "http://10.0.0.1:2381");
+    assert_eq!(etcd("etcd-arg: [max-txn-ops=1]\n"), "http://127.0.0.1:2381");
 }

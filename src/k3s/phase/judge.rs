@@ -128,8 +128,7 @@ fn common_memory<'a>(servers: &'a [ServerView], kept: Option<&Secret>) -> Result
             Err(taken_back(servers, new))
         }
         [old, new] | [new, old] if kept == Some(*old) => Ok(new),
-        [a, b] => later(servers, a, b).ok_or_else(|| mixed(servers)),
-        _ => Err(mixed(servers)),
+        all => latest(servers, all).ok_or_else(|| mixed(servers)),
     }
 }
 
@@ -169,15 +168,16 @@ fn taken_back(servers: &[ServerView], new: &Secret) -> Torn {
 }
 
 /// A server starts only with the datastore's token, so the last to start holds it.
-fn later<'a>(servers: &[ServerView], a: &'a Secret, b: &'a Secret) -> Option<&'a Secret> {
-    let (at_a, at_b) = (last_start(servers, a)?, last_start(servers, b)?);
-    if at_a.since(at_b) > CLEARLY_LATER {
-        Some(a)
-    } else if at_b.since(at_a) > CLEARLY_LATER {
-        Some(b)
-    } else {
-        None
-    }
+fn latest<'a>(servers: &[ServerView], all: &[&'a Secret]) -> Option<&'a Secret> {
+    let starts = all
+        .iter()
+        .map(|secret| Some((last_start(servers, secret)?, *secret)));
+    let mut starts = starts.collect::<Option<Vec<(HostTime, &Secret)>>>()?;
+    starts.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let [(last, secret), (before, _), ..] = starts.as_slice() else {
+        return None;
+    };
+    (last.since(*before) > CLEARLY_LATER).then_some(*secret)
 }
 
 fn nobody_answers(servers: &[ServerView]) -> Torn {

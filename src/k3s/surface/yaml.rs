@@ -12,7 +12,7 @@ use super::{Position, Quote, Slot};
 /// One `key: value` of the top level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The key, without a trailing `+`.
+    /// The key, without a trailing `+`; the short ones of K3s are spelled out.
     pub key: String,
     /// Whether the key had a trailing `+`, which appends in K3s.
     pub appends: bool,
@@ -38,6 +38,18 @@ pub struct YamlError {
 /// # Errors
 /// When it is not YAML, its top level is no map, or it merges keys from elsewhere.
 pub fn entries(text: &str) -> Result<Vec<Entry>, YamlError> {
+    let bare = text.strip_prefix(MARK).unwrap_or(text);
+    let before = text.len() - bare.len();
+    let mut entries = read(bare)?;
+    let slots = entries.iter_mut().filter_map(|it| it.slot.as_mut().ok());
+    slots.for_each(|slot| slot.range = slot.range.start + before..slot.range.end + before);
+    Ok(entries)
+}
+
+/// What some editors put before a text in UTF-8; YAML has it say nothing.
+const MARK: char = '\u{feff}';
+
+fn read(text: &str) -> Result<Vec<Entry>, YamlError> {
     let reader = Reader {
         text,
         parser: Parser::new_from_str(text),
@@ -161,7 +173,11 @@ impl<'a> Reader<'a> {
             Event::Scalar(value, style, anchor, tag) => {
                 found = anchor;
                 let slot = self.slot(&value, style, tag.as_deref(), span);
-                (Some(vec![value.into_owned()]), slot)
+                let value = match typed::boolean(&value) {
+                    Some(boolean) if style == ScalarStyle::Plain => boolean.to_string(),
+                    _ => value.into_owned(),
+                };
+                (Some(vec![value]), slot)
             }
             Event::Alias(anchor) => (
                 self.anchors.get(&anchor).map(|value| vec![value.clone()]),
@@ -181,7 +197,7 @@ impl<'a> Reader<'a> {
             span
         };
         let entry = Entry {
-            key: bare.unwrap_or(key).to_owned(),
+            key: spelled_out(bare.unwrap_or(key)).to_owned(),
             appends: bare.is_some(),
             values,
             at: position(span),
@@ -311,6 +327,18 @@ impl<'a> Reader<'a> {
             return Err(wrong(span, "it is nested deeper than a config file of K3s"));
         }
         Ok((event, span))
+    }
+}
+
+/// Flags of K3s have short names, which a config file may use as well (k3s: configfilearg).
+pub(in crate::k3s) fn spelled_out(name: &str) -> &str {
+    match name {
+        "t" => "token",
+        "s" => "server",
+        "d" => "data-dir",
+        "c" => "config",
+        "l" => "log",
+        name => name,
     }
 }
 

@@ -3,7 +3,8 @@
 use super::Aim;
 use crate::facts::Probe;
 use crate::k3s::phase::Standing;
-use crate::k3s::token::TokenKind;
+use crate::k3s::surface::Surface;
+use crate::k3s::token::{self, TokenKind};
 use crate::secret::Secret;
 use crate::steps::look::{Cluster, ServerSeen};
 use crate::steps::{Proposal, StepError, Unmet};
@@ -16,6 +17,10 @@ pub(super) async fn judge(
     proposal: &mut Proposal,
 ) -> Result<(), StepError> {
     let servers = &cluster.servers;
+    proposal.unmet.extend(servers.iter().find_map(one_place));
+    if aim != Aim::Agent {
+        proposal.unmet.extend(taken_out(cluster));
+    }
     match aim {
         Aim::Server => {
             proposal.unmet.extend(servers.iter().filter_map(pending));
@@ -38,9 +43,12 @@ pub(super) async fn judge(
             proposal.unmet.extend(servers.iter().find_map(equal));
             proposal
                 .unmet
-                .extend(unfinished(cluster, TokenKind::Server));
+                .extend(unfinished(cluster, TokenKind::Server).or_else(|| begun(cluster)));
         }
         Aim::Both => {
+            if unfinished(cluster, TokenKind::Server).is_none() {
+                proposal.unmet.extend(begun(cluster));
+            }
             let given = probe.options().agent.given.as_ref();
             let mut servers = servers.iter();
             proposal
@@ -48,10 +56,12 @@ pub(super) async fn judge(
                 .extend(given.and_then(|given| servers.find_map(|it| has_as_servers(it, given))));
         }
     }
-    if aim != Aim::Server
-        && let Err(unmet) = Cluster::around(probe, TokenKind::Agent).await.standing()?
-    {
-        proposal.unmet.extend(unmet);
+    if aim != Aim::Server {
+        let cluster = Cluster::around(probe, TokenKind::Agent).await;
+        proposal
+            .unmet
+            .extend(cluster.standing()?.err().into_iter().flatten());
+        proposal.unmet.extend(taken_out(&cluster));
     }
     Ok(())
 }
@@ -78,8 +88,10 @@ pub(in crate::steps) fn to_come(cluster: &Cluster) -> impl Iterator<Item = Unmet
 /// alive, or the restart after the next one would be fatal (measured: sqlite-agent-token).
 fn pending(server: &ServerSeen) -> Option<Unmet> {
     let passwd = server.seen.passwd();
-    let pending =
-        server.seen.install.agent_token && passwd.node.is_some() && passwd.node == passwd.server;
+    let pending = one_place(server).is_none()
+        && server.seen.install.agent_token
+        && passwd.node.is_some()
+        && passwd.node == passwd.server;
     let is_same =
         configured(server).is_some_and(|secret| server.seen.server_tokens().contains(secret));
     let next = if is_same {
@@ -163,8 +175,8 @@ fn untaken(server: &ServerSeen) -> Option<Unmet> {
 
 /// Whoever has an agent token that is the server token has both: to change one of them is not enough.
 fn equal(server: &ServerSeen) -> Option<Unmet> {
-    let configured = &server.seen.install.agent_surfaces.first()?.token.secret;
-    let is_equal = server.seen.server_tokens().contains(configured);
+    let configured = configured(server)?;
+    let is_equal = one_place(server).is_none() && server.seen.server_tokens().contains(configured);
     is_equal.then(|| {
         Unmet::new(
             "agent-token-equals-server-token",
@@ -178,8 +190,7 @@ fn equal(server: &ServerSeen) -> Option<Unmet> {
 }
 
 fn configured(server: &ServerSeen) -> Option<&Secret> {
-    let winner = server.seen.install.agent_surfaces.first()?;
-    Some(&winner.token.secret)
+    server.seen.install.agent_secret.as_ref()
 }
 
 /// Servers that start with different agent tokens let some agents in through one of them only.
@@ -200,11 +211,75 @@ fn differ(cluster: &Cluster) -> Option<Unmet> {
     ))
 }
 
-/// A rotation of the other token is finished first.
+/// One text that is both tokens: whatever is written there for one of them is the other as well.
+fn one_place(server: &ServerSeen) -> Option<Unmet> {
+    let install = &server.seen.install;
+    let meets = |a: &Surface, b: &Surface| {
+        let (one, other) = (&a.slot.range, &b.slot.range);
+        a.file == b.file && one.start < other.end && other.start < one.end
+    };
+    let mut servers = install.surfaces.iter();
+    let both = servers.find(|it| install.agent_surfaces.iter().any(|other| meets(it, other)))?;
+    let (host, file) = (&server.seen.host, &both.file);
+    Some(Unmet::new(
+        "one-text-for-both-tokens",
+        format!("{host} takes its token and its agent token from the same text in {file}"),
+        "take the agent token out of the configuration of every server, which changes nothing while both are the same; then run the same command again",
+    ))
+}
+
+/// The new token is the one that the last proven rotation took out of use: whoever had it would have it again.
+fn taken_out(cluster: &Cluster) -> Option<Unmet> {
+    let standing = cluster
+        .standing
+        .as_ref()
+        .ok()
+        .filter(|it| !it.is_rotated())?;
+    let (now, new) = (&standing.datastore, &standing.new);
+    let marks = cluster.servers.iter().filter_map(|it| it.seen.proven());
+    let mut marks = marks.filter(|proven| proven.tag == token::tag(now));
+    let proven = marks.find(|it| it.pairing.as_ref() == Some(&token::pairing(new, now)))?;
+    let (word, option) = match cluster.about {
+        TokenKind::Server => ("token", "--new-token-from"),
+        TokenKind::Agent => ("agent token", "--new-agent-token-from"),
+    };
+    Some(Unmet::new(
+        "old-token-again",
+        format!(
+            "the new {word} is the one that run {} has taken out of use: whoever had it would have it again",
+            proven.run
+        ),
+        format!("give another one with {option}, or leave it out: keyroll then makes it"),
+    ))
+}
+
+/// A rotation of the server token that somebody has begun by hand, of which nothing is kept.
+fn begun(cluster: &Cluster) -> Option<Unmet> {
+    let what = cluster.unfinished(cluster.standing.as_ref().ok()?)?;
+    Some(Unmet::new(
+        "other-rotation-unfinished",
+        format!("of the server token: {what}"),
+        "finish it first: keyroll run @rotate-token -i INVENTORY",
+    ))
+}
+
+/// A rotation of the other token is finished first; where both are under way one playbook goes on with both.
 fn unfinished(cluster: &Cluster, kind: TokenKind) -> Option<Unmet> {
+    let is_under_way = |kind| {
+        cluster
+            .servers
+            .iter()
+            .any(|it| it.seen.kept_of(kind).is_some())
+    };
+    let are_both = is_under_way(TokenKind::Server) && is_under_way(TokenKind::Agent);
     let mut servers = cluster.servers.iter();
     let server = servers.find(|server| server.seen.kept_of(kind).is_some())?;
-    let (word, book) = (kind.word(), kind.playbook());
+    let book = if are_both {
+        "@rotate-tokens"
+    } else {
+        kind.playbook()
+    };
+    let word = kind.word();
     Some(Unmet::new(
         "other-rotation-unfinished",
         format!(

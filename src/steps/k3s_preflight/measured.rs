@@ -73,6 +73,13 @@ fn shapes(cluster: &Cluster) -> Vec<String> {
             "nobody has measured a rotation with {database} as the datastore"
         ));
     }
+    let mut servers = cluster.servers.iter();
+    if let Some((server, file)) = servers.find_map(|it| Some((it, it.seen.install.log.as_ref()?))) {
+        shapes.push(format!(
+            "nobody has measured a rotation where K3s writes its log to a file ({file} on {}): systemd and the journal then know less of its starts",
+            server.seen.host
+        ));
+    }
     let bundle = cluster.servers.iter().find(|server| {
         let seen = &server.seen;
         let bundle = seen.file(&seen.install.ca());

@@ -37,6 +37,12 @@ pub(super) async fn judge(
     if let Some(unread) = seen.unread_ca() {
         proposal.doubt(unread);
     }
+    if let Some(file) = &seen.install.log {
+        let host = &seen.host;
+        proposal.doubt(format!(
+            "K3s on {host} writes its log to {file}, which was not read"
+        ));
+    }
     if let Some(hidden) = seen.hidden() {
         proposal.doubt(format!(
             "{}: its next start may take another token",

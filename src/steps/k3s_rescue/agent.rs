@@ -112,7 +112,7 @@ async fn accepted(
         candidates.retain(|_| heard.next() == Some(Heard::Accepted));
     }
     Ok(if candidates.is_empty() {
-        Err(servers_differ(seen))
+        Err(servers_differ(seen, cluster))
     } else {
         Ok(candidates)
     })
@@ -186,14 +186,26 @@ fn bundle(seen: &Seen) -> Unmet {
     )
 }
 
-fn servers_differ(seen: &Seen) -> Unmet {
+fn servers_differ(seen: &Seen, cluster: &Cluster) -> Unmet {
+    let is_of_agents = cluster
+        .servers
+        .iter()
+        .any(|it| it.seen.kept_of(TokenKind::Agent).is_some());
+    let kind = if is_of_agents {
+        TokenKind::Agent
+    } else {
+        TokenKind::Server
+    };
     Unmet::new(
         "servers-differ",
         format!(
             "no token is accepted by every server, so none is right for {}",
             seen.host
         ),
-        "finish the rotation of the servers first: `keyroll run @rotate-token -i INVENTORY`",
+        format!(
+            "finish the rotation first: `keyroll run {} -i INVENTORY`",
+            kind.playbook()
+        ),
     )
 }
 

@@ -55,14 +55,15 @@ pub(super) async fn propose(
     if !refusals.is_empty() {
         return Ok(Proposal::refuse(refusals));
     }
-    let rotator = standing
-        .rotator
-        .as_ref()
-        .and_then(|host| cluster.server(host));
-    let mut ops = match (standing.is_rotated(), rotator) {
-        (false, _) => Vec::new(),
-        (true, Some(rotator)) => put_back(rotator, old),
-        (true, None) => return Ok(Proposal::refuse(vec![no_rotator()])),
+    let rotator = standing.rotator.as_ref();
+    let rotator = rotator.and_then(|host| cluster.server(host));
+    let rotate = rotator
+        .ok_or_else(no_rotator)
+        .and_then(|rotator| put_back(rotator, old));
+    let mut ops = match rotate {
+        _ if !standing.is_rotated() => Vec::new(),
+        Ok(ops) => ops,
+        Err(unmet) => return Ok(Proposal::refuse(vec![unmet])),
     };
     let is_part = !ops.is_empty();
     ops.extend(back.into_iter().map(|op| {
@@ -157,11 +158,14 @@ pub(in crate::steps) fn unseen(cluster: &Cluster, standing: &Standing) -> Option
     })
 }
 
-fn put_back(rotator: &ServerSeen, old: &Secret) -> Vec<Op> {
+fn put_back(rotator: &ServerSeen, old: &Secret) -> Result<Vec<Op>, Unmet> {
     let host = &rotator.seen.host;
+    if rotator.memory.secret() != Some(old) {
+        return Err(runs_with_another(host));
+    }
     let path = rotator.seen.rotated_path();
     let act = rotate(&rotator.seen, old, old);
-    vec![
+    Ok(vec![
         Op::root(
             host,
             "take the word back that the datastore has the new token",
@@ -172,7 +176,7 @@ fn put_back(rotator: &ServerSeen, old: &Secret) -> Vec<Op> {
             "re-encrypt the datastore with the old token again",
             act,
         ),
-    ]
+    ])
 }
 
 /// The rotator alone can be rolled back, and it alone shows that a rotate was done: while a server is away that might
@@ -256,6 +260,17 @@ pub(in crate::steps) fn too_late(about: TokenKind, standing: &Standing) -> Vec<U
         )
     };
     running.map(unmet).collect()
+}
+
+/// The old token that is kept is not the one of before this rotate: two rotations are mixed.
+fn runs_with_another(host: &HostName) -> Unmet {
+    Unmet::new(
+        "no-rotator",
+        format!(
+            "{host}, where the rotate was done, runs with another token than the old one that is kept: it would refuse to take that one back"
+        ),
+        format!("{FORWARD}: `keyroll run @rotate-token -i INVENTORY` finishes the rotation"),
+    )
 }
 
 fn no_rotator() -> Unmet {

@@ -118,13 +118,20 @@ fn afterwards<'a>(
         .iter()
         .flat_map(|server| flip(&server.seen, &standing.new, mode));
     let flips: Vec<Op> = flips.map(|op| op.at_once(super::WINDOW)).collect();
+    // A server without etcd has no revision of its own: then the members are compared with one of them.
+    let is_member = |server: &&ServerSeen| server.seen.host == *host;
+    let first = cluster
+        .members()
+        .find(is_member)
+        .or_else(|| cluster.members().next());
+    let first = first.map_or(host, |server| &server.seen.host);
     let others = cluster
         .members()
-        .filter(move |server| server.seen.host != *host);
+        .filter(move |server| server.seen.host != *first);
     flips
         .into_iter()
         .chain([mark])
-        .chain(others.map(move |server| catch_up(server, host)))
+        .chain(others.map(move |server| catch_up(server, first)))
 }
 
 /// A mark of an earlier rotate says nothing about the next one.

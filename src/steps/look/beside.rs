@@ -47,11 +47,23 @@ impl Cluster {
     /// What is left to do when a rotation stands half way, beside what a rescue or a heal does.
     #[must_use]
     pub fn left(&self, standing: &Standing) -> Option<String> {
-        let unfinished = self.unfinished(standing)?;
+        let Some(unfinished) = self.unfinished(standing) else {
+            return self.left_of_agents();
+        };
         let book = self.about.playbook();
         Some(format!(
             "{unfinished}: restart no server; keyroll run {book} -i INVENTORY finishes it"
         ))
+    }
+
+    /// A rotation of the agent token that keyroll has begun.
+    fn left_of_agents(&self) -> Option<String> {
+        let mut servers = self.servers.iter();
+        let is_begun = servers.any(|it| it.seen.kept_of(TokenKind::Agent).is_some());
+        let book = TokenKind::Agent.playbook();
+        is_begun.then(|| {
+            format!("a rotation of the agent token is not finished: restart no server; keyroll run {book} -i INVENTORY finishes it")
+        })
     }
 
     /// That a rotation stands half way, and where.

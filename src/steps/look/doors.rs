@@ -10,12 +10,14 @@ impl Seen {
     /// How this host reaches a supervisor: its own on a server, through its load balancer on an agent.
     #[must_use]
     pub fn door(&self) -> Door {
-        let url = format!("https://{}:{}", self.install.loopback, self.install.port);
+        let address = &self.install.address;
+        let is_loopback = ["127.", "[::1]"].iter().any(|of| address.starts_with(of));
         Door {
             k3s: self.k3s.clone(),
-            url,
+            url: format!("https://{address}:{}", self.install.port),
             ca: self.install.ca(),
-            name: None,
+            // What a server binds may be in no certificate.
+            name: (!is_loopback).then_some(ANY_SERVER),
         }
     }
 

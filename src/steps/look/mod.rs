@@ -242,13 +242,9 @@ impl Seen {
     /// Whether the next start of this server would take another agent token than it runs with.
     #[must_use]
     pub fn has_untaken_agent_token(&self) -> bool {
-        let surfaces = match self.about {
-            TokenKind::Server => &self.install.agent_surfaces,
-            TokenKind::Agent => &self.install.surfaces,
-        };
         let passwd = self.passwd();
-        let to_come = match surfaces.first() {
-            Some(surface) => Some(surface.token.secret.clone()),
+        let to_come = match &self.install.agent_secret {
+            Some(secret) => Some(secret.clone()),
             // It is configured where keyroll cannot read it.
             None if self.install.agent_token => return false,
             None => passwd.server,

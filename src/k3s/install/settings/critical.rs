@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::Settings;
+use super::{Settings, is_no};
 
 /// What K3s compares (k3s: `CriticalControlArgs`), with the value that each has when nobody sets it. A version that does
 /// not know one of them yet has it nowhere.
@@ -34,6 +34,10 @@ impl Settings {
     pub(super) fn critical(&self) -> BTreeMap<&'static str, String> {
         let each = CRITICAL.iter().map(|(flag, default)| {
             let value = self.whole(flag).unwrap_or_else(|| (*default).to_owned());
+            let value = match *default {
+                "false" if !value.is_empty() => (!is_no(&value)).to_string(),
+                _ => value,
+            };
             (*flag, value)
         });
         let mut all: BTreeMap<&'static str, String> = each.collect();

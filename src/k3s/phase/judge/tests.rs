@@ -350,3 +350,22 @@ fn a_server_that_is_being_started_is_waited_for_before_it_is_rescued() {
     servers[1].is_starting = true;
     assert!(next(&servers).contains("wait until b is up"));
 }
+
+/// As when somebody rotates by hand to a third token while servers take the second one.
+#[test]
+fn of_three_tokens_the_last_to_be_started_with_is_the_datastores() {
+    const M: &str = "0c4d5e6f708192a3b4c5d6e7f8091a2b";
+    let mut servers = [
+        view("a", [M, M, M, O, ""]),
+        view("b", [M, N, N, O, ""]),
+        view("c", [M, O, O, O, ""]),
+    ];
+    assert_eq!(stand(&servers, "").unwrap_err().name, "memories-differ");
+    servers[0].started = Some(HostTime(60_000_000));
+    let standing = stand(&servers, "").unwrap();
+    assert_eq!(
+        phases(&standing),
+        [Phase::New, Phase::Flipped, Phase::Flipped]
+    );
+    assert_eq!(standing.new.expose(), M);
+}

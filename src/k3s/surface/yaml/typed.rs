@@ -6,6 +6,19 @@ const WORDS: [&str; 12] = [
     "y", "yes", "on", "true", "n", "no", "off", "false", "~", "null", ".nan", ".inf",
 ];
 
+/// What YAML 1.1 makes of a word that it knows as yes or no: K3s gets `true` or `false` (yaml.v2: `resolveTable`).
+pub(super) fn boolean(plain: &str) -> Option<bool> {
+    match plain {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "true" | "True" | "TRUE" => {
+            Some(true)
+        }
+        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "false" | "False" | "FALSE" => {
+            Some(false)
+        }
+        _ => None,
+    }
+}
+
 /// Whether K3s gets this plain text letter by letter. In doubt it does not: quotes are always possible.
 pub(super) fn is_read_as_text(plain: &str) -> bool {
     let bare = plain.trim_start_matches(['+', '-']);
