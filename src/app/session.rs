@@ -55,6 +55,10 @@ pub(super) struct Session<'a> {
     pub(super) manner: Manner,
 }
 
+/// A server that cannot be asked in which order they restart keeps the first play from beginning, and its findings from being told.
+const ALL_ELSE: &str = "keyroll doctor --hosts -i INVENTORY tells what else stands in the way; where that machine is gone for good, \
+take it out of the inventory, and its node out of the cluster (kubectl delete node NAME)";
+
 impl Session<'_> {
     /// Performs; third signal leaves.
     pub(super) async fn perform(self) -> Result<Ended, Trouble> {
@@ -126,7 +130,8 @@ impl Session<'_> {
             read_only: self.only_looks(),
             stop,
         };
-        if let Some(why) = unseen {
+        if let Some(mut why) = unseen {
+            why.next.push(ALL_ELSE.to_owned());
             return Ok(run.end_unbegun(why));
         }
         Ok(tokio::select! {

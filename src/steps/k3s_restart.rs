@@ -225,6 +225,15 @@ async fn not_well(probe: &Probe<'_>, other: &ServerSeen) -> Result<Option<Unmet>
     Ok((!member.is_well()).then(|| Unmet::new("etcd-member-not-well", what, next)))
 }
 
+/// The restart of an agent that is not let in, once its configuration was changed in the same look.
+pub(super) fn restart_waiting(seen: &Seen) -> impl Iterator<Item = Op> {
+    // Its guards are the files as they were before.
+    restart(seen, AGENT).into_iter().map(|op| Op {
+        guards: Vec::new(),
+        ..op
+    })
+}
+
 /// `--no-block`: a restart of K3s with a wrong token can block for ever. What the token was read from is looked at once
 /// more in the same script: a server that restarts with a token put back meanwhile is dead until it is rescued.
 pub(super) fn restart(seen: &Seen, timeout: Duration) -> Vec<Op> {

@@ -98,9 +98,9 @@ async fn refused(probe: &Probe<'_>, seen: &Seen, cluster: &Cluster) -> Option<Fi
         seen.host
     );
     let standing = cluster.standing.as_ref().ok();
-    let is_begun = standing.is_some_and(|standing| cluster.unfinished(standing).is_some());
-    let next = if is_begun {
-        "keyroll run @rotate-token -i INVENTORY finishes the rotation".to_owned()
+    let left = standing.and_then(|standing| cluster.left(standing));
+    let next = if let Some(left) = left {
+        left
     } else {
         format!(
             "keyroll rescue {} -i INVENTORY gives it the cluster's token",

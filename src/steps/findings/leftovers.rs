@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Finding;
 use crate::facts::{Leftovers, Probe};
 use crate::k3s::leftovers::{Copy, Found, SHORTEST};
+use crate::k3s::surface::Surface;
 use crate::secret::Secret;
 use crate::steps::look::Seen;
 
@@ -34,7 +35,7 @@ pub async fn leftovers(probe: &Probe<'_>, seen: &Seen, secrets: &[Secret]) -> Ve
     };
     match probe.get_now(&seen.host, fact).await {
         Ok(search) => {
-            found.extend(named(&search.copies, &own(seen)));
+            found.extend(named(seen, &search.copies));
             found.extend(unsearched(&search));
         }
         Err(error) => found.push(Finding::of("leftovers-not-searched", error.to_string())),
@@ -60,20 +61,31 @@ fn unsearched(search: &Found) -> Vec<Finding> {
         .collect()
 }
 
-/// Files that hold the token because K3s reads it there, or keyroll is about to put it there.
+/// Files that hold the token because keyroll is about to put it there, or because K3s reads it there and nobody can say where
+/// in them.
 fn own(seen: &Seen) -> BTreeSet<Utf8PathBuf> {
-    let surfaces = seen.install.surfaces.iter();
-    let files = surfaces.flat_map(|surface| [surface.file.clone(), surface.staged()]);
+    let staged = seen.install.all_surfaces().map(Surface::staged);
     // K3s reads one that cannot be edited all the same.
     let unread = seen.install.unread().map(|_| &seen.install.sources.files);
-    files.chain(unread.into_iter().flatten().cloned()).collect()
+    staged
+        .chain(unread.into_iter().flatten().cloned())
+        .collect()
 }
 
-fn named(copies: &[Copy], own: &BTreeSet<Utf8PathBuf>) -> Vec<Finding> {
-    let foreign: Vec<&Copy> = copies
-        .iter()
-        .filter(|copy| !own.contains(&copy.path))
-        .collect();
+/// Lines from which K3s reads it: another line of the same file, such as a comment, is a copy.
+fn read(seen: &Seen) -> BTreeSet<(&Utf8Path, usize)> {
+    let surfaces = seen.install.all_surfaces();
+    let line = |it| seen.line(it).unwrap_or_default();
+    surfaces.map(|it| (it.file.as_path(), line(it))).collect()
+}
+
+fn named(seen: &Seen, copies: &[Copy]) -> Vec<Finding> {
+    let (own, read) = (own(seen), read(seen));
+    let is_read = |copy: &Copy| {
+        let line = usize::try_from(copy.line).unwrap_or_default();
+        own.contains(&copy.path) || read.contains(&(copy.path.as_path(), line))
+    };
+    let foreign: Vec<&Copy> = copies.iter().filter(|copy| !is_read(copy)).collect();
     let finding = |copy: &&Copy| {
         let place = match copy.line {
             0 => copy.path.to_string(),

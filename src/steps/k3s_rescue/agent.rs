@@ -1,20 +1,15 @@
 //! An agent whose token is refused, or pins another CA: its configuration gets the token that the servers accept.
 
-use std::time::Duration;
-
 use crate::facts::{Journal, Knocked, Probe};
 use crate::k3s::journal;
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::token::{Form, TokenKind};
 use crate::op::Op;
 use crate::secret::Secret;
-use crate::steps::k3s_restart::restart;
+use crate::steps::k3s_restart::restart_waiting;
 use crate::steps::k3s_token::{Mode, write_in_place};
 use crate::steps::look::{Cluster, Seen, ServerSeen};
 use crate::steps::{Proposal, StepError, Unmet};
-
-/// How long it may take to be active again.
-const START: Duration = Duration::from_mins(3);
 
 /// What an agent needs beside a restart.
 pub(super) struct Cure {
@@ -143,11 +138,7 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
     let mut ops: Vec<Op> = edits
         .map(|edit| write_in_place(&cure.patched, &edit, Mode::default()))
         .collect();
-    // Its guards are the files as they were before these changes.
-    ops.extend(restart(seen, START).into_iter().map(|op| Op {
-        guards: Vec::new(),
-        ..op
-    }));
+    ops.extend(restart_waiting(seen));
     Ok(Proposal::of(ops))
 }
 

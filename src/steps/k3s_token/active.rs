@@ -6,6 +6,7 @@ use crate::k3s::install::Kind;
 use crate::k3s::token::TokenKind;
 use crate::op::{Act, Op};
 use crate::secret::Secret;
+use crate::steps::k3s_restart::restart_waiting;
 use crate::steps::look::{AgentStanding, Cluster, Edit, Seen};
 use crate::steps::{Proposal, StepError, Unmet};
 use crate::wire::{Guard, Holds};
@@ -96,7 +97,11 @@ pub(super) async fn on_agent(
         ))),
         AgentStanding::Old => {
             let edits = seen.edits(&standing.new);
-            let ops = edits.iter().map(|edit| over(seen, edit, mode)).collect();
+            let mut ops: Vec<Op> = edits.iter().map(|edit| over(seen, edit, mode)).collect();
+            // One that waits to be let in serves nobody: it need not wait for its batch too.
+            if seen.unit.active_state == "activating" {
+                ops.extend(restart_waiting(seen));
+            }
             Ok(Proposal {
                 ops,
                 unmet: cluster

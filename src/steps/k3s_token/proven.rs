@@ -253,7 +253,7 @@ pub async fn proof_of_agent(
         }
     }
     if agent == AgentStanding::Old {
-        proposal.unmet.push(dead(probe, seen, standing));
+        proposal.unmet.push(dead(probe, seen, cluster, standing));
         return Ok(proposal);
     }
     // A bootstrap token is no password to knock with, and has mostly run out since its agent joined.
@@ -284,7 +284,7 @@ pub async fn proof_of_agent(
 }
 
 /// What an agent is configured with opens nothing any more: it is OLD, or a token that is nobody's.
-fn dead(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> Unmet {
+fn dead(probe: &Probe<'_>, seen: &Seen, cluster: &Cluster, standing: &Standing) -> Unmet {
     let host = &seen.host;
     let is_old = |secret: &Secret| olds(probe, seen, standing).contains(secret);
     if seen.surface().is_some_and(is_old) {
@@ -298,7 +298,8 @@ fn dead(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> Unmet {
     let what = format!(
         "the token that {host} is configured with is not accepted: it is refused (401), and is none that is known here"
     );
-    Unmet::red("agent-token-refused", what, rescue(host))
+    let next = cluster.left(standing).unwrap_or_else(|| rescue(host));
+    Unmet::red("agent-token-refused", what, next)
 }
 
 fn rescue(host: &HostName) -> String {

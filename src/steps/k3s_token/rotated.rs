@@ -16,7 +16,7 @@ use crate::op::{Act, Op, Until, Wait};
 use crate::secret::{Content, Secret};
 use crate::steps::apiservers::unlisted_servers;
 use crate::steps::look::{Cluster, Seen, ServerSeen, server_nodes, words};
-use crate::steps::unmanaged::unmanaged_servers;
+use crate::steps::unmanaged::{call_roll_of_etcd, unmanaged_servers};
 use crate::steps::{Proposal, StepError, Unmet};
 use crate::wire::WriteFile;
 
@@ -55,6 +55,7 @@ pub(super) async fn propose(probe: &Probe<'_>, mode: Mode) -> Result<Proposal, S
     let unmanaged = unmanaged_servers(probe, &cluster).await;
     if unmanaged.is_empty() {
         unmet.extend(unlisted_servers(probe, &cluster).await);
+        unmet.extend(call_roll_of_etcd(probe, &cluster, old).await.unmet);
     }
     unmet.extend(unmanaged);
     let act = rotate(&rotator.seen, old, &standing.new);
