@@ -13,6 +13,7 @@ use crate::k3s::phase::Standing;
 use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::report::{Outcome, PlaceRow, Places, Said};
+use crate::steps::findings::{Finding, why_down};
 use crate::steps::look::{AgentStanding, Blind, Cluster, Freshness, Seen};
 use row::Letters;
 
@@ -21,6 +22,8 @@ struct Sighting {
     host: HostName,
     seen: Result<Seen, Blind>,
     standing: Option<AgentStanding>,
+    /// Why its K3s does not run.
+    down: Option<Finding>,
 }
 
 pub(super) fn place(desk: &Desk, asked: &cli::Glance) -> Result<Exit, Trouble> {
@@ -100,10 +103,15 @@ async fn host(
         }
         _ => None,
     };
+    let down = match &seen {
+        Ok(seen) => why_down(probe, seen).await,
+        Err(_) => None,
+    };
     Sighting {
         host,
         seen,
         standing,
+        down,
     }
 }
 

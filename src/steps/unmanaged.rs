@@ -305,8 +305,8 @@ fn foreign(node: &Node, kind: &str) -> Unmet {
         ),
         if kind == "agent" {
             format!(
-                "add {} to the inventory, or pass --expect-unmanaged {} for an agent that comes and goes",
-                node.name, node.name
+                "add {0} to the inventory, or pass --expect-unmanaged {0} for an agent that comes and goes; when it is gone for good: kubectl delete node {0}",
+                node.name
             )
         } else {
             format!(

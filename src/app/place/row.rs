@@ -10,6 +10,7 @@ use crate::model::HostName;
 use crate::report::{Holder, Holds, Outcome, PlaceRow, STEADY, Said};
 use crate::secret::Secret;
 use crate::steps::Unmet;
+use crate::steps::findings::Finding;
 use crate::steps::look::{AgentStanding, Blind, Cluster, Seen, words};
 
 /// A letter for each token, in the order in which they are met.
@@ -43,7 +44,9 @@ pub(super) fn row(
             let agent = sighting
                 .standing
                 .map(|agent| agent_phase(seen, agent, about.is_some_and(Standing::is_rotated)));
-            resolved(seen, agent, cluster, letters)
+            let mut row = resolved(seen, agent, cluster, letters);
+            row.notes.extend(sighting.down.iter().map(Said::from));
+            row
         }
         Err(blind) => unresolved(&sighting.host, blind),
     }
@@ -148,6 +151,12 @@ fn said(name: &str, what: &str, next: &str) -> Said {
 impl From<&crate::k3s::install::Fault> for Said {
     fn from(fault: &crate::k3s::install::Fault) -> Self {
         said(fault.name, &fault.what, &fault.next)
+    }
+}
+
+impl From<&Finding> for Said {
+    fn from(found: &Finding) -> Self {
+        said(found.name, &found.what, &found.next)
     }
 }
 

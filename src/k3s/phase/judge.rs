@@ -266,7 +266,7 @@ fn surface_differs(servers: &[ServerView], datastore: &Secret) -> Torn {
             names(servers.iter().filter(odd).map(|s| &s.host))
         ),
         next: format!(
-            "put the cluster's token back: {}; or give the configured one with --new-token-from to rotate to it",
+            "put the cluster's token back: {}; or rotate to the configured one: keyroll run @rotate-token -i INVENTORY, with it from --new-token-from",
             rescue(servers.iter().filter(odd))
         ),
     }

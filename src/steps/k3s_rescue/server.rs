@@ -112,7 +112,7 @@ fn judged(
         witnessed: standing.is_some_and(|standing| cluster.is_witnessed(standing)),
         unseen: cluster.hides_beside(&seen.host),
         asked,
-        resting: is_resting(seen, cluster, &known),
+        resting: is_resting(seen, cluster),
         third: is_third(standing, &known),
         others: &others,
         given,
@@ -120,8 +120,12 @@ fn judged(
 }
 
 /// Whether all servers were stopped, or started again by a rescue with it, and there is no other token than this in any place.
-fn is_resting(seen: &Seen, cluster: &Cluster, known: &[Secret]) -> bool {
-    let [one] = known else { return false };
+/// What only waits beside it has been nobody's yet: a rotate writes the files of its server before all else.
+fn is_resting(seen: &Seen, cluster: &Cluster) -> bool {
+    let tokens = cluster.tokens_in_use();
+    let [one] = tokens.as_slice() else {
+        return false;
+    };
     let mark = begun_with(one);
     let mut others = cluster.servers.iter().map(|it| &it.seen);
     cluster.blind.is_empty()

@@ -3,6 +3,7 @@
 use super::{Mode, write};
 use crate::facts::Probe;
 use crate::k3s::install::Kind;
+use crate::k3s::phase::Phase;
 use crate::k3s::token::TokenKind;
 use crate::op::{Act, Op};
 use crate::secret::Secret;
@@ -28,6 +29,9 @@ pub(super) async fn on_server(
     let mut proposal = Proposal::of(flip(seen, &standing.new, mode));
     proposal.unmet = seen.disagreements(Some(standing));
     let is_needed = seen.about == TokenKind::Server && !proposal.ops.is_empty();
+    if standing.phase(&seen.host) == Some(Phase::Reverted) {
+        proposal.notes.push(reverted(seen));
+    }
     if is_needed && !standing.is_rotated() {
         proposal.unmet.push(Unmet::new(
             "not-rotated",
@@ -39,6 +43,16 @@ pub(super) async fn on_server(
         proposal.unmet.extend(cluster.unwitnessed(standing));
     }
     Ok(proposal)
+}
+
+/// Whoever wrote OLD back, such as a configuration manager, will do so again.
+fn reverted(seen: &Seen) -> String {
+    let file = seen.install.winner().map(|surface| &surface.file);
+    let file = file.map_or_else(String::new, |file| format!(" into {file}"));
+    format!(
+        "{}: something has written the old token back{file} since it took the new one; find what does (a configuration manager, a template, a cron job), or it will again",
+        seen.host
+    )
 }
 
 /// What brings every surface of a server to `secret`.

@@ -114,6 +114,18 @@ impl Cluster {
     /// Every token that is found on any server.
     #[must_use]
     pub fn tokens(&self) -> Vec<Secret> {
+        let mut all = self.tokens_in_use();
+        for staged in self.servers.iter().filter_map(|it| it.seen.staged()) {
+            if !all.contains(&staged) {
+                all.push(staged);
+            }
+        }
+        all
+    }
+
+    /// The same without what only waits beside a surface.
+    #[must_use]
+    pub fn tokens_in_use(&self) -> Vec<Secret> {
         let mut all: Vec<Secret> = Vec::new();
         let of = |server: &ServerSeen| {
             let seen = &server.seen;
@@ -126,7 +138,6 @@ impl Cluster {
                 seen.on_disk(),
                 seen.passwd().server,
                 seen.kept(),
-                seen.staged(),
                 seen.withdrawn(),
             ];
             surfaces

@@ -27,7 +27,7 @@ impl Cluster {
                 "rotate-not-certain",
                 "files say that the datastore was encrypted with the new token, and nothing shows that it was: a rotate \
                  that fails half way leaves the same files",
-                "let `k3s_token: { state: rotated }` come first, which asks for the rotate once more",
+                "restart no server; keyroll run @rotate-token -i INVENTORY asks for the rotate once more (in a playbook of your own `k3s_token: { state: rotated }` comes first)",
             )
         })
     }
