@@ -14,6 +14,7 @@ use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::report::{Outcome, PlaceRow, Places, Said};
 use crate::steps::findings::{Finding, why_down};
+use crate::steps::k3s_preflight::to_come;
 use crate::steps::look::{AgentStanding, Blind, Cluster, Freshness, Seen};
 use row::Letters;
 
@@ -59,9 +60,15 @@ async fn look(sight: &Sight) -> Places {
         .into_iter()
         .map(|(_, sighting)| row::row(&sighting, both, &mut letters));
     let hosts: Vec<PlaceRow> = rows.collect();
-    let clusters = [both.0, both.1].into_iter().flatten();
+    let to_come: Vec<Said> = both.0.map_or_else(Vec::new, |it| {
+        to_come(it).map(|it| Said::from(&it)).collect()
+    });
+    // While it is to come nobody has taken it, and no two servers differ in what they have.
+    let agents = both.1.filter(|_| to_come.is_empty());
+    let clusters = [both.0, agents].into_iter().flatten();
     let notes = clusters
         .filter_map(|cluster| torn(cluster).or_else(|| unfinished(cluster)))
+        .chain(to_come)
         .collect();
     Places {
         schema: 1,

@@ -126,7 +126,10 @@ fn configured(files: &dyn Files, main: &str) -> Result<Vec<(String, String)>, Un
         }
     }
     let flags = all.into_iter().flat_map(|entry| {
-        let key = entry.key;
+        let short = SHORT
+            .iter()
+            .find(|(short, _)| short.strip_prefix('-') == Some(&entry.key));
+        let key = short.map_or(entry.key.clone(), |(_, long)| (*long).to_owned());
         entry.values.into_iter().map(move |v| (key.clone(), v))
     });
     Ok(flags.collect())

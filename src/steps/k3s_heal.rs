@@ -6,6 +6,7 @@
 
 use serde::Deserialize;
 
+use super::k3s_preflight::to_come;
 use super::k3s_token::{STOPPED, put, stopped};
 use super::look::{AgentStanding, Blind, Cluster, Seen, ServerSeen};
 use super::{Proposal, StepError, Unmet};
@@ -25,6 +26,10 @@ pub struct K3sHeal {
     /// Whether every server must have been seen. Default: true. Without it the task's own host is enough.
     #[serde(default = "yes")]
     pub all: bool,
+    /// Whether it is all that the run does: then it ends with what is left of a rotation, or of an agent token that is to
+    /// come. Default: false.
+    #[serde(default)]
+    pub alone: bool,
 }
 
 fn yes() -> bool {
@@ -43,12 +48,15 @@ impl K3sHeal {
             {
                 proposal.unmet.push(Unmet::of_torn(torn));
             }
+            if self.alone {
+                proposal.unmet.extend(to_come(&cluster));
+            }
             if self.all {
                 proposal.unmet.extend(misplaced(probe).await);
             }
         }
         if let Ok(standing) = &cluster.standing
-            && self.all
+            && self.alone
         {
             proposal.left = cluster.left(standing);
         }

@@ -32,7 +32,8 @@ use crate::facts::{FactError, Probe};
 use crate::k3s::token::TokenKind;
 use crate::wire::TransportError;
 
-pub(in crate::steps) use agent_token::{half_way, to_come};
+pub(in crate::steps) use agent_token::half_way;
+pub use agent_token::to_come;
 pub use sight::Sight;
 
 /// `k3s_preflight`

@@ -18,6 +18,8 @@ use crate::steps::look::{AgentStanding, Blind, Cluster, Seen};
 
 /// A rotation that stands half way.
 const UNFINISHED: &str = "rotation-unfinished";
+/// An agent's token that no server accepts.
+const REFUSED: &str = "agent-token-refused";
 
 pub(super) fn look(desk: &Desk, asked: &cli::Glance, found: &mut Found) -> Result<Editor, Trouble> {
     let ((seen, can_go_back), editor) = glance(desk, asked, async |sight| {
@@ -70,7 +72,9 @@ async fn one(probe: &Probe<'_>) -> Result<Vec<Finding>, FactError> {
         let next = "keyroll run @rotate-token -i INVENTORY goes on with it";
         found.push(Finding::of(UNFINISHED, &left).next(next));
     }
-    found.extend(refused(probe, &seen, &cluster).await);
+    if !found.iter().any(|it| it.name == REFUSED) {
+        found.extend(refused(probe, &seen, &cluster).await);
+    }
     // The preflight of a rotation that has begun waits for what starts, and only notes an agent that is down.
     if !found.iter().any(|it| it.name == "unit-not-active") {
         found.extend(not_running(probe, &seen).await);
@@ -107,7 +111,7 @@ async fn refused(probe: &Probe<'_>, seen: &Seen, cluster: &Cluster) -> Option<Fi
             seen.host
         )
     };
-    (heard == Heard::Rejected).then(|| Finding::of("agent-token-refused", what).next(next))
+    (heard == Heard::Rejected).then(|| Finding::of(REFUSED, what).next(next))
 }
 
 /// What would keep a rotation from beginning here, and what was found of the cluster. Another host that cannot be asked is that host's own finding.

@@ -2,7 +2,7 @@
 
 use super::held::{distinct, is_finished, kept, waiting};
 use super::{Memory, Phase, ServerView, Standing, Torn, Wish};
-use crate::k3s::token::is_bootstrap;
+use crate::k3s::token::{is_bootstrap, pairing};
 use crate::model::{HostName, HostTime};
 use crate::secret::Secret;
 
@@ -259,6 +259,16 @@ fn old_and_new(
 
 fn surface_differs(servers: &[ServerView], datastore: &Secret) -> Torn {
     let odd = |s: &&ServerView| s.surface.as_ref().is_some_and(|secret| secret != datastore);
+    // One that a proven rotation has taken out of use is no token to go on with.
+    let configured = servers
+        .iter()
+        .filter(odd)
+        .filter_map(|s| s.surface.as_ref());
+    let pairs: Vec<String> = configured.map(|it| pairing(it, datastore)).collect();
+    let mut marks = servers
+        .iter()
+        .filter_map(|s| s.proven.as_ref()?.pairing.as_ref());
+    let is_dead = marks.any(|mark| pairs.contains(mark));
     Torn {
         name: "surface-differs",
         what: format!(
@@ -266,8 +276,13 @@ fn surface_differs(servers: &[ServerView], datastore: &Secret) -> Torn {
             names(servers.iter().filter(odd).map(|s| &s.host))
         ),
         next: format!(
-            "put the cluster's token back: {}; or rotate to the configured one: keyroll run @rotate-token -i INVENTORY, with it from --new-token-from",
-            rescue(servers.iter().filter(odd))
+            "put the cluster's token back: {}{}",
+            rescue(servers.iter().filter(odd)),
+            if is_dead {
+                ""
+            } else {
+                "; or rotate to the configured one: keyroll run @rotate-token -i INVENTORY, with it from --new-token-from"
+            }
         ),
     }
 }

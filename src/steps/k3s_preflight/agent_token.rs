@@ -76,7 +76,7 @@ pub(in crate::steps) fn half_way(cluster: &Cluster) -> Vec<Unmet> {
 }
 
 /// Servers with an agent token that is to come with their next start, and is not the server token.
-pub(in crate::steps) fn to_come(cluster: &Cluster) -> impl Iterator<Item = Unmet> {
+pub fn to_come(cluster: &Cluster) -> impl Iterator<Item = Unmet> {
     let servers = cluster.servers.iter();
     let is_own = |server: &&ServerSeen| {
         configured(server).is_some_and(|secret| !server.seen.server_tokens().contains(secret))

@@ -70,7 +70,9 @@ async fn copy(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
         })
     };
     let ops: Vec<Op> = copies.iter().filter_map(op).collect();
-    let kept = format!("what is replaced or removed is kept in {folder}, tokens and all: remove it when nothing is missed");
+    let kept = format!(
+        "what is replaced or removed is kept in {folder}, tokens and all: remove it when nothing is missed"
+    );
     Ok(Proposal {
         notes: if ops.is_empty() {
             Vec::new()

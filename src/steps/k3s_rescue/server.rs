@@ -247,9 +247,6 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
         return Ok(Proposal::refuse(vec![wait]));
     }
     let mut proposal = Proposal::of(vec![mark(seen, &begun_with(&right))]);
-    if !surfaces.is_empty() {
-        proposal.ops.extend(set_aside(seen, &right));
-    }
     proposal.ops.extend(surfaces);
     if remedy == Remedy::Passwd {
         proposal.unmet = unwell(probe, seen, &cluster).await?;
@@ -319,16 +316,6 @@ fn put_aside(seen: &Seen, cluster: &Cluster, right: &Secret) -> Option<Op> {
     let file = WriteFile::private(seen.withdrawn_path(), content);
     let why = "put aside the token that it runs with, until it is shown to be refused";
     (!is_known).then(|| Op::root(&seen.host, why, Act::WriteFile(file)))
-}
-
-/// What the last surface loses is mostly OLD, which the proof has to show dead.
-fn set_aside(seen: &Seen, right: &Secret) -> Option<Op> {
-    let lost = seen.surface().filter(|lost| *lost != right)?;
-    let is_kept = seen.kept().is_some() || seen.withdrawn().is_some();
-    let content = Content::new(format!("{}\n", lost.expose()));
-    let file = WriteFile::private(seen.withdrawn_path(), content);
-    let why = "put aside the token that it was configured with, until it is shown to be refused";
-    (!is_kept).then(|| Op::root(&seen.host, why, Act::WriteFile(file)))
 }
 
 fn end(seen: &Seen) -> Op {

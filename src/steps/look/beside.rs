@@ -78,6 +78,11 @@ impl Cluster {
         let rests = |(_, phase): &&(HostName, Phase)| !matches!(phase, Phase::Old | Phase::New);
         let rests = standing.phases.iter().filter(rests).map(|it| &it.0);
         let rests: Vec<&HostName> = rests.collect();
+        let is_kept = self.servers.iter().any(|it| it.seen.kept().is_some());
+        let is_silent = |host: &&HostName| standing.phase(host) == Some(Phase::Silent);
+        if !is_kept && rests.iter().all(is_silent) {
+            return None;
+        }
         if !rests.is_empty() {
             return Some(format!(
                 "a rotation is not finished ({})",
@@ -85,7 +90,6 @@ impl Cluster {
             ));
         }
         // It is over with its proof, after which nobody keeps OLD.
-        let is_kept = self.servers.iter().any(|it| it.seen.kept().is_some());
         (standing.is_rotated() && is_kept)
             .then(|| "a rotation is not finished (agents, or its proof)".to_owned())
     }
