@@ -19,6 +19,7 @@ use crate::template::Vars;
 const SIM: &str = "sim:";
 
 /// What was read.
+#[derive(Clone)]
 pub(super) struct Books {
     pub(super) playbook: Playbook,
     pub(super) inventory: Inventory,

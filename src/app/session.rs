@@ -22,9 +22,10 @@ use crate::journal::{self, Journal, Lock};
 use crate::model::HostName;
 use crate::op::custody::Custody;
 use crate::plan::{Plan, Request};
-use crate::playbook::Order;
+use crate::playbook::{Order, Task};
 use crate::report::{Brief, Json, Lines, Verbosity, Writer};
 use crate::secret::Secret;
+use crate::steps::Step;
 use crate::steps::look::restart_order;
 use crate::transport::sim::SimTransport;
 use crate::transport::ssh::Holds;
@@ -54,10 +55,6 @@ pub(super) struct Session<'a> {
     pub(super) custody: Arc<dyn Custody>,
     pub(super) manner: Manner,
 }
-
-/// A server that cannot be asked in which order they restart keeps the first play from beginning, and its findings from being told.
-const ALL_ELSE: &str = "keyroll doctor --hosts -i INVENTORY tells what else stands in the way; where that machine is gone for good, \
-take it out of the inventory, and its node out of the cluster (kubectl delete node NAME)";
 
 impl Session<'_> {
     /// Performs; third signal leaves.
@@ -118,7 +115,11 @@ impl Session<'_> {
         } else {
             Holds::default()
         };
-        let (plan, unseen) = self.plan(&scope).await?;
+        let (mut plan, unseen) = self.plan(&scope).await?;
+        let looks_first = unseen.is_some() && self.looks_first();
+        if looks_first {
+            plan = self.first_look()?;
+        }
         let run = Run {
             plan: Arc::new(plan),
             scope: Arc::new(scope),
@@ -127,18 +128,44 @@ impl Session<'_> {
             screens: vec![self.screen()],
             title: self.title(),
             check: self.asked.only.check,
-            read_only: self.only_looks(),
+            read_only: self.only_looks() || looks_first,
             stop,
         };
-        if let Some(mut why) = unseen {
-            why.next.push(ALL_ELSE.to_owned());
-            return Ok(run.end_unbegun(why));
+        if let Some(why) = unseen {
+            return Ok(if looks_first {
+                let ended = run.perform().await;
+                // Whoever could not be asked in which order servers restart may be back by now.
+                if ended.exit == Exit::Fine {
+                    Writer::standard()
+                        .talk(&format!("error: {}", why.what.join("; ")))
+                        .ok();
+                }
+                let exit = Exit::first_of([ended.exit, why.exit]);
+                Ended { exit, ..ended }
+            } else {
+                run.end_unbegun(why)
+            });
         }
         Ok(tokio::select! {
             biased;
             ended = run.perform() => ended,
             never = holds.keep() => match never {},
         })
+    }
+
+    /// Whether the first play does nothing but look at its hosts.
+    fn looks_first(&self) -> bool {
+        let first = self.books.playbook.plays.first();
+        let looks = |task: &Task| matches!(task.step, Step::K3sPreflight(_));
+        first.is_some_and(|play| !play.tasks.is_empty() && play.tasks.iter().all(looks))
+    }
+
+    /// The first play alone: where the servers' order cannot be looked up nothing is begun, and all that stands in the way is told.
+    fn first_look(&self) -> Result<Plan, Trouble> {
+        let mut books = self.books.clone();
+        books.playbook.plays.truncate(1);
+        let plan = books.plan(&request(self.asked))?;
+        Ok(finish(plan, self.asked))
     }
 
     /// Hosts of the fleet that `--limit` leaves out.

@@ -78,11 +78,18 @@ impl K3sPreflight {
             }
         };
         let sight = Sight::take(probe, &seen, &cluster, self.kind).await?;
-        let (mut proposal, found) = sight.judge(probe).await?;
+        let (mut proposal, found, unasked) = match sight.judge(probe).await {
+            Ok((proposal, found)) => (proposal, found, None),
+            Err(error) => (Proposal::default(), Vec::new(), Some(error)),
+        };
         for finding in sight.findings().into_iter().chain(found) {
             finding.into_proposal(&mut proposal);
         }
-        Ok(proposal)
+        // What this host has of its own is said although another one cannot be asked.
+        match unasked.filter(|_| proposal.unmet.is_empty()) {
+            Some(error) => Err(error),
+            None => Ok(proposal),
+        }
     }
 }
 

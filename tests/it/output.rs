@@ -112,6 +112,6 @@ fn a_run_whose_first_server_cannot_be_reached_ends_with_an_event_too() {
         Stdio::piped(),
     );
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains("went wrong: before the first play"), "{said}");
+    assert!(said.contains("went wrong: Look before touching"), "{said}");
     assert!(said.contains("exit 7"), "{said}");
 }
