@@ -144,14 +144,10 @@ impl Visit<'_> {
         let Ok(Proposal { notes, left, .. }) = &proposal else {
             return Ok(proposal);
         };
-        let (key, host) = (&at.key, &at.host);
-        for text in notes {
-            if !again && self.noted.insert(text.clone()) {
-                let (key, host, text) = (key.clone(), host.clone(), text.clone());
-                let note = EventKind::Note { key, host, text };
-                self.shared.bus.say(note).await?;
-            }
+        for text in notes.iter().filter(|_| !again) {
+            self.note(text.clone()).await?;
         }
+        let (key, host) = (&at.key, &at.host);
         if let Some(text) = left
             && self.noted.insert(text.clone())
         {
@@ -172,21 +168,35 @@ impl Visit<'_> {
         let (begun, pause) = (clock.now(), Duration::from_secs(5));
         loop {
             let looked = self.look(again).await?;
-            let is_unseen = matches!(
-                &looked,
-                Err(StepError::Fact(FactError::Transport(
-                    TransportError::Unreachable { .. } | TransportError::NotStarted { .. }
-                )))
-            );
+            let Err(StepError::Fact(FactError::Transport(
+                error @ (TransportError::Unreachable { .. } | TransportError::NotStarted { .. }),
+            ))) = &looked
+            else {
+                return Ok(looked);
+            };
             let is_patient = has_begun && !self.at.task.undo.is_empty();
             let waited = clock.now().duration_since(begun).unsigned_abs();
             let is_over = waited >= REBOOT || self.shared.level() >= StopLevel::FinishOps;
-            if !is_unseen || !is_patient || is_over {
+            if !is_patient || is_over {
                 return Ok(looked);
             }
             "waiting for a host that cannot be reached".clone_into(&mut self.doing);
+            self.note(format!(
+                "{error}: it is waited for, as long as a reboot takes"
+            ))
+            .await?;
             clock.sleep(pause).await;
         }
+    }
+
+    /// Says something once.
+    async fn note(&mut self, text: String) -> Result<(), Failure> {
+        if !self.noted.insert(text.clone()) {
+            return Ok(());
+        }
+        let (key, host) = (self.at.key.clone(), self.at.host.clone());
+        let note = EventKind::Note { key, host, text };
+        self.shared.bus.say(note).await
     }
 
     /// A dry run: says what would be done, and what cannot be known before it is done.
