@@ -103,14 +103,12 @@ async fn refused(probe: &Probe<'_>, seen: &Seen, cluster: &Cluster) -> Option<Fi
     );
     let standing = cluster.standing.as_ref().ok();
     let left = standing.and_then(|standing| cluster.left(standing));
-    let next = if let Some(left) = left {
-        left
-    } else {
+    let next = left.unwrap_or_else(|| {
         format!(
             "keyroll rescue {} -i INVENTORY gives it the cluster's token",
             seen.host
         )
-    };
+    });
     (heard == Heard::Rejected).then(|| Finding::of(REFUSED, what).next(next))
 }
 

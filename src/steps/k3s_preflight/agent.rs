@@ -38,7 +38,7 @@ pub(super) async fn judge(
             proposal.unmet.push(Unmet::new(
                 "agent-token-refused",
                 format!("the token that {host} is configured with is refused, and is none of a rotation that is known here: only its client certificate lets it in"),
-                cluster.left(standing).unwrap_or_else(|| format!("give it the cluster's token: keyroll rescue {host} -i INVENTORY; then run the same command again")),
+                cluster.cure_of_agent(standing, host),
             ));
         } else {
             proposal

@@ -195,12 +195,11 @@ fn configured(server: &ServerSeen) -> Option<&Secret> {
 
 /// Servers that start with different agent tokens let some agents in through one of them only.
 fn differ(cluster: &Cluster) -> Option<Unmet> {
-    let is_begun = |server: &ServerSeen| server.seen.kept_of(TokenKind::Agent).is_some();
     let (first, rest) = cluster.servers.split_first()?;
     let other = rest
         .iter()
         .find(|server| configured(server) != configured(first))
-        .filter(|_| !cluster.servers.iter().any(is_begun))?;
+        .filter(|_| !cluster.keeps(TokenKind::Agent))?;
     Some(Unmet::new(
         "agent-tokens-differ",
         format!(
@@ -265,13 +264,7 @@ fn begun(cluster: &Cluster) -> Option<Unmet> {
 
 /// A rotation of the other token is finished first; where both are under way one playbook goes on with both.
 fn unfinished(cluster: &Cluster, kind: TokenKind) -> Option<Unmet> {
-    let is_under_way = |kind| {
-        cluster
-            .servers
-            .iter()
-            .any(|it| it.seen.kept_of(kind).is_some())
-    };
-    let are_both = is_under_way(TokenKind::Server) && is_under_way(TokenKind::Agent);
+    let are_both = cluster.keeps(TokenKind::Server) && cluster.keeps(TokenKind::Agent);
     let mut servers = cluster.servers.iter();
     let server = servers.find(|server| server.seen.kept_of(kind).is_some())?;
     let book = if are_both {

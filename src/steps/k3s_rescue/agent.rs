@@ -178,11 +178,7 @@ fn bundle(seen: &Seen) -> Unmet {
 }
 
 fn servers_differ(seen: &Seen, cluster: &Cluster) -> Unmet {
-    let is_of_agents = cluster
-        .servers
-        .iter()
-        .any(|it| it.seen.kept_of(TokenKind::Agent).is_some());
-    let kind = if is_of_agents {
+    let kind = if cluster.keeps(TokenKind::Agent) {
         TokenKind::Agent
     } else {
         TokenKind::Server

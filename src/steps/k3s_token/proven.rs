@@ -10,7 +10,7 @@ use crate::k3s::token::{self, Form, TokenKind};
 use crate::model::HostName;
 use crate::op::{Op, Until};
 use crate::secret::Secret;
-use crate::steps::look::{AgentStanding, Cluster, Seen, words};
+use crate::steps::look::{AgentStanding, Cluster, Seen, rescue_of_agent, words};
 use crate::steps::{Proposal, StepError, Unmet};
 
 pub(super) async fn on_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
@@ -291,21 +291,15 @@ fn dead(probe: &Probe<'_>, seen: &Seen, cluster: &Cluster, standing: &Standing) 
         let what = format!("{host} is still configured with the old token");
         let next = format!(
             "keyroll run @rotate-token -i INVENTORY, where a rotation is not finished; else {}",
-            rescue(host)
+            rescue_of_agent(host)
         );
         return Unmet::red("agent-has-old", what, next);
     }
     let what = format!(
         "the token that {host} is configured with is not accepted: it is refused (401), and is none that is known here"
     );
-    let next = cluster.left(standing).unwrap_or_else(|| rescue(host));
+    let next = cluster.cure_of_agent(standing, host);
     Unmet::red("agent-token-refused", what, next)
-}
-
-fn rescue(host: &HostName) -> String {
-    format!(
-        "give it the cluster's token: keyroll rescue {host} -i INVENTORY; then run the same command again"
-    )
 }
 
 /// Whether the agent's configured secret is accepted.
@@ -323,9 +317,11 @@ async fn of_its_secret(
                 "the token that {host} is configured with is not accepted: {}",
                 said(&heard)
             );
-            proposal
-                .unmet
-                .push(Unmet::red("agent-token-refused", what, rescue(host)));
+            proposal.unmet.push(Unmet::red(
+                "agent-token-refused",
+                what,
+                rescue_of_agent(host),
+            ));
         }
     }
     Ok(())

@@ -56,12 +56,24 @@ impl Cluster {
         ))
     }
 
+    /// What gives an agent a token that is accepted: the rotation that is under way, else a rescue.
+    #[must_use]
+    pub fn cure_of_agent(&self, standing: &Standing, host: &HostName) -> String {
+        self.left(standing).unwrap_or_else(|| rescue_of_agent(host))
+    }
+
+    /// Whether any server keeps the old one of this token: keyroll has begun to rotate it, and no proof has ended that.
+    #[must_use]
+    pub fn keeps(&self, kind: TokenKind) -> bool {
+        self.servers
+            .iter()
+            .any(|it| it.seen.kept_of(kind).is_some())
+    }
+
     /// A rotation of the agent token that keyroll has begun.
     fn left_of_agents(&self) -> Option<String> {
-        let mut servers = self.servers.iter();
-        let is_begun = servers.any(|it| it.seen.kept_of(TokenKind::Agent).is_some());
         let book = TokenKind::Agent.playbook();
-        is_begun.then(|| {
+        self.keeps(TokenKind::Agent).then(|| {
             format!("a rotation of the agent token is not finished: restart no server; keyroll run {book} -i INVENTORY finishes it")
         })
     }
@@ -78,7 +90,7 @@ impl Cluster {
         let rests = |(_, phase): &&(HostName, Phase)| !matches!(phase, Phase::Old | Phase::New);
         let rests = standing.phases.iter().filter(rests).map(|it| &it.0);
         let rests: Vec<&HostName> = rests.collect();
-        let is_kept = self.servers.iter().any(|it| it.seen.kept().is_some());
+        let is_kept = self.keeps(self.about);
         let is_silent = |host: &&HostName| standing.phase(host) == Some(Phase::Silent);
         if !is_kept && rests.iter().all(is_silent) {
             return None;
@@ -222,6 +234,13 @@ impl Cluster {
         }
         Ok(unwell)
     }
+}
+
+/// What gives an agent the token of a cluster of which no rotation is under way.
+pub(in crate::steps) fn rescue_of_agent(host: &HostName) -> String {
+    format!(
+        "give it the cluster's token: keyroll rescue {host} -i INVENTORY; then run the same command again"
+    )
 }
 
 /// Whether it runs, or was started by a rescue and waits for others.

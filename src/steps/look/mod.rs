@@ -29,6 +29,7 @@ use hand::Hand;
 pub use age::{Aged, aged};
 pub use agent::AgentStanding;
 pub(super) use api::ask_api_now;
+pub(super) use beside::rescue_of_agent;
 pub use cluster::{Cluster, ServerSeen};
 pub use edits::Edit;
 pub(super) use marks::{Asked, WITHDRAWN};
