@@ -10,6 +10,7 @@ use crate::event::Failure;
 use crate::exit::Exit;
 use crate::facts::{Contents, Digest, FactError, Paths, Piece};
 use crate::k3s::install::Wanted;
+use crate::model::HostName;
 use crate::op::Op;
 use crate::op::custody::{CustodyError, Deposit, Found, Parcel, Source};
 
@@ -36,9 +37,16 @@ impl From<CustodyError> for Trouble {
     }
 }
 
-/// Keeps a deposit.
-pub(super) fn keep(shared: &Shared, deposit: &Deposit) -> (Performed, Option<String>) {
-    match shared.scope.custody.keep(deposit) {
+/// Keeps a deposit, with the whole name of the snapshot that was taken right before.
+pub(super) async fn keep(shared: &Shared, deposit: &Deposit) -> (Performed, Option<String>) {
+    let mut deposit = deposit.clone();
+    if let Some((host, begins)) = deposit.to_come.clone()
+        && let (Some(folder), Some(name)) = (begins.parent(), begins.file_name())
+        && let Ok(path) = newest(shared, &host, folder, name).await
+    {
+        deposit.has_come(path);
+    }
+    match shared.scope.custody.keep(&deposit) {
         Ok(said) => (Performed::Done, Some(said)),
         Err(error) => (Performed::Failed(here(error)), None),
     }
@@ -92,7 +100,7 @@ async fn pieces(shared: &Shared, op: &Op, parcel: &Parcel) -> Result<String, Tro
 async fn find(shared: &Shared, op: &Op, parcel: &Parcel) -> Result<Found, Trouble> {
     let path = match &parcel.source {
         Source::File(path) => path.clone(),
-        Source::In(folder) => newest(shared, op, folder, &parcel.begins).await?,
+        Source::In(folder) => newest(shared, &op.on, folder, &parcel.begins).await?,
     };
     let own = path.file_name().unwrap_or_default();
     let name = match &parcel.source {
@@ -116,7 +124,7 @@ async fn find(shared: &Shared, op: &Op, parcel: &Parcel) -> Result<Found, Troubl
 
 async fn newest(
     shared: &Shared,
-    op: &Op,
+    host: &HostName,
     folder: &Utf8Path,
     begins: &str,
 ) -> Result<Utf8PathBuf, Trouble> {
@@ -124,13 +132,12 @@ async fn newest(
         folders: BTreeSet::from([folder.to_owned()]),
         ..Wanted::default()
     };
-    let known = shared.scope.look(&op.on, Contents(wanted)).await?;
+    let known = shared.scope.look(host, Contents(wanted)).await?;
     let names = known.folders.into_values().flatten();
     let newest = names.filter(|name| name.starts_with(begins)).max();
     newest.map(|name| folder.join(name)).ok_or_else(|| {
         Trouble::Gone(format!(
-            "no snapshot whose name begins with {begins} is in {folder} on {}",
-            op.on
+            "no snapshot whose name begins with {begins} is in {folder} on {host}"
         ))
     })
 }

@@ -46,7 +46,7 @@ pub(super) fn deadline(op: &Op) -> Duration {
 pub(super) async fn perform(shared: &Shared, op: &Op) -> (Performed, Option<String>) {
     match &op.act {
         Act::Wait(wait) => return (wait::until(shared, op, wait).await, None),
-        Act::Keep(deposit) => return custody::keep(shared, deposit),
+        Act::Keep(deposit) => return custody::keep(shared, deposit).await,
         Act::Fetch(parcel) => return custody::fetch(shared, op, parcel).await,
         _ => {}
     }

@@ -58,6 +58,20 @@ fn same<'a>(mut all: impl Iterator<Item = &'a Utf8Path>) -> Option<&'a str> {
     all.all(|other| other == first).then_some(first.as_str())
 }
 
+/// A snapshot in a note.
+#[must_use]
+pub fn line(host: &HostName, path: &Utf8Path) -> String {
+    format!("  {host}: {path}\n")
+}
+
+/// One that is about to be taken, by how its path begins.
+#[must_use]
+pub fn line_to_come(host: &HostName, begins: &Utf8Path) -> String {
+    format!(
+        "  {host}: the one whose path begins with {begins} (the run was about to take it; K3s ends its name with the node's name and the time)\n"
+    )
+}
+
 /// The note.
 #[must_use]
 pub fn note(of: &Restore<'_>) -> String {
@@ -94,14 +108,10 @@ token that was old then (`keyroll escrow list` shows what is kept):
         of.run
     );
     for (host, path) in of.snapshots {
-        writeln!(text, "  {host}: {path}").ok();
+        text += &line(host, path);
     }
     if let Some((host, begins)) = of.to_come {
-        writeln!(
-            text,
-            "  {host}: the one whose path begins with {begins} (the run was about to take it; K3s ends its name with the node's name and the time)"
-        )
-        .ok();
+        text += &line_to_come(host, begins);
     }
     if of.snapshots.is_empty() && of.to_come.is_none() {
         text += "  (none was seen)\n";

@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
+use crate::k3s::restore::{line, line_to_come};
 use crate::model::HostName;
 use crate::secret::Secret;
 
@@ -33,6 +34,17 @@ pub struct Deposit {
     /// How a restore goes, for people.
     #[serde(skip)]
     pub note: String,
+}
+
+impl Deposit {
+    /// Calls the snapshot that was to come by its whole name, in the note too.
+    pub fn has_come(&mut self, path: Utf8PathBuf) {
+        if let Some((host, begins)) = self.to_come.take() {
+            let (whole, part) = (line(&host, &path), line_to_come(&host, &begins));
+            self.note = self.note.replace(&part, &whole);
+            self.snapshots.push((host, path));
+        }
+    }
 }
 
 /// A file that is brought from a host.

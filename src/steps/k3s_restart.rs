@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::look::{AgentStanding, Cluster, Seen, ServerSeen, words};
+use super::look::{AgentStanding, Cluster, Seen, ServerSeen, is_to_restart, words};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
 use crate::k3s::install::{Datastore, Kind};
@@ -64,6 +64,12 @@ async fn on_agent(
 ) -> Result<Proposal, StepError> {
     if !again && seen.unit.is_active() && seen.started_after_change() {
         return Ok(Proposal::default());
+    }
+    if !is_to_restart(probe)? {
+        let host = &seen.host;
+        return Ok(Proposal::note(format!(
+            "{host} is not restarted, as `agents: {{ restart: false }}` says: its next start is the first with what it is configured with now"
+        )));
     }
     let cluster = Cluster::around(probe, seen.about).await;
     let mut proposal = Proposal::of(restart(seen, timeout));

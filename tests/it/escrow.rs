@@ -178,6 +178,16 @@ fn a_rotation_keeps_the_old_token_for_whoever_may_decrypt_it_and_for_nobody_else
         let json: serde_json::Value =
             serde_json::from_slice(&desk.keyroll(&["escrow", "list", "--json"]).stdout).unwrap();
         assert_eq!(json[0]["recipients"][0], desk.recipient.as_str());
+        assert_eq!(json[0]["to_come"], serde_json::Value::Null);
+        // Each by its whole name, the one of etcd too, which K3s gives the rest of its name.
+        for snapshot in json[0]["snapshots"].as_array().unwrap() {
+            let path = snapshot[1].as_str().unwrap();
+            assert!(
+                !path.ends_with('-') && note.contains(&format!("{path}\n")),
+                "{path}: {note}"
+            );
+        }
+        assert!(!note.contains("begins with /"), "{note}");
     }
 }
 

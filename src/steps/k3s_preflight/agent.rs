@@ -4,7 +4,7 @@ use crate::facts::Probe;
 use crate::k3s::knock::Heard;
 use crate::k3s::phase::Standing;
 use crate::k3s::token::{Form, TokenKind};
-use crate::steps::look::{AgentStanding, Cluster, Seen};
+use crate::steps::look::{AgentStanding, Cluster, Seen, is_to_restart};
 use crate::steps::{Proposal, StepError, Unmet};
 
 pub(super) async fn judge(
@@ -19,6 +19,7 @@ pub(super) async fn judge(
         return Ok(());
     }
     proposal.notes.extend(seen.unread_ca());
+    is_to_restart(probe)?;
     let agent = AgentStanding::look(probe, seen, standing).await?;
     if agent == AgentStanding::Old
         && !standing.is_rotated()

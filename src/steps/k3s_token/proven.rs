@@ -10,7 +10,7 @@ use crate::k3s::token::{self, Form, TokenKind};
 use crate::model::HostName;
 use crate::op::{Op, Until};
 use crate::secret::Secret;
-use crate::steps::look::{AgentStanding, Cluster, Seen, rescue_of_agent, words};
+use crate::steps::look::{AgentStanding, Cluster, Seen, is_to_restart, rescue_of_agent, words};
 use crate::steps::{Proposal, StepError, Unmet};
 
 pub(super) async fn on_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
@@ -274,6 +274,10 @@ pub async fn proof_of_agent(
             .push(Unmet::red("agent-not-active", what, next));
     } else if !seen.started_after_change() {
         let what = format!("{host} was not restarted since the file with its token was changed");
+        if !is_to_restart(probe)? {
+            proposal.doubt(format!("{what}, as `agents: {{ restart: false }}` says"));
+            return Ok(proposal);
+        }
         let unit = &seen.unit.text.id;
         let next = format!("systemctl restart {unit} on {host}, then run the same command again");
         proposal

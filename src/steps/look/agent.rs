@@ -8,6 +8,7 @@ use crate::k3s::token::{Form, TokenKind};
 use crate::model::HostName;
 use crate::secret::Secret;
 use crate::steps::StepError;
+use crate::template::Templated;
 
 /// What an agent's configured secret is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,16 @@ pub enum AgentStanding {
     New,
     /// A secret of its own kind, or none: it stays as it is.
     Foreign(&'static str),
+}
+
+/// Whether agents are restarted: with `agents: { restart: false }` among an agent's variables its configuration is changed
+/// and what it holds is shown to be accepted, and its process goes on. Default: true.
+///
+/// # Errors
+/// When the variable says neither yes nor no.
+pub fn is_to_restart(probe: &Probe<'_>) -> Result<bool, StepError> {
+    let wish = "{{ (agents | default({})).restart | default(true) }}";
+    Ok(Templated::Expression(wish.to_owned()).render(probe.vars())?)
 }
 
 impl AgentStanding {

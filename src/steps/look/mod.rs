@@ -27,7 +27,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use hand::Hand;
 
 pub use age::{Aged, aged};
-pub use agent::AgentStanding;
+pub use agent::{AgentStanding, is_to_restart};
 pub(super) use api::ask_api_now;
 pub(super) use beside::rescue_of_agent;
 pub use cluster::{Cluster, ServerSeen};
