@@ -17,22 +17,24 @@ pub fn judge_agents(
     wish: Wish<'_>,
 ) -> Result<Standing, Torn> {
     configured(servers)?;
-    let (old, new) = match kept(servers, two_old_tokens)? {
+    let kept = kept(servers, two_old_tokens)?;
+    let (old, new) = match kept {
         Some(old) => (Some(old.clone()), goes_on(servers, old, wish)?),
         None => begins(servers, wish)?,
     };
+    let aside = overtaken(servers, kept, &new);
     if old.as_ref() != Some(&new) && old.is_some() && servers_have.contains(&new) {
         return Err(is_server_token());
     }
     foreign(servers, old.as_ref(), &new)?;
-    let is_taken = servers.iter().any(|s| s.memory.secret() == Some(&new));
+    let is_taken = !aside.is_empty() || servers.iter().any(|s| s.memory.secret() == Some(&new));
     let phases = servers.iter().map(|s| (s.host.clone(), phase(s, &new)));
     Ok(Standing {
         given_passed_over: wish.given.is_some_and(|given| *given != new),
         datastore: old.clone().filter(|_| !is_taken).unwrap_or(new.clone()),
         phases: phases.collect(),
         rotator: None,
-        aside: Vec::new(),
+        aside,
         old,
         new,
     })
@@ -84,7 +86,8 @@ fn two_old_tokens() -> Torn {
     }
 }
 
-/// An unfinished rotation keeps its own NEW: whatever any server has that is not OLD.
+/// An unfinished rotation keeps its own NEW: whatever any server has that is not OLD. Another one that was written over it
+/// on every server, and is given, goes on in its place.
 fn goes_on(servers: &[ServerView], old: &Secret, wish: Wish<'_>) -> Result<Secret, Torn> {
     let not_old = |secret: &&Secret| *secret != old;
     let held = servers
@@ -93,8 +96,20 @@ fn goes_on(servers: &[ServerView], old: &Secret, wish: Wish<'_>) -> Result<Secre
     match distinct(held.filter(not_old)).as_slice() {
         [one] => Ok((*one).clone()),
         [] => Ok(waiting(servers, old, wish).clone()),
-        _ => Err(disagree(servers)),
+        _ => match wish.given {
+            Some(given) if servers.iter().all(|s| s.surface.as_ref() == Some(given)) => {
+                Ok(given.clone())
+            }
+            _ => Err(disagree(servers)),
+        },
     }
+}
+
+/// What servers of an unfinished rotation run with that is neither its OLD nor the NEW that it goes on with.
+fn overtaken(servers: &[ServerView], kept: Option<&Secret>, new: &Secret) -> Vec<Secret> {
+    let held = distinct(servers.iter().filter_map(|s| s.memory.secret())).into_iter();
+    let third = held.filter(|secret| kept.is_some_and(|old| old != *secret) && *secret != new);
+    third.cloned().collect()
 }
 
 /// Nothing is under way as far as keyroll knows.

@@ -91,6 +91,29 @@ fn a_begun_rotation_keeps_its_own_token_whatever_is_given() {
 }
 
 #[test]
+fn a_third_token_goes_on_where_all_servers_are_configured_with_it_and_it_is_given() {
+    let third = "third-agent-token";
+    let mut servers = [view("a", [third, N, O, ""]), view("b", [N, O, O, ""])];
+    for given in ["", third] {
+        assert_eq!(
+            stand(&servers, given).unwrap_err().name,
+            "agent-tokens-differ"
+        );
+    }
+    servers[1].surface = secret(third);
+    assert_eq!(stand(&servers, N).unwrap_err().name, "agent-tokens-differ");
+    let standing = stand(&servers, third).unwrap();
+    assert_eq!(phases(&standing), [Phase::Flipped; 2]);
+    assert_eq!(standing.new, Secret::new(third));
+    // Both must die, and one server has taken one of them: there is no way back.
+    assert_eq!(
+        standing.dead().cloned().collect::<Vec<_>>(),
+        [Secret::new(O), Secret::new(N)]
+    );
+    assert!(standing.is_rotated());
+}
+
+#[test]
 fn what_this_run_has_proven_is_not_rotated_again() {
     let mut server = view("a", [N, N, "", ""]);
     server.proven = Some(Proven {
