@@ -369,7 +369,13 @@ impl Settings {
             .as_deref()
             .is_some_and(|text| !text.starts_with("sqlite"))
         {
-            return Datastore::External;
+            // Where an etcd is on the disk K3s takes that one, whatever it is told (k3s: `assignManagedDriver`).
+            let member = reader.folder(&data_dir.join("server/db/etcd/member"));
+            return if member.iter().any(|name| name == "wal") {
+                Datastore::Etcd
+            } else {
+                Datastore::External
+            };
         }
         let kept = reader.folder(&data_dir.join("server/db"));
         let clustered = self.flag("cluster-init") || self.value("server", "K3S_URL").is_some();

@@ -251,6 +251,10 @@ fn split_roles_and_databases_are_told_apart() {
         read("datastore-endpoint: postgres://x\n").datastore,
         Datastore::External
     );
+    let left = host("/usr/local/bin/k3s server")
+        .file(CONFIG, "datastore-endpoint: postgres://x\n")
+        .folder("/var/lib/rancher/k3s/server/db/etcd/member", &["wal"]);
+    assert_eq!(left.install().datastore, Datastore::Etcd);
     assert_eq!(read("server: https://a:6443\n").datastore, Datastore::Etcd);
     assert_eq!(read("token: x\n").datastore, Datastore::Sqlite);
     let etcd_only = read(
