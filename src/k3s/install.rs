@@ -217,7 +217,9 @@ impl Install {
     /// Which database an external datastore is, by its endpoint's scheme.
     #[must_use]
     pub fn database(&self) -> Option<&'static str> {
-        let scheme = self.endpoint.as_ref()?.expose().split_once("://");
+        let endpoint = self.endpoint.as_ref();
+        let endpoint = endpoint.filter(|_| self.datastore == Datastore::External)?;
+        let scheme = endpoint.expose().split_once("://");
         Some(match scheme.map(|(scheme, _)| scheme) {
             Some("postgres" | "postgresql") => POSTGRES,
             Some("mysql") => "MySQL or MariaDB",

@@ -2,7 +2,9 @@
 //!
 //! K3s rewrites passwd at a start only when a row changes, such as a new agent token, and saves it to the datastore only
 //! with a rotate (measured: sqlite-agent-token, ha-agent-token). So what tells is a passwd written by the very start of
-//! the process that runs; a later rotate anywhere, seen or known of, has overtaken it.
+//! the process that runs; a later rotate anywhere, seen or known of, has overtaken it. A rotate that fails writes passwd
+//! before it does, its rows in any order, and so does one that takes it back (k3s: `tokenRotate`, `Passwd.Write`): what was
+//! written since the start, and says what the process has all the same, is saved only where a mark says so.
 
 use crate::model::{HostName, HostTime};
 
@@ -37,6 +39,8 @@ pub struct PasswdTimes {
     pub first: Vec<HostTime>,
     /// When the process may have written as it started.
     pub start: Start,
+    /// Whether passwd was written since that start, and its process runs with what it says.
+    pub rewritten: bool,
     /// Time of the passwd that is known to have been saved, as a [`Mark`] says.
     pub saved: Option<HostTime>,
 }
@@ -50,8 +54,13 @@ impl PasswdTimes {
 
     /// Whether the datastore is known to have this passwd or a later one.
     fn is_saved(&self) -> bool {
-        let is_first_start = self.first.iter().any(|time| self.is_of_start(*time));
-        !self.is_of_start(self.passwd) || is_first_start || self.saved == Some(self.passwd)
+        if self.saved == Some(self.passwd) {
+            return true;
+        }
+        if self.is_of_start(self.passwd) {
+            return self.first.iter().any(|time| self.is_of_start(*time));
+        }
+        !self.rewritten
     }
 }
 
@@ -131,6 +140,7 @@ mod tests {
                 from: at(started),
                 until: at(ready),
             },
+            rewritten: false,
             saved: None,
         }
     }
@@ -182,6 +192,16 @@ mod tests {
     fn a_rotate_or_a_roll_back_overtakes_what_a_start_wrote() {
         let rotated = times("h1", 300, 100, 110);
         assert!(names(&[rotated, times("h2", 121, 120, 130)]).is_empty());
+    }
+
+    #[test]
+    fn what_a_rotate_that_failed_has_written_is_saved_only_by_a_mark() {
+        let mut torn = times("h1", 300, 100, 110);
+        torn.rewritten = true;
+        let servers = [torn.clone(), times("h2", 64, 118, 120)];
+        assert_eq!(names(&servers), ["h1"]);
+        torn.saved = Some(torn.passwd);
+        assert!(names(&[torn]).is_empty());
     }
 
     #[test]

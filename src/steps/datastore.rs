@@ -13,13 +13,24 @@ use crate::k3s::token::tag;
 use crate::op::{Act, Op};
 use crate::secret::Secret;
 
-/// Runs what it is given and leaves the datastore's answer in a file: with the word `yes`, or with `no` when it was 500.
-/// Anything else is a failure of its own.
+/// Runs what it is given and leaves the datastore's answer in a file, where one is named: with the word `yes`, or with `no`
+/// when it was 500. Anything else is a failure of its own.
 const ASK: &str = r#"file=$1; words=$2; shift 2; umask 077
 if said=$("$@" 2>&1); then word=yes
 else case $said in *"token error ID"*) word=no ;; *) printf '%s\n' "$said" >&2; exit 1 ;; esac
 fi
+[ -n "$file" ] || exit 0
 mkdir -p "${file%/*}" && printf '%s %s\n' "$words" "$word" >"$file.new" && mv -f "$file.new" "$file""#;
+
+/// Lets K3s put the files of a server right that have not the token of its process: a rotate to that token writes it there,
+/// and is answered with 500 where the datastore has it already (measured: v1.32.4-sqlite). What it has written is saved by the
+/// next rotate to the same token, which shows as well that the datastore has it.
+pub(super) fn put_right(seen: &Seen, held: &Secret, why: &str) -> Op {
+    told(seen, (held, held), ("", ""), why)
+}
+
+/// Why files are put right.
+pub(super) const RIGHT: &str = "let K3s put its files right: a rotate to the token that it runs with, which may end with an error";
 
 /// The datastore's answer in this run.
 pub(super) fn answer(probe: &Probe<'_>, cluster: &Cluster) -> Option<Asked> {
@@ -36,15 +47,19 @@ pub(super) async fn ask(probe: &Probe<'_>, cluster: &Cluster) -> Result<Option<O
     Ok(able.map(|(server, held)| question(probe, &server.seen, (held, held), why)))
 }
 
-/// The first server whose files agree with its memory, and whose etcd is well, with the token that it has.
+/// A server whose files agree with its memory, and whose etcd is well, with the token that it has: of several the one with the
+/// latest passwd, since a rotate saves what its server has, and a later one would then be fatal.
 pub(super) async fn able<'a>(
     probe: &Probe<'_>,
     cluster: &'a Cluster,
 ) -> Result<Option<(&'a ServerSeen, &'a Secret)>, StepError> {
-    for server in &cluster.servers {
-        let Some(held) = alike(server) else {
-            continue;
-        };
+    let mut alike: Vec<(&ServerSeen, &Secret)> = cluster
+        .servers
+        .iter()
+        .filter_map(|server| Some((server, alike(server)?)))
+        .collect();
+    alike.sort_by_key(|(server, _)| std::cmp::Reverse(server.seen.passwd_written()));
+    for (server, held) in alike {
         if cluster.is_well(probe, server).await? {
             return Ok(Some((server, held)));
         }
@@ -67,9 +82,14 @@ pub(super) fn question(
     (held, to): (&Secret, &Secret),
     why: &str,
 ) -> Op {
-    let mut command = put(&seen.door(), held, to);
     let words = format!("{} {}", probe.options().run.0, tag(to));
-    let script = ["sh", "-c", ASK, "sh", seen.asked_path().as_str(), &words].map(str::to_owned);
+    told(seen, (held, to), (seen.asked_path().as_str(), &words), why)
+}
+
+/// A rotate that may be answered with 500, and where that is left.
+fn told(seen: &Seen, (held, to): (&Secret, &Secret), (file, words): (&str, &str), why: &str) -> Op {
+    let mut command = put(&seen.door(), held, to);
+    let script = ["sh", "-c", ASK, "sh", file, words].map(str::to_owned);
     command.argv = script.into_iter().chain(command.argv).collect();
     let act = Act::Run {
         command,

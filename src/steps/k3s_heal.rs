@@ -6,6 +6,7 @@
 
 use serde::Deserialize;
 
+use super::datastore::{RIGHT, put_right};
 use super::k3s_preflight::to_come;
 use super::k3s_token::{STOPPED, put, stopped};
 use super::look::{AgentStanding, Blind, Cluster, Seen, ServerSeen};
@@ -104,6 +105,11 @@ async fn misplaced(probe: &Probe<'_>) -> Vec<Unmet> {
 
 /// What the servers that were seen need.
 fn save_all(cluster: &Cluster) -> Proposal {
+    // What is put right is the latest, and overtakes the rest.
+    let odd: Vec<&ServerSeen> = cluster.odd_passwds().collect();
+    if !odd.is_empty() {
+        return put_all_right(&odd);
+    }
     let found = cluster.unsaved();
     let Some((server, passwd)) = found.first() else {
         return Proposal::default();
@@ -117,7 +123,7 @@ fn save_all(cluster: &Cluster) -> Proposal {
     };
     let hosts = found.iter().map(|(server, _)| &server.seen.host);
     let note = format!(
-        "the next restart of {} would be fatal: what its last start wrote is saved to the datastore",
+        "the next restart of {} would be fatal: server/cred/passwd, as it is there, is saved to the datastore",
         names(hosts)
     );
     Proposal {
@@ -125,6 +131,25 @@ fn save_all(cluster: &Cluster) -> Proposal {
         notes: vec![note],
         ..Proposal::default()
     }
+}
+
+/// A rotate to the token that a server runs with writes it to its files and fails; the next one saves it.
+fn put_all_right(odd: &[&ServerSeen]) -> Proposal {
+    let mut proposal = Proposal::default();
+    for server in odd {
+        let (seen, host) = (&server.seen, &server.seen.host);
+        match server.memory.secret() {
+            Some(held) if seen.surface() == Some(held) => {
+                proposal.ops.push(put_right(seen, held, RIGHT));
+                proposal.ops.extend(save(seen, held, Mark::OfThen));
+                proposal.notes.push(format!(
+                    "server/cred/passwd on {host} has another token than its process, which the datastore has: K3s writes it anew and saves it"
+                ));
+            }
+            _ => proposal.unmet.push(unfinished(server)),
+        }
+    }
+    proposal
 }
 
 /// Servers whose K3s does not run: what their next start will find is not told by times.
@@ -193,17 +218,13 @@ pub(super) fn save(seen: &Seen, secret: &Secret, mark: Mark) -> Vec<Op> {
         command: put(&seen.door(), secret, secret),
         leaves: Vec::new(),
     };
+    let why = "save passwd to the datastore: rotate to the same server token";
+    vec![Op::root(host, why, act), word_of_saved(seen, mark)]
+}
+
+/// The word that a rotate here, which was answered well, has saved this passwd.
+pub(super) fn word_of_saved(seen: &Seen, mark: Mark) -> Op {
     let word = WriteFile::private(seen.saved_path(), Content::new(mark.text()));
-    vec![
-        Op::root(
-            host,
-            "save passwd to the datastore: rotate to the same server token",
-            act,
-        ),
-        Op::root(
-            host,
-            "leave word of which passwd was saved",
-            Act::WriteFile(word),
-        ),
-    ]
+    let why = "leave word of which passwd was saved";
+    Op::root(&seen.host, why, Act::WriteFile(word))
 }

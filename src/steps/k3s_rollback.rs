@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::datastore;
+use super::k3s_heal::word_of_saved;
 use super::k3s_token::{said, too_late, unseen};
 use super::look::{AgentStanding, Cluster, ServerSeen};
 use super::{Proposal, StepError, Unmet};
@@ -14,6 +15,7 @@ use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::Standing;
 use crate::k3s::token::TokenKind;
+use crate::k3s::unsaved::Mark;
 use crate::op::{Act, Op, Until};
 use crate::secret::{Content, Secret};
 use crate::wire::WriteFile;
@@ -279,13 +281,15 @@ fn forget(cluster: &Cluster, proposal: &mut Proposal) {
             let why = "forget that another token was to come: the old one is proven";
             remove(server, why, seen.kept_path())
         });
+        // What the datastore was asked with it has saved.
+        let saved = seen.was_saved_when_asked();
+        let saved = saved.then(|| word_of_saved(seen, Mark::OfThen));
         let answer = seen.asked().map(|_| {
             let why = "forget what the datastore has answered";
             remove(server, why, seen.asked_path())
         });
-        proposal
-            .ops
-            .extend(word.into_iter().chain(old).chain(answer));
+        let rest = old.into_iter().chain(saved).chain(answer);
+        proposal.ops.extend(word.into_iter().chain(rest));
     }
     let keepers = cluster
         .servers

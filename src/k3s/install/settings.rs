@@ -325,14 +325,13 @@ impl Settings {
             .unwrap_or_else(|| format!("{data_dir}/server/db/snapshots"));
         let (agent_surfaces, agent_faults, agent_secret) = self.agent_surfaces(kind, reader);
         let datastore = self.datastore(kind, &data_dir, reader);
-        let endpoint = self.endpoint().map(Secret::new);
         Install {
             kind,
             unit: unit.id.clone(),
             port: port.and_then(|text| text.parse().ok()).unwrap_or(default),
             url: self.value("server", "K3S_URL"),
             datastore,
-            endpoint: endpoint.filter(|_| datastore == Datastore::External),
+            endpoint: self.endpoint().map(Secret::new),
             has_api: kind == Kind::Server && !self.flag("disable-apiserver"),
             has_node: !self.flag("disable-agent"),
             agent_token: self.value("agent-token", "K3S_AGENT_TOKEN").is_some()

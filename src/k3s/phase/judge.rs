@@ -83,7 +83,11 @@ fn datastore<'a>(
     rotators.retain(|s| !is_behind(s, &onwards));
     match distinct(rotators.iter().filter_map(|s| s.on_disk.as_ref())).as_slice() {
         [] => common_memory(servers, kept).map(|secret| (secret, None)),
-        [one] => Ok((one, rotators.first().map(|s| s.host.clone()))),
+        // Of several the last: what it saves overtakes what the others have written (k3s: `ReconcileBootstrapData`).
+        [one] => {
+            let last = rotators.iter().rev().max_by_key(|s| s.put);
+            Ok((one, last.map(|s| s.host.clone())))
+        }
         _ => Err(Torn {
             name: "two-rotations",
             what: format!(

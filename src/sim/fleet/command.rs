@@ -119,7 +119,7 @@ impl Fleet {
         Ok(reply)
     }
 
-    /// A command whose answer is left in a file; another failure than 500 is the script's.
+    /// A command whose answer is left in a file, where one is named; another failure than 500 is the script's.
     fn asked(
         &mut self,
         at: usize,
@@ -137,6 +137,10 @@ impl Fleet {
         };
         let is_refused = said.stderr.text().contains("token error ID");
         if said.status != 0 && !is_refused {
+            return Ok(reply);
+        }
+        if file.is_empty() {
+            reply.response = ran(0, "", "");
             return Ok(reply);
         }
         let text = format!("{words} {}\n", if is_refused { "no" } else { "yes" });

@@ -59,6 +59,7 @@ pub(super) async fn judge(
         .filter(|host| words.left_out.contains(host));
     unmet.extend(unseen.map(misplaced_server));
     proposal.unmet.extend(unmet);
+    proposal.unmet.extend(cluster.odd_passwd());
     if !has_begun {
         ready::judge(probe, cluster, &hosts, proposal).await;
     }

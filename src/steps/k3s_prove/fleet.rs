@@ -7,7 +7,7 @@ use crate::k3s::token::TokenKind;
 use crate::secret::Secret;
 use crate::steps::apiservers::call_roll_of_apiservers;
 use crate::steps::k3s_preflight::{half_way, to_come};
-use crate::steps::look::{Cluster, ServerSeen, aged, stated};
+use crate::steps::look::{Cluster, aged, stated};
 use crate::steps::unmanaged::{Roll, call_roll, call_roll_of_etcd};
 use crate::steps::{Proposal, Unmet};
 
@@ -68,8 +68,7 @@ fn limited(probe: &Probe<'_>) -> Option<String> {
 async fn server_token(probe: &Probe<'_>, proposal: &mut Proposal) -> Option<Secret> {
     let cluster = Cluster::now(probe, TokenKind::Server).await;
     // While its own rotation is unfinished, that one's proof says so.
-    let is_begun = |server: &ServerSeen| server.seen.kept_of(TokenKind::Server).is_some();
-    let is_begun = cluster.servers.iter().any(is_begun);
+    let is_begun = cluster.keeps(TokenKind::Server);
     for server in &cluster.servers {
         if !is_begun && server.memory.secret() != server.seen.surface() {
             let host = &server.seen.host;

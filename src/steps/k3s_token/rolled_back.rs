@@ -8,9 +8,12 @@ use super::{Mode, rotate};
 use crate::facts::{Probe, Scope};
 use crate::k3s::phase::{Memory, Phase, Standing, names};
 use crate::k3s::token::TokenKind;
+use crate::k3s::unsaved::Mark;
 use crate::model::HostName;
 use crate::op::{Act, Op};
 use crate::secret::Secret;
+use crate::steps::datastore::{RIGHT, put_right};
+use crate::steps::k3s_heal::{save, word_of_saved};
 use crate::steps::look::{Blind, Cluster, ServerSeen};
 use crate::steps::{Proposal, StepError, Unmet};
 
@@ -55,17 +58,26 @@ pub(super) async fn propose(
     if !refusals.is_empty() {
         return Ok(Proposal::refuse(refusals));
     }
+    let is_certain = cluster.is_witnessed(standing);
     let rotator = standing.rotator.as_ref();
     let rotator = rotator.and_then(|host| cluster.server(host));
     let rotate = rotator
         .ok_or_else(no_rotator)
-        .and_then(|rotator| put_back(rotator, old));
+        .and_then(|rotator| put_back(rotator, old, is_certain));
     let mut ops = match rotate {
         _ if !standing.is_rotated() => Vec::new(),
         Ok(ops) => ops,
         Err(unmet) => return Ok(Proposal::refuse(vec![unmet])),
     };
     let is_part = !ops.is_empty();
+    let saved = rotator.filter(|_| is_part);
+    let saved = saved.map(|it| put_right_and_saved(&cluster, it, standing, old));
+    let (shown, saved) = if is_certain {
+        (None, saved)
+    } else {
+        (saved, None)
+    };
+    ops.extend(shown.into_iter().flatten());
     ops.extend(back.into_iter().map(|op| {
         if is_part {
             op.at_once(super::WINDOW)
@@ -74,11 +86,40 @@ pub(super) async fn propose(
         }
     }));
     ops.extend(forgotten);
+    ops.extend(saved.into_iter().flatten());
     Ok(Proposal {
         ops,
         notes: notes_of_absent(&cluster),
         ..Proposal::default()
     })
+}
+
+/// What a rotate back that was answered well has written is in the datastore. Where nobody knows whether the datastore had NEW
+/// at all, or somebody has sent the same rotate to other servers too, files are put right, and the last of them is saved: it is
+/// shown that the datastore has OLD, and a later passwd would be fatal.
+fn put_right_and_saved(
+    cluster: &Cluster,
+    rotator: &ServerSeen,
+    standing: &Standing,
+    old: &Secret,
+) -> Vec<Op> {
+    let is_moved = |server: &&ServerSeen| {
+        let seen = &server.seen;
+        let has_new = [seen.passwd().server, seen.on_disk()];
+        seen.host != rotator.seen.host
+            && server.memory.secret() == Some(old)
+            && has_new.iter().all(|it| it.as_ref() == Some(&standing.new))
+    };
+    let moved: Vec<&ServerSeen> = cluster.servers.iter().filter(is_moved).collect();
+    let right = |it: &&ServerSeen| put_right(&it.seen, old, RIGHT);
+    let mut ops: Vec<Op> = moved.iter().map(right).collect();
+    match moved.last() {
+        None if cluster.is_witnessed(standing) => {
+            ops.push(word_of_saved(&rotator.seen, Mark::OfThen));
+        }
+        last => ops.extend(save(&last.unwrap_or(&rotator).seen, old, Mark::OfThen)),
+    }
+    ops
 }
 
 /// A server that is away must not keep the others from being saved.
@@ -158,24 +199,26 @@ pub(in crate::steps) fn unseen(cluster: &Cluster, standing: &Standing) -> Option
     })
 }
 
-fn put_back(rotator: &ServerSeen, old: &Secret) -> Result<Vec<Op>, Unmet> {
+fn put_back(rotator: &ServerSeen, old: &Secret, is_certain: bool) -> Result<Vec<Op>, Unmet> {
     let host = &rotator.seen.host;
     if rotator.memory.secret() != Some(old) {
         return Err(runs_with_another(host));
     }
     let path = rotator.seen.rotated_path();
-    let act = rotate(&rotator.seen, old, old);
+    let why = "re-encrypt the datastore with the old token again";
+    let back = if is_certain {
+        Op::root(host, why, rotate(&rotator.seen, old, old))
+    } else {
+        let why = format!("{why}, where it has the new one: nothing shows that it has");
+        put_right(&rotator.seen, old, &why)
+    };
     Ok(vec![
         Op::root(
             host,
             "take the word back that the datastore has the new token",
             Act::Remove { path },
         ),
-        Op::root(
-            host,
-            "re-encrypt the datastore with the old token again",
-            act,
-        ),
+        back,
     ])
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::marks::{ASKED, ROTATED};
 use super::passwd::PASSWD;
 use super::unsaved::{PSK, SAVED};
 use super::usual::{BINARIES, USUAL, files_of, listed};
@@ -256,6 +257,8 @@ fn watched(install: &Install) -> BTreeSet<Utf8PathBuf> {
             install.data(PASSWD),
             install.data(TokenKind::Server.proven()),
             install.data(SAVED),
+            install.data(ASKED),
+            install.data(ROTATED),
             install.data(PSK),
             install.ca(),
         ],

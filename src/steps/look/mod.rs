@@ -244,10 +244,13 @@ impl Seen {
     #[must_use]
     pub fn has_untaken_agent_token(&self) -> bool {
         let passwd = self.passwd();
+        let own = self.token_in(&self.install.data(TokenKind::Server.own_file()));
         let to_come = match &self.install.agent_secret {
             Some(secret) => Some(secret.clone()),
-            // It is configured where keyroll cannot read it.
-            None if self.install.agent_token => return false,
+            // It is configured where keyroll cannot read it, or passwd is not what the process was started with.
+            None if self.install.agent_token || passwd.server != own.map(|it| it.secret) => {
+                return false;
+            }
             None => passwd.server,
         };
         self.install.kind == Kind::Server && passwd.node.is_some() && passwd.node != to_come

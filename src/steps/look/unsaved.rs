@@ -1,8 +1,11 @@
 //! Servers that run and would not start again, by the times of their passwd.
 
+use camino::{Utf8Path, Utf8PathBuf};
+
 use super::passwd::PASSWD;
 use super::{Cluster, Seen, ServerSeen};
 use crate::k3s::install::Kind;
+use crate::k3s::token::{TokenKind, tag};
 use crate::k3s::unsaved::{Mark, PasswdTimes, is_newer, unsaved};
 use crate::model::{HostName, HostTime};
 use crate::secret::Secret;
@@ -20,15 +23,21 @@ pub(super) const SAVED: &str = "server/.keyroll/saved";
 impl Seen {
     /// Where a [`Mark`] says that this server's passwd was saved.
     #[must_use]
-    pub fn saved_path(&self) -> camino::Utf8PathBuf {
+    pub fn saved_path(&self) -> Utf8PathBuf {
         self.install.data(SAVED)
+    }
+
+    /// When `server/cred/passwd` was written last.
+    #[must_use]
+    pub fn passwd_written(&self) -> Option<HostTime> {
+        self.written(&self.install.data(PASSWD))
     }
 
     /// When a rotate that the running process took last changed passwd: a start writes it before it says that it is ready.
     #[must_use]
     pub fn put(&self) -> Option<HostTime> {
         let ready = self.unit.ready.filter(|_| self.unit.is_active())?;
-        let written = self.written(&self.install.data(PASSWD))?;
+        let written = self.passwd_written()?;
         (written.since(ready) > AFTER_START).then_some(written)
     }
 
@@ -36,10 +45,7 @@ impl Seen {
     #[must_use]
     pub fn passwd_times(&self) -> Option<PasswdTimes> {
         let is_up = self.install.kind == Kind::Server && self.unit.is_active();
-        let passwd = self.written(&self.install.data(PASSWD))?;
-        let mark = self.file(&self.saved_path());
-        let mark = mark.and_then(|file| Mark::parse(&file.text()));
-        let left = self.written(&self.saved_path());
+        let passwd = self.passwd_written()?;
         Some(PasswdTimes {
             host: self.host.clone(),
             passwd,
@@ -48,10 +54,61 @@ impl Seen {
                 .filter_map(|path| self.written(path))
                 .collect(),
             start: self.unit.start.filter(|_| is_up)?,
-            saved: mark
-                .zip(left)
-                .and_then(|(mark, left)| mark.vouches_for(left, passwd)),
+            rewritten: false,
+            saved: self.saved(passwd),
         })
+    }
+
+    /// The passwd of this time, where any word that a rotate was answered well tells that the datastore has it: of one to the
+    /// same token, of the datastore's answer when it was asked, of the rotate of a rotation.
+    fn saved(&self, passwd: HostTime) -> Option<HostTime> {
+        let mark = self.file(&self.saved_path());
+        let mark = mark.and_then(|file| Mark::parse(&file.text()));
+        let left = self.written(&self.saved_path());
+        let said = mark.zip(left);
+        said.and_then(|(mark, left)| mark.vouches_for(left, passwd))
+            .filter(|saved| *saved == passwd)
+            .or_else(|| self.saved_when_asked(passwd))
+            .or_else(|| self.saved_with(self.rotated(), &self.rotated_path(), passwd))
+    }
+
+    /// The datastore was asked, by a rotate to the same token, and what is told well has saved what was there.
+    fn saved_when_asked(&self, passwd: HostTime) -> Option<HostTime> {
+        let asked = self.asked().filter(|asked| asked.has_it);
+        self.saved_with(asked.map(|asked| asked.tag), &self.asked_path(), passwd)
+    }
+
+    /// A word that the datastore has the token of this tag is of the passwd that was there then.
+    fn saved_with(
+        &self,
+        told: Option<String>,
+        word: &Utf8Path,
+        passwd: HostTime,
+    ) -> Option<HostTime> {
+        let is_of_it = self
+            .passwd()
+            .server
+            .is_some_and(|it| told == Some(tag(&it)));
+        let left = self.written(word).filter(|_| is_of_it)?;
+        Mark::OfThen.vouches_for(left, passwd)
+    }
+
+    /// Whether the datastore has saved the passwd that is there now when it was asked.
+    #[must_use]
+    pub fn was_saved_when_asked(&self) -> bool {
+        let passwd = self.passwd_written();
+        passwd.is_some_and(|passwd| self.saved_when_asked(passwd).is_some())
+    }
+}
+
+impl ServerSeen {
+    /// Whether passwd was written since its process started, which runs with what it says: by a rotate that failed, by one
+    /// that took it back, or by hand.
+    pub(super) fn is_rewritten(&self) -> bool {
+        let (held, seen) = (self.memory.secret(), &self.seen);
+        let is_of_server = seen.about == TokenKind::Server && held.is_some();
+        let has_it = [seen.passwd().server, seen.on_disk()];
+        is_of_server && seen.put().is_some() && has_it.iter().all(|it| it.as_ref() == held)
     }
 }
 
@@ -60,8 +117,12 @@ impl Cluster {
     /// first, with its time.
     #[must_use]
     pub fn unsaved(&self) -> Vec<(&ServerSeen, HostTime)> {
-        let times = self.servers.iter().map(|server| server.seen.passwd_times());
-        let times: Vec<PasswdTimes> = times.flatten().collect();
+        let times = self.servers.iter().filter_map(|server| {
+            let times = server.seen.passwd_times()?;
+            let rewritten = server.is_rewritten();
+            Some(PasswdTimes { rewritten, ..times })
+        });
+        let times: Vec<PasswdTimes> = times.collect();
         let found = unsaved(&times).into_iter();
         found
             .filter_map(|times| Some((self.server(&times.host)?, times.passwd)))
@@ -69,17 +130,25 @@ impl Cluster {
     }
 
     /// Whether a server that does not run has a passwd that K3s would take for newer than the datastore's, once it has the
-    /// right token: the other servers' is of the time that the datastore keeps.
+    /// right token: the other servers' is of the time that the datastore keeps. K3s compares their bytes, and the rows of one
+    /// may stand in another order.
     #[must_use]
     pub fn is_passwd_newer(&self, seen: &Seen, right: &Secret) -> bool {
-        let written = |seen: &Seen| seen.written(&seen.install.data(PASSWD));
-        let (own, own_time) = (seen.passwd(), written(seen));
+        if seen
+            .passwd_written()
+            .and_then(|it| seen.saved(it))
+            .is_some()
+        {
+            return false;
+        }
+        let text = |seen: &Seen| seen.file(&seen.install.data(PASSWD)).cloned();
+        let own = text(seen);
         let others = self.servers.iter().map(|server| &server.seen);
         let others = others.filter(|other| other.host != seen.host);
         let of_datastore = others.filter(|other| other.passwd().server.as_ref() == Some(right));
-        let latest = of_datastore.filter(|other| other.passwd() != own);
-        let latest = latest.filter_map(written).max();
-        let both = own_time.zip(latest);
+        let latest = of_datastore.filter(|other| text(other) != own);
+        let latest = latest.filter_map(Seen::passwd_written).max();
+        let both = seen.passwd_written().zip(latest);
         both.is_some_and(|(own, datastore)| is_newer(own, datastore))
     }
 
@@ -87,8 +156,29 @@ impl Cluster {
     #[must_use]
     pub fn next_restart_fatal(&self) -> Vec<Unmet> {
         let unsaved = self.unsaved().into_iter();
-        let unsaved = unsaved.map(|(server, _)| fatal(&server.seen.host));
-        unsaved.chain(self.stranded().map(left_by_put)).collect()
+        let unsaved = unsaved.map(|(server, _)| fatal(server));
+        let stranded = self.stranded().map(left_by_put);
+        unsaved.chain(stranded).chain(self.odd_passwd()).collect()
+    }
+
+    /// Servers that run with the datastore's token and have another one in their passwd: a rotate there takes that one for the
+    /// datastore's and fails, and a restart finds it newer (k3s: `tokenRotate`).
+    pub fn odd_passwds(&self) -> impl Iterator<Item = &ServerSeen> {
+        let standing = self.standing.as_ref().ok();
+        let right = standing.map(|standing| &standing.datastore);
+        let is_odd = move |server: &&ServerSeen| {
+            let passwd = server.seen.passwd().server;
+            let is_right = self.about == TokenKind::Server && server.memory.secret() == right;
+            is_right && right.is_some() && passwd.is_some() && passwd.as_ref() != right
+        };
+        self.servers.iter().filter(is_odd)
+    }
+
+    /// The same, as reasons.
+    #[must_use]
+    pub fn odd_passwd(&self) -> Vec<Unmet> {
+        let hosts = self.odd_passwds().map(|server| &server.seen.host);
+        hosts.map(odd).collect()
     }
 
     /// Servers that still run with another token than the datastore's, and whose passwd was written by a rotate that failed:
@@ -109,13 +199,28 @@ impl Cluster {
     #[must_use]
     pub fn fatal(&self, host: &HostName) -> Option<Unmet> {
         let mut unsaved = self.unsaved().into_iter();
-        if unsaved.any(|(server, _)| server.seen.host == *host) {
-            return Some(fatal(host));
+        if let Some((server, _)) = unsaved.find(|(server, _)| server.seen.host == *host) {
+            return Some(fatal(server));
+        }
+        if self.odd_passwds().any(|server| server.seen.host == *host) {
+            return Some(odd(host));
         }
         let is_stranded = self.stranded().any(|stranded| stranded == host);
         is_stranded.then(|| left_by_put(host))
     }
 }
+
+fn odd(host: &HostName) -> Unmet {
+    Unmet::new(
+        "next-restart-fatal",
+        format!(
+            "{host} runs, and would not start again: its server/cred/passwd has another token than its process, by a rotate that failed or by hand, and a rotate there would fail"
+        ),
+        HEAL,
+    )
+}
+
+const HEAL: &str = "run `keyroll heal -i INVENTORY`; restart no server before";
 
 fn left_by_put(host: &HostName) -> Unmet {
     Unmet::new(
@@ -129,12 +234,16 @@ fn left_by_put(host: &HostName) -> Unmet {
     )
 }
 
-fn fatal(host: &HostName) -> Unmet {
-    Unmet::new(
-        "next-restart-fatal",
+fn fatal(server: &ServerSeen) -> Unmet {
+    let host = &server.seen.host;
+    let what = if server.is_rewritten() {
+        format!(
+            "{host} runs, and may not start again: its server/cred/passwd was written since, by a rotate that failed or was taken back, or by hand, and nothing shows that the datastore has it"
+        )
+    } else {
         format!(
             "{host} runs, and would not start again: its server/cred/passwd was changed by its last start, as by a new agent token, and the datastore does not have it"
-        ),
-        "run `keyroll heal -i INVENTORY`; restart no server before",
-    )
+        )
+    };
+    Unmet::new("next-restart-fatal", what, HEAL)
 }
