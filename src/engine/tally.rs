@@ -21,7 +21,8 @@ pub(super) struct Tally {
     not_known: bool,
     proved: BTreeSet<HostName>,
     unproven: Option<String>,
-    left: Option<String>,
+    left: Option<(TaskKey, String)>,
+    proofs: BTreeSet<TaskKey>,
 }
 
 impl Tally {
@@ -51,19 +52,21 @@ impl Tally {
             EventKind::Note { text, .. } if self.noted.insert(text.clone()) => {
                 self.summary.notes.push(text.clone());
             }
-            EventKind::Left { text, .. } => self.left = Some(text.clone()),
+            EventKind::Left { key, text, .. } => self.left = Some((key.clone(), text.clone())),
             EventKind::Window {
                 name, hosts, open, ..
             } => self.summary.notes.push(window(name, hosts, open)),
             EventKind::Proved {
+                key,
                 host,
                 verdict,
                 because,
                 ..
             } => {
                 self.proved.insert(host.clone());
-                // A proof looks at more than what was left before.
-                self.left = None;
+                self.proofs.insert(key.clone());
+                // A proof looks at more than what was left before it.
+                self.left.take_if(|(of, _)| !self.proofs.contains(of));
                 self.colour(*verdict);
                 if *verdict == Verdict::Yellow {
                     for why in because {
@@ -166,7 +169,7 @@ impl Tally {
             }
             (Exit::Fine, true) => "nothing to be done".to_owned(),
             (Exit::Fine, false) => match (self.left, &self.unproven) {
-                (Some(left), _) => left,
+                (Some((_, left)), _) => left,
                 (None, None) => "nothing is left to do on the hosts".to_owned(),
                 (None, Some(left)) => format!(
                     "nothing is left to do on the hosts that were visited; {left} may still have the old token: run the same command without --limit (where a machine is gone for good, take it out of the inventory and run `kubectl delete node NAME`, or add --ignore-node NAME), then `keyroll verify -i INVENTORY`"

@@ -34,7 +34,9 @@ pub use login::{Login, LoginUser};
 pub use nodes::{Annotation, Leases, Node, Nodes};
 pub use others::{Hold, Plan, Plans, Workload, Workloads};
 pub use piece::{Digest, Piece};
-pub use probe::{Fleet, Member, NewAgentToken, Overlay, Probe, RunOptions, Scope, Tried, Words};
+pub use probe::{
+    Fleet, Member, NewAgentToken, Overlay, Probe, RunOptions, Scope, Settled, Tried, Words,
+};
 pub use program::{ApiVersion, FreeSpace, K3sVersion, Programs};
 pub use replaceable::{Obstacle, Replaceable};
 pub use survey::{Environment, Environments, Survey, Surveyed};

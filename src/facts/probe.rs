@@ -26,6 +26,7 @@ use crate::wire::{Batch, Become, Query, Request, Response, Transport, TransportE
 pub use fleet::{Fleet, Member};
 pub use options::{NewAgentToken, RunOptions, Words};
 pub use overlay::Overlay;
+pub use shared::Settled;
 pub use tuple::Tried;
 
 /// How long an answer about *another* host may be used again.
@@ -60,7 +61,7 @@ pub struct Scope {
     pub custody: Arc<dyn Custody>,
     seen: quick_cache::sync::Cache<Asked, Answered>,
     shelf: shared::Shelf,
-    settled: tokio::sync::OnceCell<Option<Secret>>,
+    settled: tokio::sync::OnceCell<Settled>,
     changes: HashMap<HostName, AtomicU64>,
     learned: std::sync::mpsc::Sender<Secret>,
 }

@@ -118,6 +118,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         "systemctl daemon-reload",
     ),
     refuse(
+        "agent-names-no-server",
+        "an agent is configured without the address of a server",
+        "`k3s agent` ends at its next start: the rotation would restart it, and it would not come back",
+        "write `server:` or K3S_URL into its configuration",
+    ),
+    refuse(
+        "cluster-reset-configured",
+        "a server is configured with `cluster-reset`",
+        "its next start would throw every other member out of etcd and end: that is a rescue by hand that was left there",
+        "take `cluster-reset` out of its configuration",
+    ),
+    refuse(
+        "node-renamed",
+        "a node is to have another name than the one that it runs with",
+        "its next start would join it as another node, and nobody has tried that; health checks would wait for the old one",
+        "restart K3s there by hand first, or put the old name back",
+    ),
+    refuse(
         "no-unit",
         "no systemd unit runs K3s on the host",
         "keyroll cannot see how K3s is started there",

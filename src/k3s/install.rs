@@ -124,6 +124,8 @@ pub struct Install {
     pub datastore: Datastore,
     /// Where a database elsewhere is, which may hold its password.
     pub endpoint: Option<Secret>,
+    /// The name that its node is to have, where one is configured; with an id behind it nobody knows the whole one.
+    pub node_name: Option<String>,
     /// Whether an API server runs here.
     pub has_api: bool,
     /// Whether a node object stands for this host.

@@ -8,7 +8,7 @@ mod held;
 mod judge;
 
 pub use agents::judge_agents;
-pub use judge::{judge, names};
+pub use judge::{BESIDE, TWO, judge, names};
 
 use crate::model::{HostName, HostTime, RunId};
 use crate::secret::Secret;
@@ -40,6 +40,10 @@ pub struct ServerView {
     pub started: Option<HostTime>,
     /// When a rotate that this process took last changed `server/cred/passwd`, on its own clock; `None` when it took none.
     pub put: Option<HostTime>,
+    /// When a rotate here was answered so that the datastore has the token of its passwd, on its own clock.
+    pub told: Option<HostTime>,
+    /// Tag of a token that the datastore did not have when it was asked here, and when that was.
+    pub denied: Option<(String, HostTime)>,
 }
 
 /// What a green proof leaves on every server: which run proved which token.
@@ -157,6 +161,9 @@ pub struct Standing {
     pub rotator: Option<HostName>,
     /// Whether a given token was passed over, since another rotation has to be finished first.
     pub given_passed_over: bool,
+    /// Whether NEW is the token that the rotation was to take out of use: somebody has taken it back, and some servers run
+    /// with what it had been rotated to.
+    pub is_back: bool,
     /// Each server's case.
     pub phases: Vec<(HostName, Phase)>,
 }

@@ -179,7 +179,9 @@ impl Patient {
     /// start has written it into passwd; without a passwd it is what they accept, `held`, unless they have taken the
     /// configured one since.
     fn refuted<'a>(&'a self, held: Option<&'a Secret>) -> Option<&'a Secret> {
-        if self.joins && self.signs.late && self.pulse != Pulse::Runs {
+        let line = self.signs.line.as_deref().unwrap_or_default();
+        let was_late_now = self.tried && journal::is_refused_by_datastore_alone(line);
+        if self.joins && self.signs.late && self.pulse != Pulse::Runs && !was_late_now {
             let held = held.filter(|held| self.surface.as_ref() != Some(held));
             return self.passwd.as_ref().or(held);
         }
@@ -203,7 +205,7 @@ impl Patient {
     /// Whether it starts from its own copy of the datastore alone, which lacks the token that it is started with: it is of
     /// before a rotate to that token, or of after a rotate to another.
     fn is_behind(&self) -> bool {
-        !self.joins && self.reads_own_copy_last()
+        !self.joins && self.reads_own_copy_last() && !self.newer
     }
 
     /// Whether what refused its token may be a copy of the datastore from before it was away: such a copy knows nothing of a
@@ -219,7 +221,8 @@ impl Patient {
     }
 
     /// What a rotate on this very server left, which its process has not taken.
-    fn moved(&self) -> Option<&Secret> {
+    #[must_use]
+    pub fn moved(&self) -> Option<&Secret> {
         self.on_disk.as_ref().filter(|on_disk| {
             self.passwd.as_ref() == Some(on_disk) && self.surface.as_ref() != Some(on_disk)
         })
@@ -237,10 +240,32 @@ impl Patient {
             (None, Some((asked, false))) => self.other_than(asked, evidence),
             (None, None) => self.found(evidence),
         };
+        let given = evidence
+            .given
+            .filter(|given| !self.has_refused(given, evidence));
+        // What is told by files alone is less than what the operator says.
+        let is_sure = known.is_some() || evidence.asked.is_some() || self.is_sure(evidence);
+        let right = if is_sure {
+            found.or(given)
+        } else {
+            given.or(found)
+        };
+        right.cloned().ok_or(Unclear::Token)
+    }
+
+    /// Whether processes tell, and not files alone: one runs with NEW, or all run with the one token that there is, and no
+    /// start of this server speaks against it.
+    fn is_sure(&self, evidence: &Evidence<'_>) -> bool {
+        evidence.standing.is_some_and(|standing| {
+            let is_told = evidence.witnessed || !standing.is_rotated() && !evidence.unseen;
+            is_told && !self.has_refused(&standing.datastore, evidence)
+        })
+    }
+
+    /// Whether a start with this token was refused by a datastore that is up to date.
+    fn has_refused(&self, secret: &Secret, evidence: &Evidence<'_>) -> bool {
         let common = evidence.standing.map(|standing| &standing.datastore);
-        let refuted = self.refuted(common).filter(|_| !self.is_behind());
-        let given = evidence.given.filter(|given| refuted != Some(*given));
-        found.or(given).cloned().ok_or(Unclear::Token)
+        !self.is_behind() && self.refuted(common) == Some(secret)
     }
 
     /// What an earlier part of this rescue has found out, and no start has been refused with since.
@@ -252,7 +277,11 @@ impl Patient {
     fn found<'a>(&'a self, evidence: &Evidence<'a>) -> Option<&'a Secret> {
         match evidence.standing {
             Some(standing) if standing.is_rotated() && evidence.witnessed => {
-                Some(&standing.datastore)
+                let right = &standing.datastore;
+                let has_refused = self.has_refused(right, evidence) && !self.reads_own_copy();
+                // It was taken back since, by a rotate here.
+                let moved = self.moved().filter(|moved| *moved != right);
+                if has_refused { moved } else { Some(right) }
             }
             Some(standing) if standing.is_rotated() => self.unwitnessed(standing),
             Some(standing) => self.unrotated(&standing.datastore, evidence.unseen),
@@ -264,8 +293,14 @@ impl Patient {
     fn unwitnessed<'a>(&'a self, standing: &'a Standing) -> Option<&'a Secret> {
         let refuted = self.refuted(standing.old.as_ref())?;
         let old = standing.old.as_ref()?;
+        let is_other = |moved: &Secret| *moved != standing.new && moved != old;
+        if self.moved().is_some_and(is_other) {
+            return None;
+        }
         if *refuted == standing.new {
-            Some(old).filter(|_| !self.reads_own_copy())
+            // A server on which nothing was rotated may have been away while another one was.
+            let was_away = self.is_behind() && self.passwd.as_ref() != Some(refuted);
+            Some(old).filter(|_| !self.reads_own_copy() && !was_away)
         } else {
             (refuted == old).then_some(&standing.new)
         }
@@ -316,11 +351,12 @@ impl Patient {
         }
         let standing = evidence.standing.filter(|standing| standing.is_rotated());
         let both = standing.and_then(|it| Some([&it.new, it.old.as_ref()?]));
-        if let Some(other) = both.and_then(|both| both.into_iter().find(|it| *it != not)) {
+        let is_other = |it: &&Secret| *it != not && !self.has_refused(it, evidence);
+        if let Some(other) = both.and_then(|both| both.into_iter().find(is_other)) {
             return Some(other);
         }
         let moved = self.moved().filter(|moved| *moved != not);
-        moved.or_else(|| evidence.elsewhere(not))
+        moved.or_else(|| evidence.elsewhere(not)).filter(is_other)
     }
 
     /// What is to be done, once it is known which token is right. `peers_have_it` says whether every other server that
@@ -348,7 +384,11 @@ impl Patient {
                 Err(Unclear::PeersFirst)
             }
             (_, Some(Sign::OtherToken)) if self.refused_now && self.reads_own_copy_last() => {
-                Err(Unclear::OwnCopy)
+                Err(if peers_have_it {
+                    Unclear::OwnCopy
+                } else {
+                    Unclear::PeersFirst
+                })
             }
             (_, Some(_)) | (Pulse::Rests, None) => Ok(Remedy::Start),
             _ if self.begun => Ok(Remedy::Start),

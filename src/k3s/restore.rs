@@ -18,6 +18,8 @@ pub struct Restore<'a> {
     pub run: &'a RunId,
     /// Tag of the rotation.
     pub tag: &'a str,
+    /// Whether agents join with a token of their own.
+    pub agent_token: bool,
     /// The cluster's datastore.
     pub datastore: Datastore,
     /// Its servers.
@@ -139,15 +141,21 @@ other cases.
    found and encrypted with different token\", and {data}/server/db/etcd has been moved away all the same.
 4. Start K3s there. When it does not start and its journal says that server/cred/passwd is \"newer than datastore\": kill it,
    delete {data}/server/cred/passwd and {data}/server/token{}, and start it again.
-5. On each other server, one at a time, do as the command said: back up and delete {data}/server/db, and let it join again, with
+{}5. On each other server, one at a time, do as the command said: back up and delete {data}/server/db, and let it join again, with
    OLD. {}Where one does not start and its journal says \"newer than datastore\", do as in step 4.
 ",
         surfaces(of),
         files(of),
         but(of),
+        if of.agent_token { SAVE } else { "" },
         joins(of)
     )
 }
+
+/// What a start writes that takes an agent token is in no datastore (measured: sqlite-agent-token).
+const SAVE: &str = "   The servers have an agent token of their own: before anything else is restarted run `keyroll heal -i INVENTORY`, with this
+   server alone in the inventory. Without it the start after this one can be fatal, with the same words.
+";
 
 /// Where nothing is configured `server/token` is the only copy.
 fn but(of: &Restore<'_>) -> String {
@@ -269,6 +277,7 @@ mod tests {
         note(&Restore {
             run: &RunId("r1".into()),
             tag: "cea98305",
+            agent_token: false,
             datastore,
             servers: &servers,
             snapshots: &[(hosts[0].clone(), "/snapshots/daily-1".into())],
@@ -300,6 +309,25 @@ mod tests {
         }
         assert!(!text.contains("token-file"), "{text}");
         assert!(!text.contains("token: OLD"), "{text}");
+    }
+
+    #[test]
+    fn with_an_agent_token_what_the_start_wrote_is_saved_first() {
+        let restore = Restore {
+            run: &RunId("r1".into()),
+            tag: "cea98305",
+            agent_token: true,
+            datastore: Datastore::Etcd,
+            servers: &[],
+            snapshots: &[],
+            to_come: None,
+        };
+        let text = note(&restore);
+        let at = |part: &str| text.find(part).unwrap();
+        assert!(
+            at("keyroll heal -i INVENTORY") < at("5. On each other server"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -26,7 +26,13 @@ mkdir -p "${file%/*}" && printf '%s %s\n' "$words" "$word" >"$file.new" && mv -f
 /// and is answered with 500 where the datastore has it already (measured: v1.32.4-sqlite). What it has written is saved by the
 /// next rotate to the same token, which shows as well that the datastore has it.
 pub(super) fn put_right(seen: &Seen, held: &Secret, why: &str) -> Op {
-    told(seen, (held, held), ("", ""), why)
+    written(seen, (held, held), why)
+}
+
+/// A rotate by a server that holds the first of two tokens, to the second, of which it only counts what K3s writes: where the
+/// files there have neither that one, an error tells nothing of the datastore.
+pub(super) fn written(seen: &Seen, both: (&Secret, &Secret), why: &str) -> Op {
+    told(seen, both, ("", ""), why)
 }
 
 /// Why files are put right.
@@ -75,7 +81,8 @@ fn alike(server: &ServerSeen) -> Option<&Secret> {
     (is_alike && seen.unit.is_active()).then_some(held)
 }
 
-/// A rotate by a server that holds the first of two tokens, to the second.
+/// A rotate by a server that holds the first of two tokens, to the second, which its files have: K3s takes what they have for
+/// the datastore's, and an error says that it is not.
 pub(super) fn question(
     probe: &Probe<'_>,
     seen: &Seen,

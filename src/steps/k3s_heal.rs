@@ -88,7 +88,7 @@ impl K3sHeal {
         let is_one_up = cluster.servers.iter().any(runs);
         Ok(match (self.all, is_one_up) {
             (true, true) => asleep(cluster).map(not_active).collect(),
-            (true, false) => vec![nothing_runs()],
+            (true, false) => vec![nothing_runs(cluster)],
             (false, _) => Vec::new(),
         })
     }
@@ -181,12 +181,16 @@ fn unseen(cluster: &Cluster) -> Vec<String> {
     cluster.blind.iter().map(note).collect()
 }
 
-fn nothing_runs() -> Unmet {
-    Unmet::new(
-        "no-server-answers",
-        "K3s runs on no server of the inventory: whether one would start again is not known",
-        "get one server to run first: `keyroll where -i INVENTORY` shows what each server has",
-    )
+fn nothing_runs(cluster: &Cluster) -> Unmet {
+    let what = "K3s runs on no server of the inventory: whether one would start again is not known";
+    let next = match cluster.servers.first() {
+        Some(first) => format!(
+            "get one server to run first: keyroll rescue {} -i INVENTORY",
+            first.seen.host
+        ),
+        None => "get one server to run first".to_owned(),
+    };
+    Unmet::new("no-server-answers", what, next)
 }
 
 /// The server token, when surface, memory, files and datastore all have the same.

@@ -82,7 +82,7 @@ impl Place<'_> {
         match token.expires {
             Some(end) if token.lives(self.now) => format!("until {end}"),
             Some(end) => format!("ended at {end}"),
-            None => "for ever: it is worth as much as the server's own until somebody revokes it"
+            None => "for ever: whoever has it can join nodes as agents until somebody revokes it"
                 .to_owned(),
         }
     }

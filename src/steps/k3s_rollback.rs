@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::datastore;
 use super::k3s_heal::word_of_saved;
 use super::k3s_token::{said, too_late, unseen};
-use super::look::{AgentStanding, Cluster, ServerSeen};
+use super::look::{AgentStanding, Cluster, Seen, ServerSeen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock, Role};
@@ -67,6 +67,11 @@ fn withdrawn<'a>(cluster: &Cluster, standing: &'a Standing) -> Option<&'a Secret
 fn keep(probe: &Probe<'_>, cluster: &Cluster, standing: &Standing) -> Proposal {
     let mut late = too_late(TokenKind::Server, standing);
     late.extend(unseen(cluster, standing));
+    if late.is_empty() && standing.is_rotated() {
+        let down = cluster.servers.iter().map(|it| &it.seen);
+        let down = down.filter(|seen| !seen.unit.is_active());
+        late.extend(down.map(down_beside));
+    }
     if !late.is_empty() {
         return Proposal::refuse(late);
     }
@@ -88,6 +93,20 @@ fn keep(probe: &Probe<'_>, cluster: &Cluster, standing: &Standing) -> Proposal {
     );
     let why = "keep the new token until it is shown to be refused";
     Proposal::of(vec![Op::root(&here.seen.host, why, Act::WriteFile(file))])
+}
+
+/// The copy of the datastore on a server that is down is of before the rotate back, and it would not start with OLD.
+fn down_beside(seen: &Seen) -> Unmet {
+    let host = &seen.host;
+    let what = format!(
+        "{} on {host} is {}: it may need the new token to start, and is not left behind by a roll back",
+        seen.unit.text.id,
+        seen.unit.words()
+    );
+    let next = format!(
+        "restart no server; first: keyroll rescue {host} -i INVENTORY; then run the same command again"
+    );
+    Unmet::new("other-server-down", what, next)
 }
 
 fn kept(cluster: &Cluster) -> Vec<Secret> {
@@ -125,7 +144,7 @@ async fn restate(
     };
     let why = "let the files of this server tell again which token the datastore has";
     let able = datastore::able(probe, cluster).await?;
-    let op = able.map(|(server, held)| datastore::question(probe, &server.seen, (held, new), why));
+    let op = able.map(|(server, held)| datastore::written(&server.seen, (held, new), why));
     Ok(Proposal::of(op.into_iter().collect()))
 }
 

@@ -20,13 +20,21 @@ pub(super) struct Kept {
     value: Arc<dyn Any + Send + Sync>,
 }
 
+/// What a run is for, where only its first look at the servers tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// The token of a rotation by hand that has forgotten its agents.
+    pub left_behind: Option<Secret>,
+    /// Whether a rotation of the server token was past the datastore before this run, which then makes no new token.
+    pub was_begun: bool,
+    /// Whether somebody had taken that rotation back beside servers that run with its token.
+    pub was_taken_back: bool,
+}
+
 impl Probe<'_> {
-    /// What the run is for, where only a look at the beginning tells: the first answer counts to its end.
-    pub async fn settled(
-        &self,
-        look: impl Future<Output = Option<Secret>> + Send,
-    ) -> Option<Secret> {
-        self.scope.settled.get_or_init(|| look).await.clone()
+    /// What the run is for: the first answer counts to its end.
+    pub async fn settled(&self, look: impl Future<Output = Settled> + Send) -> &Settled {
+        self.scope.settled.get_or_init(|| look).await
     }
 
     /// What `look` finds by asking the servers *now*. It serves other tasks for as long as an answer does: for 30 s,

@@ -325,6 +325,7 @@ impl Settings {
             .unwrap_or_else(|| format!("{data_dir}/server/db/snapshots"));
         let (agent_surfaces, agent_faults, agent_secret) = self.agent_surfaces(kind, reader);
         let datastore = self.datastore(kind, &data_dir, reader);
+        self.fatal(kind, unit, reader);
         Install {
             kind,
             unit: unit.id.clone(),
@@ -334,6 +335,9 @@ impl Settings {
             endpoint: self.endpoint().map(Secret::new),
             has_api: kind == Kind::Server && !self.flag("disable-apiserver"),
             has_node: !self.flag("disable-agent"),
+            node_name: self
+                .value("node-name", "K3S_NODE_NAME")
+                .filter(|_| !self.flag("with-node-id")),
             agent_token: self.value("agent-token", "K3S_AGENT_TOKEN").is_some()
                 || self
                     .value("agent-token-file", "K3S_AGENT_TOKEN_FILE")
@@ -352,6 +356,25 @@ impl Settings {
             unset: self.unset(unit),
             faults: Vec::new(),
             remarks: Vec::new(),
+        }
+    }
+
+    /// What would keep K3s from its next start, or let that do something else than start.
+    fn fatal(&self, kind: Kind, unit: &UnitText, reader: &mut Reader<'_>) {
+        let id = &unit.id;
+        if kind == Kind::Agent && self.value("server", "K3S_URL").is_none() {
+            reader.fault(
+                "agent-names-no-server",
+                format!("no configuration of {id} names a server: `k3s agent` does not start without one"),
+                "write the address of a server as `server:` or K3S_URL into the agent's configuration",
+            );
+        }
+        if kind == Kind::Server && self.flag("cluster-reset") {
+            reader.fault(
+                "cluster-reset-configured",
+                format!("`cluster-reset` is configured for {id}: its next start would make it the only member of etcd, and end"),
+                "take `cluster-reset` out of the server's configuration",
+            );
         }
     }
 

@@ -464,3 +464,18 @@ fn a_later_file_replaces_a_list_unless_it_appends() {
     assert_eq!(etcd("etcd-arg+: [max-txn-ops=1]\n"), "http://10.0.0.1:2381");
     assert_eq!(etcd("etcd-arg: [max-txn-ops=1]\n"), "http://127.0.0.1:2381");
 }
+
+#[test]
+fn what_would_not_start_again_is_named() {
+    let names = |argv: &str, config: &str| -> Vec<&str> {
+        let install = host(argv).file(CONFIG, config).install();
+        install.faults.iter().map(|fault| fault.name).collect()
+    };
+    let agent = "/usr/local/bin/k3s agent";
+    assert_eq!(names(agent, "token: x\n"), ["agent-names-no-server"]);
+    assert_eq!(names(agent, "token: x\nserver: https://a:6443\n"), [""; 0]);
+    let server = "/usr/local/bin/k3s server";
+    let reset = "token: x\ncluster-init: true\ncluster-reset: true\n";
+    assert_eq!(names(server, reset), ["cluster-reset-configured"]);
+    assert_eq!(names(server, "token: x\ncluster-reset: false\n"), [""; 0]);
+}

@@ -34,6 +34,7 @@ pub fn judge_agents(
         datastore: old.clone().filter(|_| !is_taken).unwrap_or(new.clone()),
         phases: phases.collect(),
         rotator: None,
+        is_back: false,
         aside,
         old,
         new,

@@ -2,9 +2,15 @@
 
 use super::held::{distinct, is_finished, kept, waiting};
 use super::{Memory, Phase, ServerView, Standing, Torn, Wish};
-use crate::k3s::token::{is_bootstrap, pairing};
+use crate::k3s::token::{self, is_bootstrap, pairing};
 use crate::model::{HostName, HostTime};
 use crate::secret::Secret;
+
+/// The name of two rotates that do not go together.
+pub const TWO: &str = "two-rotations";
+
+/// The name of a rotate that was taken back while a server had started with its token.
+pub const BESIDE: &str = "taken-back-beside";
 
 /// Two clocks that differ by less than this cannot order two starts.
 const CLEARLY_LATER: std::time::Duration = std::time::Duration::from_secs(10);
@@ -30,8 +36,10 @@ pub fn judge(servers: &[ServerView], wish: Wish<'_>) -> Result<Standing, Torn> {
     foreign(servers, old.as_ref(), &new)?;
     let aside = distinct(servers.iter().filter_map(|s| s.aside.as_ref())).into_iter();
     let aside = aside.filter(|secret| Some(*secret) != old.as_ref() && **secret != new);
+    let is_back = kept == Some(datastore) && new == *datastore;
     Ok(Standing {
         given_passed_over: wish.given.is_some_and(|given| *given != new),
+        is_back: is_back && old.is_some(),
         aside: aside.cloned().collect(),
         old,
         datastore: datastore.clone(),
@@ -81,6 +89,17 @@ fn datastore<'a>(
         .collect();
     let onwards: Vec<&Secret> = rotators.iter().filter_map(|s| s.memory.secret()).collect();
     rotators.retain(|s| !is_behind(s, &onwards));
+    if let Some(told) = told(servers) {
+        let last = rotators
+            .iter()
+            .rev()
+            .filter(|s| s.on_disk.as_ref() == Some(told));
+        return Ok((told, last.max_by_key(|s| s.put).map(|s| s.host.clone())));
+    }
+    rotators.retain(|s| !has_failed(servers, s));
+    if let Some(rival) = rival(servers, &rotators, kept) {
+        return Err(rival);
+    }
     match distinct(rotators.iter().filter_map(|s| s.on_disk.as_ref())).as_slice() {
         [] => common_memory(servers, kept).map(|secret| (secret, None)),
         // Of several the last: what it saves overtakes what the others have written (k3s: `ReconcileBootstrapData`).
@@ -88,17 +107,86 @@ fn datastore<'a>(
             let last = rotators.iter().rev().max_by_key(|s| s.put);
             Ok((one, last.map(|s| s.host.clone())))
         }
-        _ => Err(Torn {
-            name: "two-rotations",
-            what: format!(
-                "{} were each rotated to another token",
-                names(rotators.iter().map(|s| &s.host))
-            ),
-            next:
-                "restart no server; `keyroll where -i INVENTORY` shows what each server has; the datastore has the token of the rotate that ended well: on the server of the other one rotate back to the token that it accepts, which ends with an error and puts its files right"
-                    .to_owned(),
-        }),
+        _ => {
+            let hosts: Vec<&HostName> = rotators.iter().map(|s| &s.host).collect();
+            Err(two_rotations(&hosts))
+        }
     }
+}
+
+fn two_rotations(hosts: &[&HostName]) -> Torn {
+    let first = hosts.first().map_or("HOST", |host| host.as_str());
+    Torn {
+        name: TWO,
+        what: format!(
+            "{} were each rotated to another token, and only one of these rotates can have ended well",
+            names(hosts.iter().copied())
+        ),
+        next: asks(first),
+    }
+}
+
+/// The datastore is asked by a rescue which token it has.
+fn asks(host: &str) -> String {
+    format!(
+        "restart no server; keyroll rescue {host} -i INVENTORY asks the datastore which token it has; then run the same command again"
+    )
+}
+
+/// What the datastore was last told that it has, and answered well, unless anything may have come later.
+fn told(servers: &[ServerView]) -> Option<&Secret> {
+    let told = servers.iter().filter_map(|s| s.told.zip(s.passwd.as_ref()));
+    let (at, told) = told.max_by_key(|(at, _)| *at)?;
+    let is_earlier = |time: Option<HostTime>| time.is_some_and(|time| time <= at);
+    let started_with_it =
+        |s: &ServerView| s.memory.secret().is_none_or(|held| held == told) || is_earlier(s.started);
+    let has_it = |s: &ServerView| s.on_disk.as_ref() == Some(told);
+    let was_put = |s: &ServerView| s.put.is_none_or(|put| put <= at) && !is_moved(s, None);
+    let is_later =
+        |s: &ServerView| started_with_it(s) && (has_it(s) || was_put(s) || is_earlier(s.put));
+    servers.iter().all(is_later).then_some(told)
+}
+
+/// Whether the rotate here is known to have failed: the datastore did not have its token afterwards, or a process has started
+/// with another one.
+fn has_failed(servers: &[ServerView], rotator: &ServerView) -> bool {
+    let (Some(put), Some(on_disk)) = (rotator.put, &rotator.on_disk) else {
+        return false;
+    };
+    let mut started = servers
+        .iter()
+        .filter(|s| s.memory.secret().is_some_and(|held| held != on_disk));
+    is_denied(servers, on_disk, put)
+        || started.any(|s| s.started.is_some_and(|at| at.since(put) > CLEARLY_LATER))
+}
+
+/// Whether the datastore did not have this token at a time after that.
+fn is_denied(servers: &[ServerView], secret: &Secret, after: HostTime) -> bool {
+    let mut denied = servers.iter().filter_map(|s| s.denied.as_ref());
+    denied.any(|(tag, at)| *at >= after && *tag == token::tag(secret))
+}
+
+/// Another rotate than the one whose files are seen: of a server that has started with a third token before it, or of one that
+/// does not run.
+fn rival(servers: &[ServerView], rotators: &[&ServerView], kept: Option<&Secret>) -> Option<Torn> {
+    let rotator = rotators.first().filter(|s| s.told.is_none())?;
+    let known = [rotator.on_disk.as_ref(), rotator.memory.secret(), kept];
+    let is_third = |secret: &Secret| !known.contains(&Some(secret));
+    let runs_with_third = |s: &ServerView| {
+        let held = s.memory.secret();
+        let later = s.started.zip(rotator.started);
+        held.is_some_and(|held| {
+            is_third(held) && !s.started.is_some_and(|at| is_denied(servers, held, at))
+        }) && later.is_some_and(|(at, own)| at.since(own) > CLEARLY_LATER)
+    };
+    let was_put = |s: &ServerView| {
+        let on_disk = s.on_disk.as_ref().filter(|_| s.on_disk == s.passwd);
+        let is_running = |secret: &Secret| holders(servers, secret).next().is_some();
+        matches!(s.memory, Memory::Silent(_))
+            && on_disk.is_some_and(|secret| is_third(secret) && !is_running(secret))
+    };
+    let rival = servers.iter().find(|s| runs_with_third(s) || was_put(s))?;
+    Some(two_rotations(&[&rotator.host, &rival.host]))
 }
 
 /// Whether its files hold another token than its process. A process that does not answer has no say; then the files
@@ -124,15 +212,30 @@ fn is_behind(server: &ServerView, onwards: &[&Secret]) -> bool {
 }
 
 fn common_memory<'a>(servers: &'a [ServerView], kept: Option<&Secret>) -> Result<&'a Secret, Torn> {
-    let held = distinct(servers.iter().filter_map(|s| s.memory.secret()));
+    let mut held = distinct(servers.iter().filter_map(|s| s.memory.secret()));
+    let is_past = |secret: &Secret| {
+        last_start(servers, secret).is_some_and(|start| is_denied(servers, secret, start))
+    };
+    if held.len() > 1 {
+        held.retain(|secret| !is_past(secret));
+    }
     match held.as_slice() {
         [] => Err(nobody_answers(servers)),
         [one] => Ok(one),
-        [old, new] | [new, old] if kept == Some(*old) && was_taken_back(servers, old, new) => {
-            Err(taken_back(servers, new))
+        all => {
+            // OLD as it was kept tells where the starts do not.
+            let other = || match all {
+                [one, other] | [other, one] if kept == Some(*one) => Some(*other),
+                _ => None,
+            };
+            let new = latest(servers, all).or_else(other);
+            let new = new.ok_or_else(|| mixed(servers))?;
+            let mut olds = all.iter().filter(|secret| **secret != new);
+            match olds.find_map(|old| taken_back(servers, old, new)) {
+                Some(torn) => Err(torn),
+                None => Ok(new),
+            }
         }
-        [old, new] | [new, old] if kept == Some(*old) => Ok(new),
-        all => latest(servers, all).ok_or_else(|| mixed(servers)),
     }
 }
 
@@ -147,28 +250,20 @@ fn last_start(servers: &[ServerView], secret: &Secret) -> Option<HostTime> {
     holders(servers, secret).filter_map(|s| s.started).max()
 }
 
-/// Whether a process that holds OLD was rotated to it no earlier than the last process with NEW started: then the rotate to
-/// NEW was taken back after that start, or nobody can tell.
-fn was_taken_back(servers: &[ServerView], old: &Secret, new: &Secret) -> bool {
-    let put = holders(servers, old)
-        .filter(|s| s.passwd.as_ref() == Some(old))
-        .filter_map(|s| s.put)
-        .max();
-    put.zip(last_start(servers, new))
-        .is_some_and(|(put, start)| start.since(put) <= CLEARLY_LATER)
-}
-
-fn taken_back(servers: &[ServerView], new: &Secret) -> Torn {
-    let names = names(holders(servers, new).map(|s| &s.host));
-    Torn {
-        name: "taken-back-beside",
+/// A process that holds OLD was rotated to it no earlier than the last process with NEW started: the rotate to NEW was taken
+/// back after that start, or that has failed, or nobody can tell.
+fn taken_back(servers: &[ServerView], old: &Secret, new: &Secret) -> Option<Torn> {
+    let put = holders(servers, old).filter(|s| s.passwd.as_ref() == Some(old));
+    let put = put.filter_map(|s| Some((s.put?, &s.host))).max();
+    let ((put, host), start) = put.zip(last_start(servers, new))?;
+    (start.since(put) <= CLEARLY_LATER).then(|| Torn {
+        name: BESIDE,
         what: format!(
-            "a rotation was taken back while {names} had started with its token, and still runs with it"
+            "{host} was rotated back to the token that it runs with, while {} had started with another one and still runs with it: which one the datastore has is not known",
+            names(holders(servers, new).map(|s| &s.host))
         ),
-        next: format!(
-            "on {names}: see that the configuration has the token that the other servers accept (`keyroll where -i INVENTORY` compares them), then restart K3s there by hand, one server at a time; then run the same command again"
-        ),
-    }
+        next: asks(host.as_str()),
+    })
 }
 
 /// A server starts only with the datastore's token, so the last to start holds it.

@@ -58,6 +58,7 @@ fn rotated() -> Standing {
         aside: Vec::new(),
         datastore: secret("new"),
         rotator: None,
+        is_back: false,
         given_passed_over: false,
         phases: Vec::new(),
     }
@@ -345,7 +346,8 @@ fn a_first_server_that_was_away_reads_its_own_copy_and_that_is_said() {
     );
     assert_eq!(away.remedy(&secret("new"), false), Ok(Remedy::Start));
     away.refused_now = true;
-    assert_eq!(away.remedy(&secret("new"), false), Err(Unclear::OwnCopy));
+    assert_eq!(away.remedy(&secret("new"), true), Err(Unclear::OwnCopy));
+    assert_eq!(away.remedy(&secret("new"), false), Err(Unclear::PeersFirst));
     // What a start was refused with that reads no copy of its own is no candidate, whoever says so.
     away.joins = true;
     assert_eq!(away.right(&told), Err(Unclear::Token));

@@ -12,7 +12,7 @@ use crate::k3s::version::Version;
 use crate::model::HostName;
 use crate::steps::apiservers::call_roll_of_apiservers;
 use crate::steps::findings::Finding;
-use crate::steps::look::{Cluster, ServerSeen, words};
+use crate::steps::look::{Cluster, Seen, ServerSeen, words};
 use crate::steps::unmanaged::{Roll, call_roll, call_roll_of_etcd};
 use crate::steps::{Proposal, StepError, Unmet};
 
@@ -95,7 +95,9 @@ fn foreign(standing: &Standing) -> Vec<Unmet> {
         Unmet::new(
             "foreign-server",
             format!("{host}: {}", words(Some(*phase))),
-            format!("see whether {host} belongs to this cluster"),
+            format!(
+                "see whether {host} belongs to this cluster; where somebody has rotated it by hand, say with --old-token-from file:PATH which token it was started with"
+            ),
         )
     });
     unmet.collect()
@@ -161,12 +163,20 @@ fn silent(cluster: &Cluster) -> Vec<Unmet> {
     let reasons = cluster
         .servers
         .iter()
-        .filter_map(|server| Some((&server.seen.host, reason(server)?)));
-    let unmet = |(host, why)| {
+        .filter_map(|server| Some((&server.seen, reason(server)?)));
+    let unmet = |(seen, why): (&Seen, String)| {
+        let (host, ca) = (&seen.host, seen.install.ca());
+        let next = "keyroll cannot prove anything on such a server; ".to_owned()
+            + &match seen.file(&ca) {
+                Some(_) => "see whether a proxy stands before port 6443".to_owned(),
+                None => format!(
+                    "there is no {ca}: see what has removed it, and restart nothing there before"
+                ),
+            };
         Unmet::new(
             "calibration-failed",
             format!("{host} answers a probe with its own token in an unforeseen way: {why}"),
-            "keyroll cannot prove anything on such a server; see whether a proxy stands before port 6443",
+            next,
         )
     };
     reasons.map(unmet).collect()

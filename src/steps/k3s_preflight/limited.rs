@@ -13,7 +13,10 @@ pub(super) fn judge(probe: &Probe<'_>, clusters: &[&Cluster]) -> Option<Unmet> {
     let servers = probe.fleet().servers.iter().map(|member| &member.name);
     let (left, visited): (Vec<&HostName>, Vec<&HostName>) =
         servers.partition(|host| left_out.contains(host));
-    let is_first = visited.first() == Some(&probe.host());
+    // Where no server is visited the first agent says it.
+    let mut agents = probe.fleet().agents.iter().map(|member| &member.name);
+    let first = agents.find(|host| !left_out.contains(host));
+    let is_first = visited.first().copied().or(first) == Some(probe.host());
     let begins = |cluster: &&Cluster| {
         let standing = cluster.standing.as_ref();
         standing.is_ok_and(|standing| standing.old.is_some() && !standing.is_rotated())

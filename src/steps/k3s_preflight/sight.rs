@@ -143,6 +143,7 @@ impl<'a> Sight<'a> {
         let process = process::judge(probe, seen, cluster, version, process).await?;
         proposal.unmet.extend(process.unmet);
         proposal.notes.extend(process.notes);
+        proposal.unmet.extend(unit::renamed(probe, seen).await?);
         found.extend(unit::judge(probe, seen, of_agents, &mut proposal).await);
         Ok((proposal, found))
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::facts::{JournalSince, Probe};
+use crate::facts::{JournalSince, NodeName, Probe};
 use crate::k3s::install::Kind;
 use crate::k3s::journal;
 use crate::k3s::phase::{Phase, Standing};
@@ -10,7 +10,7 @@ use crate::k3s::token::TokenKind;
 use crate::op::{Op, Until};
 use crate::steps::findings::{Finding, last_sign};
 use crate::steps::look::{Cluster, Seen, ServerSeen};
-use crate::steps::{Proposal, Unmet};
+use crate::steps::{Proposal, StepError, Unmet};
 
 /// What stands in the way, and what is only said: before a rotation every host must be well; once it has begun, forward is right, and a sick agent is only named.
 pub(super) async fn judge(
@@ -64,6 +64,29 @@ pub(super) async fn judge(
             .push(Unmet::new("unit-not-active", what, next));
     }
     found
+}
+
+/// A node that was renamed in its configuration, and has not been started since, would join as another one.
+pub(super) async fn renamed(probe: &Probe<'_>, seen: &Seen) -> Result<Option<Unmet>, StepError> {
+    let Some(wanted) = seen
+        .install
+        .node_name
+        .as_ref()
+        .filter(|_| seen.install.has_node)
+    else {
+        return Ok(None);
+    };
+    let certificate = seen.kubelet_certificate();
+    let is = probe.get(NodeName { certificate }).await?;
+    let is = is.filter(|is| !is.eq_ignore_ascii_case(wanted));
+    let (host, unit) = (&seen.host, &seen.unit.text.id);
+    Ok(is.map(|is| {
+        Unmet::new(
+            "node-renamed",
+            format!("{host} is node {is}, and is configured to be {wanted}: its next start would join it as another node"),
+            format!("put the name {is} back; or restart {unit} on {host} by hand, remove node {is} (kubectl delete node {is}), then run the same command again"),
+        )
+    }))
 }
 
 /// Its first start goes on, after a reboot or a run that was cut: it is waited for, a crash loop is not.

@@ -27,6 +27,7 @@ pub(super) async fn judge(
             proposal.notes.extend(stated(probe, old));
         }
         proposal.unmet.extend(too_old(probe, cluster).await);
+        of_begun(probe, cluster, proposal);
         if probe.options().words.proof_only {
             let mut found = half_way(cluster);
             if found.is_empty() {
@@ -55,6 +56,25 @@ pub(super) async fn judge(
     }
     unseen.extend(limited(probe));
     unseen
+}
+
+/// Whoever runs it since the token of now has leaked is not to take that one for dead.
+fn of_begun(probe: &Probe<'_>, cluster: &Cluster, proposal: &mut Proposal) {
+    let (words, settled) = (&probe.options().words, &cluster.settled);
+    if words.proof_only {
+        let standing = cluster.standing.as_ref().ok();
+        proposal.left = standing.and_then(|standing| cluster.left(standing));
+        return;
+    }
+    if !settled.was_begun {
+        return;
+    }
+    if settled.was_taken_back {
+        proposal.doubt("somebody had taken the rotation back while servers ran with its token: the token that it was to take out of use is the cluster's again");
+    }
+    proposal.left = Some(
+        "this run has made no new token: it has finished a rotation that was under way; to replace the token that the cluster has now, run it again: keyroll run @rotate-token -i INVENTORY".to_owned(),
+    );
 }
 
 /// What the proof does not come to, by the operator's own limit.

@@ -7,9 +7,9 @@ use crate::facts::{Journal, JournalSince, Probe};
 use crate::k3s::journal;
 use crate::k3s::knock::{Knock, Role};
 use crate::k3s::order::join_target;
-use crate::k3s::phase::{Memory, Standing};
+use crate::k3s::phase::{BESIDE, Memory, Standing, TWO};
 use crate::k3s::rescue::{Evidence, Patient, Pulse, Remedy, Signs, Unclear};
-use crate::k3s::token::{TokenKind, tag};
+use crate::k3s::token::{TokenKind, full, tag};
 use crate::model::HostName;
 use crate::op::{Act, Op, Until};
 use crate::secret::{Content, Secret};
@@ -55,10 +55,19 @@ pub(super) async fn examine(
     let cluster = Cluster::now(probe, TokenKind::Server).await;
     let mut patient = patient(probe, seen).await?;
     let standing = cluster.standing_of_processes(probe);
-    if let Err(torn) = &standing
-        && torn.name != "no-server-answers"
-    {
-        return Ok(Err(vec![Unmet::of_torn(torn)]));
+    match &standing {
+        // The datastore is asked.
+        Err(torn) if [TWO, BESIDE].contains(&torn.name) => {
+            let what = format!("{}; nothing is touched", torn.what);
+            return Ok(Err(vec![not_certain(&seen.host, what)]));
+        }
+        Err(torn) if torn.name != "no-server-answers" => {
+            return Ok(Err(vec![Unmet::of_torn(torn)]));
+        }
+        _ => {}
+    }
+    if let Ok(standing) = &standing {
+        patient.newer = cluster.is_passwd_newer(seen, &standing.datastore);
     }
     let right = judged(probe, seen, &patient, &cluster, standing.as_ref().ok());
     let remedy = right.and_then(|right| {
@@ -104,7 +113,10 @@ fn judged(
         let on_disk = it.seen.on_disk();
         on_disk.filter(|on_disk| it.seen.passwd().server.as_ref() == Some(on_disk))
     });
-    let mut others: Vec<Secret> = both.collect();
+    // Nor what the datastore did not have when an earlier run asked.
+    let denied = cluster.servers.iter().filter_map(|it| it.seen.denied());
+    let denied: Vec<String> = denied.map(|(tag, _)| tag).collect();
+    let mut others: Vec<Secret> = both.filter(|it| !denied.contains(&tag(it))).collect();
     others.sort_by(|a, b| a.expose().cmp(b.expose()));
     others.dedup();
     patient.right(&Evidence {
@@ -113,7 +125,7 @@ fn judged(
         unseen: cluster.hides_beside(&seen.host),
         asked,
         resting: is_resting(seen, cluster),
-        third: is_third(standing, &known),
+        third: is_third(standing, patient, &known),
         others: &others,
         given,
     })
@@ -135,10 +147,12 @@ fn is_resting(seen: &Seen, cluster: &Cluster) -> bool {
         })
 }
 
-/// Whether there is a token that is neither OLD nor NEW, where both are known.
-fn is_third(standing: Option<&Standing>, known: &[Secret]) -> bool {
+/// Whether there is a token that is neither OLD nor NEW, where both are known, nor what this server was rotated to.
+fn is_third(standing: Option<&Standing>, patient: &Patient, known: &[Secret]) -> bool {
+    let moved = patient.moved();
     standing.is_some_and(|standing| {
-        let is_known = |it: &&Secret| Some(*it) == standing.old.as_ref() || **it == standing.new;
+        let both = [standing.old.as_ref(), Some(&standing.new)];
+        let is_known = |it: &&Secret| both.contains(&Some(*it)) || moved == Some(*it);
         standing.is_rotated() && !known.iter().all(|it| is_known(&it))
     })
 }
@@ -253,6 +267,7 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
         proposal.ops.push(end(seen));
         proposal.ops.extend(recreate(seen));
     }
+    proposal.ops.extend(own_file(seen, &right));
     let mut start = start(seen, &right);
     // Its start goes on until others have joined it: what to do is said at once.
     start.truncate(if lacks_quorum { 1 } else { start.len() });
@@ -351,6 +366,19 @@ fn recreate(seen: &Seen) -> Vec<Op> {
         .collect()
 }
 
+/// Where nothing is configured K3s starts with what `server/token` says, in its K10 form (measured:
+/// ha-first-server-and-unconfigured); without that file it would make itself another token.
+fn own_file(seen: &Seen, right: &Secret) -> Option<Op> {
+    let hash = seen
+        .ca_hash()
+        .filter(|_| seen.install.surfaces.is_empty())?;
+    let path = seen.install.data(TokenKind::Server.own_file());
+    let why = format!("write {path} anew, which is all that this server starts with");
+    let text = format!("{}\n", full(&hash, "server", right));
+    let file = WriteFile::private(path, Content::new(text));
+    Some(Op::root(&seen.host, why, Act::WriteFile(file)))
+}
+
 /// `--no-block`: a start with a wrong token can block for ever.
 fn start(seen: &Seen, right: &Secret) -> Vec<Op> {
     let unit = seen.unit.text.id.clone();
@@ -395,20 +423,24 @@ fn saw(seen: &Seen, patient: &Patient) -> String {
     format!("{} on {host} is {}{said}", unit.text.id, unit.words())
 }
 
+fn not_certain(host: &HostName, what: String) -> Unmet {
+    let next = format!(
+        "say which it is, as from whoever has rotated by hand: keyroll rescue {host} -i INVENTORY --token-from file:PATH; or get the other servers to run first (`keyroll where -i INVENTORY` shows all of them)"
+    );
+    Unmet::new("token-not-certain", what, next)
+}
+
 fn refusal(seen: &Seen, patient: &Patient, unclear: Unclear) -> Unmet {
     let (host, unit) = (&seen.host, &seen.unit.text.id);
     let saw = saw(seen, patient);
     match unclear {
-        Unclear::Token => Unmet::new(
-            "token-not-certain",
-            format!(
-                "{saw}; {}; which token the datastore has is not certain, so nothing is touched",
-                places(seen)
-            ),
-            format!(
-                "say which it is, as from whoever has rotated by hand: keyroll rescue {host} -i INVENTORY --token-from file:PATH; or get the other servers to run first (`keyroll where -i INVENTORY` shows all of them)"
-            ),
-        ),
+        Unclear::Token => {
+            let places = places(seen);
+            let what = format!(
+                "{saw}; {places}; which token the datastore has is not certain, so nothing is touched"
+            );
+            not_certain(host, what)
+        }
         Unclear::Starting => Unmet::new(
             "still-starting",
             saw,

@@ -3,7 +3,7 @@
 
 use super::server::examine;
 use crate::facts::Probe;
-use crate::k3s::phase::Standing;
+use crate::k3s::phase::{Standing, TWO};
 use crate::k3s::token::TokenKind;
 use crate::op::Op;
 use crate::steps::datastore::{answer, ask, question};
@@ -25,10 +25,34 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
         return Ok(Proposal::default());
     }
     let op = match once_more(probe, &cluster).await? {
+        None => of_rotator(probe, &cluster).await?,
+        op => op,
+    };
+    let op = match op {
         None => ask(probe, &cluster).await?,
         op => op,
     };
     Ok(Proposal::of(op.into_iter().collect()))
+}
+
+/// Of two rotates one that may have ended well.
+async fn of_rotator(probe: &Probe<'_>, cluster: &Cluster) -> Result<Option<Op>, StepError> {
+    let standing = cluster.standing_of_processes(probe);
+    if !standing.is_err_and(|torn| torn.name == TWO) {
+        return Ok(None);
+    }
+    for server in &cluster.servers {
+        let (seen, held) = (&server.seen, server.memory.secret());
+        let moved = seen
+            .on_disk()
+            .filter(|it| seen.passwd().server.as_ref() == Some(it));
+        let moved = held.zip(moved).filter(|(held, moved)| *held != moved);
+        let Some((held, moved)) = moved else { continue };
+        if cluster.is_well(probe, server).await? {
+            return Ok(Some(question(probe, seen, (held, &moved), ONCE_MORE)));
+        }
+    }
+    Ok(None)
 }
 
 /// The rotate of which only files tell.

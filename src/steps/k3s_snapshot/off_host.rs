@@ -57,6 +57,7 @@ impl Desk<'_> {
         let restore = Restore {
             run: &self.probe.options().run,
             tag: &rotation.tag,
+            agent_token: self.cluster.has_agent_token(),
             datastore: first.seen.install.datastore,
             servers: &of_restore,
             snapshots: &snapshots,

@@ -36,14 +36,9 @@ pub(super) async fn propose(
     let Some(old) = &standing.old else {
         return Ok(Proposal::default());
     };
-    let back = cluster
-        .servers
-        .iter()
-        .flat_map(|server| flip(&server.seen, old, mode))
-        .collect::<Vec<Op>>();
+    let back = flips(&cluster, old, mode);
     let hidden = not_known(&cluster, standing);
-    let forgotten = forget(&cluster);
-    if back.is_empty() && forgotten.is_empty() && !standing.is_rotated() {
+    if back.is_empty() && forget(&cluster).is_empty() && !standing.is_rotated() {
         let notes = hidden.into_iter().map(|unmet| unmet.what).collect();
         return Ok(Proposal {
             notes,
@@ -58,40 +53,50 @@ pub(super) async fn propose(
     if !refusals.is_empty() {
         return Ok(Proposal::refuse(refusals));
     }
-    let is_certain = cluster.is_witnessed(standing);
-    let rotator = standing.rotator.as_ref();
-    let rotator = rotator.and_then(|host| cluster.server(host));
-    let rotate = rotator
-        .ok_or_else(no_rotator)
-        .and_then(|rotator| put_back(rotator, old, is_certain));
-    let mut ops = match rotate {
-        _ if !standing.is_rotated() => Vec::new(),
+    let ops = match undo(&cluster, standing, (old, mode)) {
         Ok(ops) => ops,
         Err(unmet) => return Ok(Proposal::refuse(vec![unmet])),
     };
-    let is_part = !ops.is_empty();
-    let saved = rotator.filter(|_| is_part);
-    let saved = saved.map(|it| put_right_and_saved(&cluster, it, standing, old));
-    let (shown, saved) = if is_certain {
-        (None, saved)
-    } else {
-        (saved, None)
-    };
-    ops.extend(shown.into_iter().flatten());
-    ops.extend(back.into_iter().map(|op| {
-        if is_part {
-            op.at_once(super::WINDOW)
-        } else {
-            op
-        }
-    }));
-    ops.extend(forgotten);
-    ops.extend(saved.into_iter().flatten());
     Ok(Proposal {
         ops,
         notes: notes_of_absent(&cluster),
         ..Proposal::default()
     })
+}
+
+fn flips(cluster: &Cluster, old: &Secret, mode: Mode) -> Vec<Op> {
+    let servers = cluster.servers.iter();
+    servers
+        .flat_map(|server| flip(&server.seen, old, mode))
+        .collect()
+}
+
+/// The rotate back, and the surfaces.
+fn undo(
+    cluster: &Cluster,
+    standing: &Standing,
+    (old, mode): (&Secret, Mode),
+) -> Result<Vec<Op>, Unmet> {
+    let back = flips(cluster, old, mode);
+    if !standing.is_rotated() {
+        return Ok(back.into_iter().chain(forget(cluster)).collect());
+    }
+    let is_certain = cluster.is_witnessed(standing);
+    let rotator = standing.rotator.as_ref();
+    let rotator = rotator
+        .and_then(|host| cluster.server(host))
+        .ok_or_else(no_rotator)?;
+    let mut ops = put_back(rotator, old, is_certain)?;
+    let saved = put_right_and_saved(cluster, rotator, standing, old);
+    let back = back.into_iter().map(|op| op.at_once(super::WINDOW));
+    let back = back.chain(forget(cluster));
+    // Where it is not certain that there is anything to take back the configurations wait until that is shown.
+    if is_certain {
+        ops.extend(back.chain(saved));
+    } else {
+        ops.extend(saved.into_iter().chain(back));
+    }
+    Ok(ops)
 }
 
 /// What a rotate back that was answered well has written is in the datastore. Where nobody knows whether the datastore had NEW

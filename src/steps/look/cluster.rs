@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::memory::{candidates, left_behind, of_agents, remember, standing, wish};
+use super::memory::{candidates, of_agents, remember, settle, standing, wish};
 use super::{Blind, Freshness, Seen};
-use crate::facts::Probe;
+use crate::facts::{Probe, Settled};
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Memory, ServerView, Standing, Torn};
 use crate::k3s::token::TokenKind;
@@ -31,6 +31,8 @@ pub struct Cluster {
     pub servers: Vec<ServerSeen>,
     /// Those that could not, and why.
     pub blind: Vec<(HostName, Blind)>,
+    /// What the run is for, of the server token.
+    pub settled: Settled,
     /// Where the rotation stands.
     pub standing: Result<Standing, Torn>,
 }
@@ -78,15 +80,17 @@ impl Cluster {
             servers = join_all(looks).await;
         }
         let mut wish = wish(probe, about);
-        let left = match about {
-            TokenKind::Server => probe.settled(Box::pin(left_behind(probe, &servers))).await,
+        let settled = match about {
+            TokenKind::Server => Some(probe.settled(Box::pin(settle(probe, &servers))).await),
             TokenKind::Agent => None,
         };
         // A rotation by hand that has forgotten its agents is finished with its own token.
-        wish.given = wish.given.or(left.as_ref());
+        let left = settled.and_then(|settled| settled.left_behind.as_ref());
+        wish.given = wish.given.or(left);
         let standing = standing(about, &servers, wish);
         Self {
             about,
+            settled: settled.cloned().unwrap_or_default(),
             servers,
             blind,
             standing,
@@ -232,6 +236,8 @@ impl ServerSeen {
             is_starting: self.seen.unit.is_first_start(),
             started: self.seen.unit.started,
             put: self.seen.put(),
+            told: self.seen.told(),
+            denied: self.seen.denied(),
         }
     }
 }

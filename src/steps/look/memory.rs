@@ -3,7 +3,7 @@
 use futures::future::join_all;
 
 use super::{Freshness, Seen, ServerSeen};
-use crate::facts::{Knocked, Probe};
+use crate::facts::{Knocked, Probe, Settled};
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::{Memory, ServerView, Standing, Torn, Wish, judge, judge_agents};
 use crate::k3s::token::{Form, TokenKind};
@@ -117,9 +117,22 @@ pub(super) async fn of_agents(probe: &Probe<'_>, known: &[Secret]) -> Vec<Secret
     all
 }
 
+/// What the run is for.
+pub(super) async fn settle(probe: &Probe<'_>, servers: &[ServerSeen]) -> Settled {
+    let left_behind = left_behind(probe, servers).await;
+    let wish = wish(probe, TokenKind::Server);
+    let standing = standing(TokenKind::Server, servers, wish).ok();
+    let begun = standing.filter(|it| it.is_rotated() && it.old.is_some());
+    Settled {
+        was_begun: begun.is_some() || left_behind.is_some(),
+        was_taken_back: begun.is_some_and(|it| it.is_back),
+        left_behind,
+    }
+}
+
 /// The token of all servers, when nothing is known to be under way and each of the first agents that has a token of this kind
 /// has one that the servers refuse: somebody has rotated the servers and forgotten the agents.
-pub(super) async fn left_behind(probe: &Probe<'_>, servers: &[ServerSeen]) -> Option<Secret> {
+async fn left_behind(probe: &Probe<'_>, servers: &[ServerSeen]) -> Option<Secret> {
     let options = probe.options();
     let is_asked = options.given.is_none() && !options.words.proof_only;
     let first = servers.first().filter(|_| is_asked)?;

@@ -127,7 +127,7 @@ fn no_unit(host: &HostName) -> Blind {
         what: format!(
             "{host} has no systemd unit k3s*.service that runs `k3s server` or `k3s agent`"
         ),
-        next: "install K3s there, or take the host out of the inventory".to_owned(),
+        next: "install K3s there, or take the host out of the inventory; where K3s runs there in a unit of another name, give it one that begins with k3s".to_owned(),
     })
 }
 

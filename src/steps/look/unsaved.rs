@@ -55,49 +55,51 @@ impl Seen {
                 .collect(),
             start: self.unit.start.filter(|_| is_up)?,
             rewritten: false,
-            saved: self.saved(passwd),
+            saved: self.told().map(|_| passwd),
         })
     }
 
-    /// The passwd of this time, where any word that a rotate was answered well tells that the datastore has it: of one to the
-    /// same token, of the datastore's answer when it was asked, of the rotate of a rotation.
-    fn saved(&self, passwd: HostTime) -> Option<HostTime> {
+    /// When the datastore was last told here that it has the passwd that is there now, and answered well: by a rotate to the
+    /// same token, when it was asked, or by the rotate of a rotation.
+    #[must_use]
+    pub fn told(&self) -> Option<HostTime> {
+        let passwd = self.passwd_written()?;
         let mark = self.file(&self.saved_path());
         let mark = mark.and_then(|file| Mark::parse(&file.text()));
-        let left = self.written(&self.saved_path());
-        let said = mark.zip(left);
-        said.and_then(|(mark, left)| mark.vouches_for(left, passwd))
-            .filter(|saved| *saved == passwd)
-            .or_else(|| self.saved_when_asked(passwd))
-            .or_else(|| self.saved_with(self.rotated(), &self.rotated_path(), passwd))
+        let saved = mark.zip(self.written(&self.saved_path()));
+        let saved = saved.filter(|(mark, left)| mark.vouches_for(*left, passwd) == Some(passwd));
+        let rotated = self.rotated();
+        let rotated = rotated.and_then(|tag| self.told_with(&tag, &self.rotated_path()));
+        let all = [saved.map(|it| it.1), self.told_when_asked(), rotated];
+        all.into_iter().flatten().max()
     }
 
-    /// The datastore was asked, by a rotate to the same token, and what is told well has saved what was there.
-    fn saved_when_asked(&self, passwd: HostTime) -> Option<HostTime> {
-        let asked = self.asked().filter(|asked| asked.has_it);
-        self.saved_with(asked.map(|asked| asked.tag), &self.asked_path(), passwd)
+    /// The datastore was asked, by a rotate to the same token, and has what was there then.
+    fn told_when_asked(&self) -> Option<HostTime> {
+        let asked = self.asked().filter(|asked| asked.has_it)?;
+        self.told_with(&asked.tag, &self.asked_path())
     }
 
     /// A word that the datastore has the token of this tag is of the passwd that was there then.
-    fn saved_with(
-        &self,
-        told: Option<String>,
-        word: &Utf8Path,
-        passwd: HostTime,
-    ) -> Option<HostTime> {
-        let is_of_it = self
-            .passwd()
-            .server
-            .is_some_and(|it| told == Some(tag(&it)));
-        let left = self.written(word).filter(|_| is_of_it)?;
-        Mark::OfThen.vouches_for(left, passwd)
+    fn told_with(&self, told: &str, word: &Utf8Path) -> Option<HostTime> {
+        let server = self.passwd().server?;
+        let left = self.written(word).filter(|_| told == tag(&server))?;
+        Mark::OfThen
+            .vouches_for(left, self.passwd_written()?)
+            .map(|_| left)
+    }
+
+    /// What the datastore did not have when it was asked here, and when that was.
+    #[must_use]
+    pub fn denied(&self) -> Option<(String, HostTime)> {
+        let asked = self.asked().filter(|asked| !asked.has_it)?;
+        Some((asked.tag, self.written(&self.asked_path())?))
     }
 
     /// Whether the datastore has saved the passwd that is there now when it was asked.
     #[must_use]
     pub fn was_saved_when_asked(&self) -> bool {
-        let passwd = self.passwd_written();
-        passwd.is_some_and(|passwd| self.saved_when_asked(passwd).is_some())
+        self.told_when_asked().is_some()
     }
 }
 
@@ -134,11 +136,7 @@ impl Cluster {
     /// may stand in another order.
     #[must_use]
     pub fn is_passwd_newer(&self, seen: &Seen, right: &Secret) -> bool {
-        if seen
-            .passwd_written()
-            .and_then(|it| seen.saved(it))
-            .is_some()
-        {
+        if seen.told().is_some() {
             return false;
         }
         let text = |seen: &Seen| seen.file(&seen.install.data(PASSWD)).cloned();

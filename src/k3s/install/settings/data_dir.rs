@@ -113,7 +113,7 @@ mod tests {
                 DATA_DIR,
             ),
             ("k3s server", "", "K3S_DATA_DIR=\n", DATA_DIR),
-            ("k3s agent", "", "", DATA_DIR),
+            ("k3s agent --server=https://a:6443", "", "", DATA_DIR),
         ] {
             let host = host(argv).file(CONFIG, config).file(ENV, env);
             let install = host.version(never()).install();

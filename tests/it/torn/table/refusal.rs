@@ -21,28 +21,6 @@ pub(super) struct Refusal {
 /// Every one.
 pub(super) const REFUSALS: &[Refusal] = &[
     Refusal {
-        way: "rotated by hand",
-        at: &[Stage::Flipping],
-        name: "two-rotations",
-        on: "three etcd servers",
-        why: TWO,
-    },
-    Refusal {
-        way: super::ONE_IS_DOWN,
-        at: &[Stage::Flipping],
-        name: "two-rotations",
-        on: "three etcd servers",
-        why: TWO,
-    },
-    Refusal {
-        way: super::ONE_IS_DOWN,
-        at: &[Stage::Flipping],
-        name: "own-copy-behind",
-        on: "nothing configured",
-        why: "a server was down at the very moment of a rotate, is started with its token, and reads its own copy of before: whom it is \
-              to ask is the operator's to say",
-    },
-    Refusal {
         way: super::ONE_IS_DOWN,
         at: &[Stage::Flipping],
         name: "token-not-certain",
@@ -51,9 +29,6 @@ pub(super) const REFUSALS: &[Refusal] = &[
               the token is asked for, with --token-from",
     },
 ];
-
-const TWO: &str = "the files of two servers tell of a rotate each, to different tokens; a rotate that fails half way leaves such files, \
-     too, and the datastore cannot be asked which of the two it has taken: who rotated by hand knows how that ended";
 
 /// Those of `names` that no refusal of this way and stage allows.
 pub(super) fn unforeseen(way: &str, at: Stage, names: &BTreeSet<String>) -> Vec<String> {
