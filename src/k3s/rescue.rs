@@ -367,7 +367,7 @@ impl Patient {
     pub fn remedy(&self, right: &Secret, peers_have_it: bool) -> Result<Remedy, Unclear> {
         let is_set = self.surface.as_ref() == Some(right);
         match (self.pulse, self.signs.last) {
-            (Pulse::Runs, _) if is_set && self.newer => Ok(Remedy::Passwd),
+            (Pulse::Runs, _) if self.newer => Ok(Remedy::Passwd),
             (Pulse::Runs, _) if is_set => Ok(Remedy::Nothing),
             (Pulse::Runs, _) => Ok(Remedy::Surface),
             (Pulse::Rests, None) if self.newer && self.passwd.is_some() => Ok(Remedy::Passwd),

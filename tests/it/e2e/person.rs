@@ -7,6 +7,9 @@ const K3S: &str = "/usr/local/bin/k3s";
 /// The agent token that a person gives a cluster which had none.
 const AGENT_TOKEN: &str = "a9e27a9e27a9e27a9e27a9e27a9e27a9";
 
+/// Nobody's.
+const THIRD: &str = "7d17d17d17d17d17d17d17d17d17d17d";
+
 /// Does it.
 ///
 /// # Errors
@@ -18,6 +21,9 @@ pub(super) fn does(backend: &dyn Backend, host: &str, deed: &str) -> Result<(), 
     match (verb, rest) {
         ("rotates", "") => rotates(backend, host, new),
         ("rotates", "back") => rotates(backend, host, old),
+        ("rotates", "in vain") => rotates_in_vain(backend, host, new),
+        ("rotates", "to a third in vain") => rotates_in_vain(backend, host, THIRD),
+        ("rotates", "back in vain") => rotates_in_vain(backend, host, old),
         ("configures", "NEW") => configures(backend, host, (old, new)),
         ("configures", "OLD") => configures(backend, host, (new, old)),
         ("adds", "an agent token") => adds_agent_token(backend, host),
@@ -28,6 +34,7 @@ pub(super) fn does(backend: &dyn Backend, host: &str, deed: &str) -> Result<(), 
         ("joins", "anew in vain") => joins_anew(backend, host, "activating"),
         ("restores", "with NEW in vain") => restores(backend, host, None, REFUSED),
         ("restores", "with OLD") => restores(backend, host, Some(old), RESET),
+        ("edits", "passwd") => edits_passwd(backend, host),
         ("removes", "passwd and token") => {
             removes_trap(backend, host);
             Ok(())
@@ -70,9 +77,24 @@ fn says(said: &Said, words: &str) -> Result<(), String> {
 
 /// The documented command on a server that still runs with OLD.
 fn rotates(backend: &dyn Backend, host: &str, to: &str) -> Result<(), String> {
+    let said = rotate(backend, host, to);
+    fine(&said)?;
+    says(&said, "Token rotated, restart k3s nodes with new token")
+}
+
+/// The same where the datastore has not the token of that server's files.
+fn rotates_in_vain(backend: &dyn Backend, host: &str, to: &str) -> Result<(), String> {
+    let said = rotate(backend, host, to);
+    if said.status == 0 {
+        return Err("it was rotated".to_owned());
+    }
+    says(&said, "token error ID")
+}
+
+fn rotate(backend: &dyn Backend, host: &str, to: &str) -> Said {
     let desk = backend.desk();
     let server = format!("https://127.0.0.1:{}", desk.topology.port);
-    let said = backend.command(
+    backend.command(
         host,
         &[
             K3S,
@@ -88,9 +110,7 @@ fn rotates(backend: &dyn Backend, host: &str, to: &str) -> Result<(), String> {
             to,
         ],
         "",
-    );
-    fine(&said)?;
-    says(&said, "Token rotated, restart k3s nodes with new token")
+    )
 }
 
 /// One token for the other in every file of a host's configuration.
@@ -200,6 +220,15 @@ fn restores(
     let mut argv = vec![K3S, "server", "--cluster-reset", &from];
     argv.extend(token.as_deref());
     says(&backend.command(host, &argv, ""), words)
+}
+
+/// As runbooks have it that take this file for the place of the token.
+fn edits_passwd(backend: &dyn Backend, host: &str) -> Result<(), String> {
+    let desk = backend.desk();
+    let path = format!("{}/server/cred/passwd", desk.topology.data_dir);
+    let held = backend.read(host, &path).ok_or("it has no passwd")?;
+    backend.write(host, &path, &held.text.replace(&desk.old, THIRD));
+    Ok(())
 }
 
 /// The two files that K3s names when its passwd is newer than the datastore.

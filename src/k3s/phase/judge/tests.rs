@@ -371,3 +371,87 @@ fn of_three_tokens_the_last_to_be_started_with_is_the_datastores() {
     );
     assert_eq!(standing.new.expose(), M);
 }
+
+/// Seconds after the servers were started.
+fn at(seconds: i64) -> HostTime {
+    HostTime(seconds * 1_000_000)
+}
+
+#[test]
+fn of_two_rotates_the_datastores_answer_tells_which_has_ended_well() {
+    const M: &str = "0c4d5e6f708192a3b4c5d6e7f8091a2b";
+    let mut servers = [
+        view("a", [O, O, M, "", ""]),
+        view("b", [N, N, N, "", ""]),
+        view("c", [O, O, O, "", ""]),
+    ];
+    (servers[0].put, servers[1].started) = (Some(at(90)), Some(at(60)));
+    assert_eq!(stand(&servers, "").unwrap_err().name, TWO);
+    // Asked there, the datastore had not what the later one wrote.
+    servers[0].denied = Some((token::tag(&Secret::new(M)), at(120)));
+    assert_eq!(stand(&servers, "").unwrap().datastore.expose(), N);
+    // Or it had.
+    (servers[0].denied, servers[0].told) = (None, Some(at(120)));
+    servers[1].surface = secret(O);
+    let standing = stand(&servers, "").unwrap();
+    assert_eq!(
+        (
+            standing.datastore.expose(),
+            standing.rotator.unwrap().as_str()
+        ),
+        (M, "a")
+    );
+    // What was told before another process started with its token is of then.
+    servers[1].started = Some(at(180));
+    servers[0].surface = secret(N);
+    assert_eq!(stand(&servers, "").unwrap().datastore.expose(), N);
+}
+
+#[test]
+fn a_rotate_after_which_a_server_started_with_the_token_of_before_has_failed() {
+    let mut servers = [view("a", [O, O, N, "", ""]), view("b", [O, O, O, "", ""])];
+    servers[0].put = Some(at(90));
+    assert!(stand(&servers, "").unwrap().is_rotated());
+    servers[1].started = Some(at(105));
+    assert!(!stand(&servers, "").unwrap().is_rotated());
+    // Clocks of two hosts may differ by some seconds.
+    servers[1].started = Some(at(95));
+    assert!(stand(&servers, "").unwrap().is_rotated());
+}
+
+#[test]
+fn of_the_same_rotate_on_several_servers_the_last_is_the_rotator() {
+    let mut servers = [
+        view("a", [O, O, N, "", ""]),
+        view("b", [O, O, N, "", ""]),
+        view("c", [O, O, N, "", ""]),
+    ];
+    for (server, put) in servers.iter_mut().zip([90, 110, 100]) {
+        server.put = Some(at(put));
+    }
+    assert_eq!(stand(&servers, "").unwrap().rotator.unwrap().as_str(), "b");
+}
+
+#[test]
+fn a_server_that_does_not_run_may_have_taken_another_rotate() {
+    let servers = [
+        view("a", [O, "", N, "", ""]),
+        view("b", [O, O, "third", "", ""]),
+        view("c", [O, O, O, "", ""]),
+    ];
+    let torn = stand(&servers, "").unwrap_err();
+    assert_eq!(torn.name, TWO);
+    assert!(torn.what.contains("b and a"), "{}", torn.what);
+}
+
+#[test]
+fn old_that_a_server_has_started_with_last_is_the_clusters_again_and_that_is_said() {
+    let mut servers = [view("a", [O, O, O, O, ""]), view("b", [N, N, N, O, ""])];
+    servers[0].started = Some(at(60));
+    let standing = stand(&servers, "").unwrap();
+    assert_eq!((standing.old, standing.new), (secret(N), Secret::new(O)));
+    assert!(standing.is_back);
+    servers[1].started = Some(at(120));
+    let standing = stand(&servers, "").unwrap();
+    assert_eq!((standing.new.expose(), standing.is_back), (N, false));
+}

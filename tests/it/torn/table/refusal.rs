@@ -19,16 +19,14 @@ pub(super) struct Refusal {
 }
 
 /// Every one.
-pub(super) const REFUSALS: &[Refusal] = &[
-    Refusal {
-        way: super::ONE_IS_DOWN,
-        at: &[Stage::Flipping],
-        name: "token-not-certain",
-        on: "three etcd servers",
-        why: "the datastore has said that it has not taken the token of the rotate by hand, and two others are on the servers: \
+pub(super) const REFUSALS: &[Refusal] = &[Refusal {
+    way: super::ONE_IS_DOWN,
+    at: &[Stage::Flipping],
+    name: "token-not-certain",
+    on: "three etcd servers",
+    why: "the datastore has said that it has not taken the token of the rotate by hand, and two others are on the servers: \
               the token is asked for, with --token-from",
-    },
-];
+}];
 
 /// Those of `names` that no refusal of this way and stage allows.
 pub(super) fn unforeseen(way: &str, at: Stage, names: &BTreeSet<String>) -> Vec<String> {
