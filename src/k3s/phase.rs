@@ -40,6 +40,8 @@ pub struct ServerView {
     pub started: Option<HostTime>,
     /// When a rotate that this process took last changed `server/cred/passwd`, on its own clock; `None` when it took none.
     pub put: Option<HostTime>,
+    /// When `server/cred/passwd` was written, on its own clock.
+    pub written: Option<HostTime>,
     /// When a rotate here was answered so that the datastore has the token of its passwd, on its own clock.
     pub told: Option<HostTime>,
     /// Tag of a token that the datastore did not have when it was asked here, and when that was.

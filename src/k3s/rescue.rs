@@ -228,6 +228,14 @@ impl Patient {
         })
     }
 
+    /// What it would start with, where its files have the same.
+    fn alike(&self) -> Option<&Secret> {
+        let files = [&self.on_disk, &self.passwd];
+        self.surface
+            .as_ref()
+            .filter(|own| files.iter().all(|file| file.as_ref() == Some(own)))
+    }
+
     /// The token that the datastore is encrypted with.
     ///
     /// # Errors
@@ -311,7 +319,9 @@ impl Patient {
         match (self.refuted(Some(common)), self.moved()) {
             (Some(refuted), Some(moved)) if refuted == common => Some(moved),
             (Some(refuted), _) if refuted == common => None,
-            (None, Some(moved)) if moved != common => None,
+            (_, Some(moved)) if moved != common => None,
+            // It may have taken a rotate before it was stopped.
+            (None, _) if self.newer && self.alike().is_some_and(|own| own != common) => None,
             _ if unseen || self.has_lost_its_trap() => None,
             _ => Some(common),
         }
@@ -356,7 +366,9 @@ impl Patient {
             return Some(other);
         }
         let moved = self.moved().filter(|moved| *moved != not);
-        moved.or_else(|| evidence.elsewhere(not)).filter(is_other)
+        let alike = self.alike().filter(|own| *own != not);
+        let of_files = moved.or(alike).filter(is_other);
+        of_files.or_else(|| evidence.elsewhere(not).filter(is_other))
     }
 
     /// What is to be done, once it is known which token is right. `peers_have_it` says whether every other server that

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use super::disk::Disk;
 use super::launch::Place;
-use super::{admin, now, snapshot};
+use super::{admin, log, now, snapshot};
 use crate::sim::bootstrap::Replica;
 use crate::sim::etcd;
 use crate::sim::kube::{self, Node, endpoints, namespace};
@@ -12,7 +12,7 @@ use crate::sim::kubectl::Lines;
 use crate::sim::objects;
 use crate::sim::server::{Backend, Server};
 use crate::sim::tokens::Bootstrap;
-use crate::sim::world::{Answer, Asked};
+use crate::sim::world::{Answer, Asked, Level, Line};
 
 /// A server's memory, at which all its connections ask.
 pub(super) struct Desk {
@@ -54,6 +54,21 @@ pub(super) fn path_of(lines: Lines) -> &'static str {
 
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
+/// Says in the journal why a rotate has failed, beside the number that is answered.
+fn reason(answer: &Answer) {
+    let Answer::Said { status: 500, body } = answer else {
+        return;
+    };
+    let id = body.split("token error ID ").nth(1);
+    let id: Option<String> = id.map(|rest| rest.chars().take_while(char::is_ascii_digit).collect());
+    if let Some(id) = id {
+        let text = format!(
+            "token error ID {id}: bootstrap data already found and encrypted with different token"
+        );
+        log(&[Line::new(now(), Level::Error, text)]);
+    }
+}
+
 impl Desk {
     /// Answers on the supervisor's port.
     pub(super) fn answer(&self, asked: Asked<'_>) -> Answer {
@@ -66,7 +81,11 @@ impl Desk {
             | JOIN_TOKENS | VERSION | "/readyz" | "/livez" | "/healthz" => self.api(asked),
             path if path.starts_with(snapshot::PATH) => self.snapshot(asked),
             MEMBERS => self.members(asked),
-            _ => self.supervisor(asked),
+            _ => {
+                let answer = self.supervisor(asked);
+                reason(&answer);
+                answer
+            }
         }
     }
 

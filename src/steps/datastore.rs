@@ -14,25 +14,33 @@ use crate::op::{Act, Op};
 use crate::secret::Secret;
 
 /// Runs what it is given and leaves the datastore's answer in a file, where one is named: with the word `yes`, or with `no`
-/// when it was 500. Anything else is a failure of its own.
-const ASK: &str = r#"file=$1; words=$2; shift 2; umask 077
+/// when it was 500 and K3s's journal says beside the same number that the datastore has another token. Anything else is a
+/// failure of its own: a datastore that is away is answered with 500 as well.
+const ASK: &str = r#"file=$1; words=$2; unit=$3; shift 3; umask 077
 if said=$("$@" 2>&1); then word=yes
-else case $said in *"token error ID"*) word=no ;; *) printf '%s\n' "$said" >&2; exit 1 ;; esac
+else
+  id=$(printf '%s\n' "$said" | sed -n 's/.*\(token error ID [0-9]*\).*/\1/p' | head -n 1)
+  [ -n "$id" ] || { printf '%s\n' "$said" >&2; exit 1; }
+  [ -n "$file" ] || exit 0
+  for wait in 1 1 2 0; do
+    why=$(journalctl -q --no-pager -o cat -n 2000 -u "$unit" | grep -F "$id:") && break
+    sleep "$wait"
+  done
+  case $why in *"encrypted with different token"*) word=no ;; *) printf '%s\n' "$said" "$why" >&2; exit 1 ;; esac
 fi
 [ -n "$file" ] || exit 0
 mkdir -p "${file%/*}" && printf '%s %s\n' "$words" "$word" >"$file.new" && mv -f "$file.new" "$file""#;
 
 /// Lets K3s put the files of a server right that have not the token of its process: a rotate to that token writes it there,
-/// and is answered with 500 where the datastore has it already (measured: v1.32.4-sqlite). What it has written is saved by the
-/// next rotate to the same token, which shows as well that the datastore has it.
+/// whatever it is answered. What was written is saved by the next rotate to the same token, which shows as well that the
+/// datastore has it. Where the datastore has the token of those files it is re-encrypted, as in a roll back.
 pub(super) fn put_right(seen: &Seen, held: &Secret, why: &str) -> Op {
-    written(seen, (held, held), why)
+    put_only(seen, (held, held), why)
 }
 
-/// A rotate by a server that holds the first of two tokens, to the second, of which it only counts what K3s writes: where the
-/// files there have neither that one, an error tells nothing of the datastore.
-pub(super) fn written(seen: &Seen, both: (&Secret, &Secret), why: &str) -> Op {
-    told(seen, both, ("", ""), why)
+/// A rotate by a server that holds the first of two tokens, to the second, of which it only counts what K3s writes.
+pub(super) fn put_only(seen: &Seen, both: (&Secret, &Secret), why: &str) -> Op {
+    asked_leaving(seen, both, ("", ""), why)
 }
 
 /// Why files are put right.
@@ -81,8 +89,8 @@ fn alike(server: &ServerSeen) -> Option<&Secret> {
     (is_alike && seen.unit.is_active()).then_some(held)
 }
 
-/// A rotate by a server that holds the first of two tokens, to the second, which its files have: K3s takes what they have for
-/// the datastore's, and an error says that it is not.
+/// A rotate by a server that holds the first of two tokens, to the second, which its files have: nothing is re-encrypted, and it
+/// is answered well when the datastore has that token.
 pub(super) fn question(
     probe: &Probe<'_>,
     seen: &Seen,
@@ -90,13 +98,19 @@ pub(super) fn question(
     why: &str,
 ) -> Op {
     let words = format!("{} {}", probe.options().run.0, tag(to));
-    told(seen, (held, to), (seen.asked_path().as_str(), &words), why)
+    asked_leaving(seen, (held, to), (seen.asked_path().as_str(), &words), why)
 }
 
 /// A rotate that may be answered with 500, and where that is left.
-fn told(seen: &Seen, (held, to): (&Secret, &Secret), (file, words): (&str, &str), why: &str) -> Op {
+fn asked_leaving(
+    seen: &Seen,
+    (held, to): (&Secret, &Secret),
+    (file, words): (&str, &str),
+    why: &str,
+) -> Op {
     let mut command = put(&seen.door(), held, to);
-    let script = ["sh", "-c", ASK, "sh", file, words].map(str::to_owned);
+    let unit = seen.unit.text.id.as_str();
+    let script = ["sh", "-c", ASK, "sh", file, words, unit].map(str::to_owned);
     command.argv = script.into_iter().chain(command.argv).collect();
     let act = Act::Run {
         command,

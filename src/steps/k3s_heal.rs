@@ -6,14 +6,14 @@
 
 use serde::Deserialize;
 
-use super::datastore::{RIGHT, put_right};
+use super::datastore::{RIGHT, put_right, question};
 use super::k3s_preflight::to_come;
 use super::k3s_token::{STOPPED, put, stopped};
 use super::look::{AgentStanding, Blind, Cluster, Seen, ServerSeen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::Probe;
 use crate::k3s::phase::{Standing, names};
-use crate::k3s::token::TokenKind;
+use crate::k3s::token::{TokenKind, tag};
 use crate::k3s::unsaved::Mark;
 use crate::model::HostName;
 use crate::op::{Act, Op};
@@ -31,6 +31,10 @@ pub struct K3sHeal {
     /// come. Default: false.
     #[serde(default)]
     pub alone: bool,
+    /// Only asks the datastore, where a server that runs has another token in its passwd, whether it has that one. Default:
+    /// false.
+    #[serde(default)]
+    pub ask: bool,
 }
 
 fn yes() -> bool {
@@ -40,6 +44,10 @@ fn yes() -> bool {
 impl K3sHeal {
     pub(super) async fn propose(&self, probe: &Probe<'_>) -> Result<Proposal, StepError> {
         let cluster = Cluster::now(probe, TokenKind::Server).await;
+        if self.ask {
+            let odd = cluster.odd_passwds().filter(|it| !is_denied(it));
+            return Ok(Proposal::of(odd.filter_map(|it| ask(probe, it)).collect()));
+        }
         let mut proposal = save_all(&cluster);
         proposal.notes.extend(unseen(&cluster));
         if proposal.ops.is_empty() && proposal.unmet.is_empty() {
@@ -133,13 +141,32 @@ fn save_all(cluster: &Cluster) -> Proposal {
     }
 }
 
-/// A rotate to the token that a server runs with writes it to its files and fails; the next one saves it.
+/// Whether the datastore is known not to have what this server's passwd says: a rotate to another token would else take a
+/// rotation back.
+fn is_denied(server: &ServerSeen) -> bool {
+    let denied = server.seen.denied().zip(server.seen.passwd_written());
+    let denied = denied.filter(|((_, at), written)| at >= written);
+    let passwd = server.seen.passwd().server;
+    denied
+        .zip(passwd)
+        .is_some_and(|(((of, _), _), passwd)| of == tag(&passwd))
+}
+
+fn ask(probe: &Probe<'_>, server: &ServerSeen) -> Option<Op> {
+    let held = server.memory.secret()?;
+    let passwd = server.seen.passwd().server?;
+    let why =
+        "ask the datastore whether it has the token of server/cred/passwd: a rotate to that one";
+    Some(question(probe, &server.seen, (held, &passwd), why))
+}
+
+/// A rotate to the token that a server runs with writes it to its files; the next one saves it.
 fn put_all_right(odd: &[&ServerSeen]) -> Proposal {
     let mut proposal = Proposal::default();
     for server in odd {
         let (seen, host) = (&server.seen, &server.seen.host);
         match server.memory.secret() {
-            Some(held) if seen.surface() == Some(held) => {
+            Some(held) if is_denied(server) => {
                 proposal.ops.push(put_right(seen, held, RIGHT));
                 proposal.ops.extend(save(seen, held, Mark::OfThen));
                 proposal.notes.push(format!(

@@ -197,7 +197,7 @@ async fn forget(
         return Ok(());
     }
     let agents = probe.fleet().agents.len();
-    let agents = count(agents, "agent runs", "agents run");
+    let agents = count(agents, "agent is configured", "agents are configured");
     let word = cluster.about.short();
     proposal.notes.push(format!(
         "proven: the new {word} is accepted and the old one refused by {}; {agents} with a token that is accepted",

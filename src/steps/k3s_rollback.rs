@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::datastore;
 use super::k3s_heal::word_of_saved;
-use super::k3s_token::{said, too_late, unseen};
+use super::k3s_token::{said, stopped, too_late, unseen};
 use super::look::{AgentStanding, Cluster, Seen, ServerSeen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::{Knocked, Probe};
@@ -144,7 +144,7 @@ async fn restate(
     };
     let why = "let the files of this server tell again which token the datastore has";
     let able = datastore::able(probe, cluster).await?;
-    let op = able.map(|(server, held)| datastore::written(&server.seen, (held, new), why));
+    let op = able.map(|(server, held)| datastore::put_only(&server.seen, (held, new), why));
     Ok(Proposal::of(op.into_iter().collect()))
 }
 
@@ -179,6 +179,10 @@ async fn prove(
     } else if !gone.is_empty() {
         proposal.unmet.extend(unwitnessed(probe, cluster));
     }
+    let fatal = cluster.next_restart_fatal().into_iter();
+    proposal
+        .unmet
+        .extend(fatal.map(|unmet| Unmet { red: true, ..unmet }));
     agents(probe, &gone, &mut proposal).await;
     if proposal.unmet.is_empty() && proposal.ops.is_empty() {
         forget(cluster, &mut proposal);
@@ -229,6 +233,10 @@ async fn prove_one(
         Unmet::red(name, what, "run the same command again, which looks first")
     };
     match heard.next() {
+        _ if !server.seen.unit.is_active() && !server.seen.unit.is_first_start() => {
+            proposal.unmet.push(stopped(host, &server.seen.unit));
+            return Ok(());
+        }
         Some(Heard::Accepted) => {}
         Some(Heard::NotYet(_)) if server.seen.unit.is_active() => {
             let (why, until) = ("wait until it answers", Until::Accepts(first));

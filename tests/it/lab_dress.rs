@@ -173,7 +173,7 @@ fn rotates(rig: &Rig, dressed: &[(String, &str)]) {
     let (exit, said) = rig.rotate();
     assert_eq!(exit, 0, "{said}");
     let proven = format!(
-        "proven: the new token is accepted and the old one refused by each of {SERVERS} servers; {} agents run with a token that is accepted",
+        "proven: the new token is accepted and the old one refused by each of {SERVERS} servers; {} agents are configured with a token that is accepted",
         rig.hosts - SERVERS
     );
     assert!(

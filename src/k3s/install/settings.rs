@@ -325,7 +325,7 @@ impl Settings {
             .unwrap_or_else(|| format!("{data_dir}/server/db/snapshots"));
         let (agent_surfaces, agent_faults, agent_secret) = self.agent_surfaces(kind, reader);
         let datastore = self.datastore(kind, &data_dir, reader);
-        self.fatal(kind, unit, reader);
+        self.fatal(kind, datastore, unit, reader);
         Install {
             kind,
             unit: unit.id.clone(),
@@ -360,7 +360,7 @@ impl Settings {
     }
 
     /// What would keep K3s from its next start, or let that do something else than start.
-    fn fatal(&self, kind: Kind, unit: &UnitText, reader: &mut Reader<'_>) {
+    fn fatal(&self, kind: Kind, datastore: Datastore, unit: &UnitText, reader: &mut Reader<'_>) {
         let id = &unit.id;
         if kind == Kind::Agent && self.value("server", "K3S_URL").is_none() {
             reader.fault(
@@ -369,7 +369,8 @@ impl Settings {
                 "write the address of a server as `server:` or K3S_URL into the agent's configuration",
             );
         }
-        if kind == Kind::Server && self.flag("cluster-reset") {
+        let resets = self.value("cluster-reset", "K3S_CLUSTER_RESET");
+        if datastore == Datastore::Etcd && resets.is_some_and(|value| !is_no(&value)) {
             reader.fault(
                 "cluster-reset-configured",
                 format!("`cluster-reset` is configured for {id}: its next start would make it the only member of etcd, and end"),

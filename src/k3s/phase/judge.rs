@@ -141,7 +141,11 @@ fn told(servers: &[ServerView]) -> Option<&Secret> {
     let started_with_it =
         |s: &ServerView| s.memory.secret().is_none_or(|held| held == told) || is_earlier(s.started);
     let has_it = |s: &ServerView| s.on_disk.as_ref() == Some(told);
-    let was_put = |s: &ServerView| s.put.is_none_or(|put| put <= at) && !is_moved(s, None);
+    // Of one that does not run only its files tell.
+    let was_put = |s: &ServerView| match s.memory {
+        Memory::Silent(_) => s.on_disk != s.passwd || is_earlier(s.written),
+        _ => s.put.is_none_or(|put| put <= at) && !is_moved(s, None),
+    };
     let is_later =
         |s: &ServerView| started_with_it(s) && (has_it(s) || was_put(s) || is_earlier(s.put));
     servers.iter().all(is_later).then_some(told)
@@ -156,6 +160,10 @@ fn has_failed(servers: &[ServerView], rotator: &ServerView) -> bool {
     let mut started = servers
         .iter()
         .filter(|s| s.memory.secret().is_some_and(|held| held != on_disk));
+    // Somebody runs with it: then it is the clocks that differ.
+    if holders(servers, on_disk).next().is_some() {
+        return false;
+    }
     is_denied(servers, on_disk, put)
         || started.any(|s| s.started.is_some_and(|at| at.since(put) > CLEARLY_LATER))
 }
@@ -180,7 +188,13 @@ fn rival(servers: &[ServerView], rotators: &[&ServerView], kept: Option<&Secret>
         }) && later.is_some_and(|(at, own)| at.since(own) > CLEARLY_LATER)
     };
     let was_put = |s: &ServerView| {
-        let on_disk = s.on_disk.as_ref().filter(|_| s.on_disk == s.passwd);
+        // One that was down before the rotator started has nothing to do with its rotate.
+        let both = s.written.zip(rotator.started);
+        let is_later = both.is_none_or(|(written, started)| written > started);
+        let on_disk = s
+            .on_disk
+            .as_ref()
+            .filter(|_| s.on_disk == s.passwd && is_later);
         let is_running = |secret: &Secret| holders(servers, secret).next().is_some();
         matches!(s.memory, Memory::Silent(_))
             && on_disk.is_some_and(|secret| is_third(secret) && !is_running(secret))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::perform::{Reply, Trouble, ran};
-use super::{Fleet, Host, copy, join_tokens, journal, leftovers, show, systemctl};
+use super::{Fleet, Host, copy, join_tokens, journal, k3s, leftovers, show, systemctl};
 use crate::model::HostTime;
 use crate::sim::call::Call;
 use crate::sim::fault::Fault;
@@ -16,7 +16,7 @@ const SHOW: &str = "shown=$(systemctl show ";
 const FILTER: &str = "\"$@\" | grep -e ";
 
 /// How a script begins that leaves in a file whether a command was answered well, or with K3s's own 500.
-const ASK: &str = "file=$1; words=$2; shift 2;";
+const ASK: &str = "file=$1; words=$2; unit=$3; shift 3;";
 /// How a script begins that says who logged in.
 const WHO: &str = "u=${SUDO_USER:-";
 
@@ -44,7 +44,7 @@ impl Fleet {
                 self.systemctl(at, &["kill", unit]);
                 self.systemctl(at, &["stop", unit])
             }
-            ["sh", "-c", script, "sh", file, words, ..] if script.starts_with(ASK) => {
+            ["sh", "-c", script, "sh", file, words, _, ..] if script.starts_with(ASK) => {
                 return self.asked(at, r#become, command, (file, words));
             }
             ["sh", "-c", script, "sh", ..] if script.starts_with(FILTER) => {
@@ -128,7 +128,7 @@ impl Fleet {
         (file, words): (&str, &str),
     ) -> Result<Reply, Trouble> {
         let inner = Command {
-            argv: command.argv.iter().skip(6).cloned().collect(),
+            argv: command.argv.iter().skip(7).cloned().collect(),
             ..command.clone()
         };
         let mut reply = self.run(at, r#become, &inner)?;
@@ -136,11 +136,16 @@ impl Fleet {
             return Ok(reply);
         };
         let is_refused = said.stderr.text().contains("token error ID");
+        // The journal has another reason beside the number of that fault.
+        let is_of_token = !said.stderr.text().contains(k3s::PASSING);
         if said.status != 0 && !is_refused {
             return Ok(reply);
         }
         if file.is_empty() {
             reply.response = ran(0, "", "");
+            return Ok(reply);
+        }
+        if !is_of_token {
             return Ok(reply);
         }
         let text = format!("{words} {}\n", if is_refused { "no" } else { "yes" });

@@ -31,6 +31,9 @@ fn reply(ended: &Ended, takes: Duration) -> Reply {
     }
 }
 
+/// What an error is called that has nothing to do with a token.
+pub(super) const PASSING: &str = "token error ID 31337";
+
 impl Fleet {
     pub(super) fn k3s(
         &mut self,
@@ -231,7 +234,7 @@ impl Fleet {
         if host.spend(Fault::Put500) {
             return Ok(Ok(status(
                 500,
-                "Internal error occurred: token error ID 31337",
+                &format!("Internal error occurred: {PASSING}"),
                 "InternalError",
             )));
         }

@@ -31,12 +31,17 @@ impl Server {
         let Ok(old) = self.write_files(&wanted, files, now) else {
             return failed(now);
         };
-        let found = bootstrap::find(store, &old);
-        if token::is_bootstrap(&old) || !matches!(found, Found::Payload(_)) {
+        if token::is_bootstrap(&old) {
+            return failed(now);
+        }
+        // What is encrypted with the token of the files is re-encrypted; where there is none nothing is said (k3s:
+        // RotateBootstrapToken). What is saved then needs a key of the new token (k3s: Save).
+        let new = Token::secret_of(&wanted);
+        let is_there = |secret: &str| matches!(bootstrap::find(store, secret), Found::Payload(_));
+        if !is_there(&old) && !is_there(&new) {
             // The files have changed, the datastore has not: this server is torn.
             return failed(now);
         }
-        let new = Token::secret_of(&wanted);
         let payload = Payload::from_disk(files, &self.settings);
         store.put(&token::key(&new), payload.render());
         if old != new {

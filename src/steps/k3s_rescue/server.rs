@@ -55,8 +55,14 @@ pub(super) async fn examine(
     let cluster = Cluster::now(probe, TokenKind::Server).await;
     let mut patient = patient(probe, seen).await?;
     let standing = cluster.standing_of_processes(probe);
+    let is_told = probe.options().words.datastore.is_some();
+    let own = cluster.server(&seen.host).map(|it| &it.memory);
+    if own == Some(&Memory::Foreign) && !is_told {
+        return Ok(Err(vec![foreign(&seen.host)]));
+    }
     match &standing {
-        // The datastore is asked.
+        // The datastore is asked, unless the operator says what it has.
+        Err(torn) if [TWO, BESIDE].contains(&torn.name) && is_told => {}
         Err(torn) if [TWO, BESIDE].contains(&torn.name) => {
             let what = format!("{}; nothing is touched", torn.what);
             return Ok(Err(vec![not_certain(&seen.host, what)]));
@@ -84,9 +90,39 @@ pub(super) async fn examine(
             right,
             remedy,
         }),
-        Err(Unclear::PeersFirst) => Err(vec![peers_first(probe, seen, &patient, &cluster)]),
+        Err(Unclear::PeersFirst) if is_shown(probe, &cluster, seen) => {
+            Err(vec![peers_first(probe, seen, &patient, &cluster)])
+        }
+        Err(Unclear::PeersFirst) => Err(vec![refusal(seen, &patient, Unclear::Token)]),
         Err(unclear) => Err(vec![refusal(seen, &patient, unclear)]),
     })
+}
+
+/// Whether more than files show that the datastore has what this server is configured with: only then another one may be
+/// restarted with it.
+fn is_shown(probe: &Probe<'_>, cluster: &Cluster, seen: &Seen) -> bool {
+    let right = seen.surface();
+    let mut servers = cluster.servers.iter();
+    let asked = answer(probe, cluster).filter(|asked| asked.has_it);
+    let is_answered = asked
+        .zip(right)
+        .is_some_and(|(asked, right)| asked.tag == tag(right));
+    is_answered
+        || probe.options().words.datastore.as_ref() == right && right.is_some()
+        || servers.any(|it| right.is_some() && it.memory.secret() == right)
+}
+
+/// What it runs with is on no file, and would be lost.
+fn foreign(host: &HostName) -> Unmet {
+    Unmet::new(
+        "foreign-server",
+        format!(
+            "{host} runs, and accepts none of the tokens found on any server: nothing is touched there"
+        ),
+        format!(
+            "see whether {host} belongs to this cluster; where somebody has rotated it by hand, say with --old-token-from file:PATH which token it was started with, or with --token-from file:PATH which one the datastore has"
+        ),
+    )
 }
 
 /// Which token the datastore has, from all that is seen.
@@ -125,7 +161,11 @@ fn judged(
         unseen: cluster.hides_beside(&seen.host),
         asked,
         resting: is_resting(seen, cluster),
-        third: is_third(standing, patient, &known),
+        third: is_third(
+            standing,
+            patient,
+            known.iter().filter(|it| !denied.contains(&tag(it))),
+        ),
         others: &others,
         given,
     })
@@ -148,12 +188,16 @@ fn is_resting(seen: &Seen, cluster: &Cluster) -> bool {
 }
 
 /// Whether there is a token that is neither OLD nor NEW, where both are known, nor what this server was rotated to.
-fn is_third(standing: Option<&Standing>, patient: &Patient, known: &[Secret]) -> bool {
+fn is_third<'a>(
+    standing: Option<&Standing>,
+    patient: &Patient,
+    mut known: impl Iterator<Item = &'a Secret>,
+) -> bool {
     let moved = patient.moved();
     standing.is_some_and(|standing| {
         let both = [standing.old.as_ref(), Some(&standing.new)];
         let is_known = |it: &&Secret| both.contains(&Some(*it)) || moved == Some(*it);
-        standing.is_rotated() && !known.iter().all(|it| is_known(&it))
+        standing.is_rotated() && !known.all(|it| is_known(&it))
     })
 }
 

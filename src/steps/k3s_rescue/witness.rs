@@ -4,7 +4,7 @@
 use super::server::examine;
 use crate::facts::Probe;
 use crate::k3s::phase::{Standing, TWO};
-use crate::k3s::token::TokenKind;
+use crate::k3s::token::{TokenKind, tag};
 use crate::op::Op;
 use crate::steps::datastore::{answer, ask, question};
 use crate::steps::k3s_token::ONCE_MORE;
@@ -48,6 +48,9 @@ async fn of_rotator(probe: &Probe<'_>, cluster: &Cluster) -> Result<Option<Op>, 
             .filter(|it| seen.passwd().server.as_ref() == Some(it));
         let moved = held.zip(moved).filter(|(held, moved)| *held != moved);
         let Some((held, moved)) = moved else { continue };
+        if seen.denied().is_some_and(|(of, _)| of == tag(&moved)) {
+            continue;
+        }
         if cluster.is_well(probe, server).await? {
             return Ok(Some(question(probe, seen, (held, &moved), ONCE_MORE)));
         }

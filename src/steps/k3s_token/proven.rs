@@ -276,6 +276,9 @@ pub async fn proof_of_agent(
         let what = format!("{host} was not restarted since the file with its token was changed");
         if !is_to_restart(probe)? {
             proposal.doubt(format!("{what}, as `agents: {{ restart: false }}` says"));
+            proposal.left = Some(
+                "restart K3s on the agents that were not restarted, when they may: their next start is the first with the new token".to_owned(),
+            );
             return Ok(proposal);
         }
         let unit = &seen.unit.text.id;

@@ -236,7 +236,8 @@ impl ServerSeen {
             is_starting: self.seen.unit.is_first_start(),
             started: self.seen.unit.started,
             put: self.seen.put(),
-            told: self.seen.told(),
+            written: self.seen.passwd_written(),
+            told: self.seen.vouched(),
             denied: self.seen.denied(),
         }
     }

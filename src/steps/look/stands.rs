@@ -1,5 +1,6 @@
 //! What may be said of a rotation from where it stands: whether it is certain, and who is behind.
 
+use super::Seen;
 use super::cluster::{Cluster, ServerSeen};
 use crate::k3s::phase::{Phase, Standing};
 use crate::k3s::token;
@@ -12,9 +13,16 @@ impl Cluster {
     #[must_use]
     pub fn is_witnessed(&self, standing: &Standing) -> bool {
         let tag = token::tag(&standing.new);
+        // A mark is of before what a later rotate has written.
+        let others = self.servers.iter().map(|server| &server.seen);
+        let others = others.filter(|seen| seen.passwd().server.as_ref() != Some(&standing.new));
+        let latest = others.filter_map(Seen::passwd_written).max();
+        let is_marked = |seen: &Seen| {
+            let left = seen.rotated_left();
+            seen.rotated().as_ref() == Some(&tag) && left.is_none_or(|left| Some(left) >= latest)
+        };
         let knows = |server: &ServerSeen| {
-            server.memory.secret() == Some(&standing.new)
-                || server.seen.rotated().as_ref() == Some(&tag)
+            server.memory.secret() == Some(&standing.new) || is_marked(&server.seen)
         };
         standing.is_rotated() && self.servers.iter().any(knows)
     }

@@ -27,6 +27,12 @@ impl Seen {
         self.install.data(SAVED)
     }
 
+    /// When the word of a rotate that was answered well was left.
+    #[must_use]
+    pub fn rotated_left(&self) -> Option<HostTime> {
+        self.written(&self.rotated_path())
+    }
+
     /// When `server/cred/passwd` was written last.
     #[must_use]
     pub fn passwd_written(&self) -> Option<HostTime> {
@@ -55,33 +61,33 @@ impl Seen {
                 .collect(),
             start: self.unit.start.filter(|_| is_up)?,
             rewritten: false,
-            saved: self.told().map(|_| passwd),
+            saved: self.vouched().map(|_| passwd),
         })
     }
 
     /// When the datastore was last told here that it has the passwd that is there now, and answered well: by a rotate to the
     /// same token, when it was asked, or by the rotate of a rotation.
     #[must_use]
-    pub fn told(&self) -> Option<HostTime> {
+    pub fn vouched(&self) -> Option<HostTime> {
         let passwd = self.passwd_written()?;
         let mark = self.file(&self.saved_path());
         let mark = mark.and_then(|file| Mark::parse(&file.text()));
         let saved = mark.zip(self.written(&self.saved_path()));
         let saved = saved.filter(|(mark, left)| mark.vouches_for(*left, passwd) == Some(passwd));
         let rotated = self.rotated();
-        let rotated = rotated.and_then(|tag| self.told_with(&tag, &self.rotated_path()));
-        let all = [saved.map(|it| it.1), self.told_when_asked(), rotated];
+        let rotated = rotated.and_then(|tag| self.vouched_with(&tag, &self.rotated_path()));
+        let all = [saved.map(|it| it.1), self.vouched_when_asked(), rotated];
         all.into_iter().flatten().max()
     }
 
     /// The datastore was asked, by a rotate to the same token, and has what was there then.
-    fn told_when_asked(&self) -> Option<HostTime> {
+    fn vouched_when_asked(&self) -> Option<HostTime> {
         let asked = self.asked().filter(|asked| asked.has_it)?;
-        self.told_with(&asked.tag, &self.asked_path())
+        self.vouched_with(&asked.tag, &self.asked_path())
     }
 
     /// A word that the datastore has the token of this tag is of the passwd that was there then.
-    fn told_with(&self, told: &str, word: &Utf8Path) -> Option<HostTime> {
+    fn vouched_with(&self, told: &str, word: &Utf8Path) -> Option<HostTime> {
         let server = self.passwd().server?;
         let left = self.written(word).filter(|_| told == tag(&server))?;
         Mark::OfThen
@@ -99,7 +105,7 @@ impl Seen {
     /// Whether the datastore has saved the passwd that is there now when it was asked.
     #[must_use]
     pub fn was_saved_when_asked(&self) -> bool {
-        self.told_when_asked().is_some()
+        self.vouched_when_asked().is_some()
     }
 }
 
@@ -136,7 +142,7 @@ impl Cluster {
     /// may stand in another order.
     #[must_use]
     pub fn is_passwd_newer(&self, seen: &Seen, right: &Secret) -> bool {
-        if seen.told().is_some() {
+        if seen.vouched().is_some() {
             return false;
         }
         let text = |seen: &Seen| seen.file(&seen.install.data(PASSWD)).cloned();
@@ -154,7 +160,7 @@ impl Cluster {
     #[must_use]
     pub fn next_restart_fatal(&self) -> Vec<Unmet> {
         let unsaved = self.unsaved().into_iter();
-        let unsaved = unsaved.map(|(server, _)| fatal(server));
+        let unsaved = unsaved.map(|(server, _)| self.fatal_of(server));
         let stranded = self.stranded().map(left_by_put);
         unsaved.chain(stranded).chain(self.odd_passwd()).collect()
     }
@@ -198,13 +204,25 @@ impl Cluster {
     pub fn fatal(&self, host: &HostName) -> Option<Unmet> {
         let mut unsaved = self.unsaved().into_iter();
         if let Some((server, _)) = unsaved.find(|(server, _)| server.seen.host == *host) {
-            return Some(fatal(server));
+            return Some(self.fatal_of(server));
         }
         if self.odd_passwds().any(|server| server.seen.host == *host) {
             return Some(odd(host));
         }
         let is_stranded = self.stranded().any(|stranded| stranded == host);
         is_stranded.then(|| left_by_put(host))
+    }
+}
+
+impl Cluster {
+    /// One that runs with another token than the datastore's is none that can save anything.
+    fn fatal_of(&self, server: &ServerSeen) -> Unmet {
+        let right = self.standing.as_ref().map(|standing| &standing.datastore);
+        let is_behind = right.is_ok_and(|right| server.memory.secret() != Some(right));
+        if self.about == TokenKind::Server && server.is_rewritten() && is_behind {
+            return left_by_put(&server.seen.host);
+        }
+        fatal(server)
     }
 }
 

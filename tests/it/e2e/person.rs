@@ -21,7 +21,6 @@ pub(super) fn does(backend: &dyn Backend, host: &str, deed: &str) -> Result<(), 
     match (verb, rest) {
         ("rotates", "") => rotates(backend, host, new),
         ("rotates", "back") => rotates(backend, host, old),
-        ("rotates", "in vain") => rotates_in_vain(backend, host, new),
         ("rotates", "to a third in vain") => rotates_in_vain(backend, host, THIRD),
         ("rotates", "back in vain") => rotates_in_vain(backend, host, old),
         ("configures", "NEW") => configures(backend, host, (old, new)),

@@ -1,14 +1,12 @@
 //! The scenario table: every kind of cluster × everything that can come between, at the changes of a whole rotation.
 //!
 //! Each point is a fresh fleet whose rotation is interrupted there, and then run again as an operator would who does what
-//! the last run has told. It ends proven, or refused where `refusal.rs` says that a person must decide; and no change is ever a
-//! danger. The ordinary tests play some points of each cell; `just table`
+//! the last run has told. It ends proven, and no change is ever a danger. The ordinary tests play some points of each cell; `just table`
 //! (`KEYROLL_TABLE=all`, some minutes in release) plays every one, `KEYROLL_TABLE=PART` every one of those rows or columns whose name has that part, and shows
-//! the words of those who refuse.
+//! the words of those who refuse, which none may.
 
 mod play;
 mod print;
-mod refusal;
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +16,6 @@ use keyroll::exit::Exit;
 use super::rig::Rig;
 use super::wire::{Cut, Way};
 use play::{End, Point};
-use refusal::{REFUSALS, unforeseen};
 use stage::{Course, Stage};
 
 /// A kind of cluster.
@@ -165,7 +162,7 @@ fn cell(topology: &Topology, (name, way): Way, points: &[(usize, Stage)]) -> Cel
         match played.end {
             End::Proven => cell.proven += 1,
             End::Refused(names, words) => {
-                let odd = unforeseen(name, stage, &names).into_iter();
+                let odd = names.iter();
                 let odd = odd.map(|name| format!("refused by {name} at {stage:?}: {words}"));
                 played.wrong.extend(odd);
                 cell.words
@@ -237,20 +234,4 @@ fn the_table_3_of_4() {
 #[test]
 fn the_table_4_of_4() {
     rows(3, 4);
-}
-
-#[test]
-fn each_refusal_of_the_table_is_seen_where_it_is_said_to_be() {
-    for refusal in REFUSALS {
-        let topology = TOPOLOGIES.iter().find(|it| it.name == refusal.on).unwrap();
-        let way = WAYS.iter().find(|(name, _)| *name == refusal.way).unwrap();
-        let stages = measure(topology).stages;
-        let points = stages.into_iter().enumerate();
-        let mut points = points.filter(|(_, stage)| refusal.at.contains(stage));
-        let is_seen = points.any(|point| {
-            let cell = cell(topology, *way, &[point]);
-            cell.wrong.is_empty() && cell.refused.contains_key(refusal.name)
-        });
-        assert!(is_seen, "{}: {} is not seen", refusal.way, refusal.name);
-    }
 }

@@ -22,6 +22,7 @@ fn view(name: &str, [surface, memory, kept, staged]: [&str; 4]) -> ServerView {
         is_starting: false,
         started: None,
         put: None,
+        written: None,
         told: None,
         denied: None,
     }

@@ -23,6 +23,7 @@ fn view(name: &str, [surface, memory, disk, kept, staged]: [&str; 5]) -> ServerV
         is_starting: false,
         started: Some(HostTime(0)),
         put: None,
+        written: None,
         told: None,
         denied: None,
     }

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use super::Cell;
-use super::refusal::why;
 
 /// Prints a row at once: a line for each way.
 pub(super) fn row(name: &str, cells: &[(&str, Result<Cell, &str>)], with_words: bool) {
@@ -36,9 +35,6 @@ pub(super) fn row(name: &str, cells: &[(&str, Result<Cell, &str>)], with_words: 
         text += &list(" by ", refused);
         text += &list(" | told on the way: ", told);
         text.push('\n');
-        for why in refused.keys().filter_map(|name| why(way, name)) {
-            writeln!(text, "   a person must decide: {why}").unwrap();
-        }
         for words in words.iter().filter(|_| with_words) {
             writeln!(text, "   {words}").unwrap();
         }
