@@ -68,12 +68,9 @@ pub(super) async fn judge(
 
 /// A node that was renamed in its configuration, and has not been started since, would join as another one.
 pub(super) async fn renamed(probe: &Probe<'_>, seen: &Seen) -> Result<Option<Unmet>, StepError> {
-    let Some(wanted) = seen
-        .install
-        .node_name
-        .as_ref()
-        .filter(|_| seen.install.has_node)
-    else {
+    let is_changed = seen.is_newer_than_process() || !seen.started_after_change();
+    let wanted = seen.install.node_name.as_ref();
+    let Some(wanted) = wanted.filter(|_| seen.install.has_node && is_changed) else {
         return Ok(None);
     };
     let certificate = seen.kubelet_certificate();

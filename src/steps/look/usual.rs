@@ -97,6 +97,7 @@ pub(super) fn listed() -> Wanted {
     let folders = [
         format!("{CONFIG}.d"),
         format!("{DATA_DIR}/server/db"),
+        format!("{DATA_DIR}/server/db/etcd/member"),
         format!("{DATA_DIR}/server/db/snapshots"),
     ];
     Wanted {
