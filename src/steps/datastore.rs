@@ -83,10 +83,7 @@ pub(super) async fn able<'a>(
 
 /// The token of a running server whose files agree with its memory.
 fn alike(server: &ServerSeen) -> Option<&Secret> {
-    let (held, seen) = (server.memory.secret()?, &server.seen);
-    let files = [seen.on_disk(), seen.passwd().server];
-    let is_alike = files.iter().all(|file| file.as_ref() == Some(held));
-    (is_alike && seen.unit.is_active()).then_some(held)
+    server.alike().filter(|_| server.seen.unit.is_active())
 }
 
 /// A rotate by a server that holds the first of two tokens, to the second, which its files have: nothing is re-encrypted, and it

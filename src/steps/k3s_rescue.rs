@@ -6,7 +6,9 @@
 mod again;
 mod agent;
 mod backup;
+mod examine;
 mod proof;
+mod refusals;
 mod server;
 mod witness;
 

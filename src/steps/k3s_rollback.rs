@@ -309,8 +309,8 @@ fn forget(cluster: &Cluster, proposal: &mut Proposal) {
             remove(server, why, seen.kept_path())
         });
         // What the datastore was asked with it has saved.
-        let saved = seen.was_saved_when_asked();
-        let saved = saved.then(|| word_of_saved(seen, Mark::OfThen));
+        let saved = seen.vouched_when_asked();
+        let saved = saved.map(|_| word_of_saved(seen, Mark::OfThen));
         let answer = seen.asked().map(|_| {
             let why = "forget what the datastore has answered";
             remove(server, why, seen.asked_path())

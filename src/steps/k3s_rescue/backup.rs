@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{agent, server};
+use super::agent;
+use super::examine::examine;
 use crate::facts::{Contents, Probe};
 use crate::k3s::install::{Kind, Wanted};
 use crate::k3s::rescue::Remedy;
@@ -16,7 +17,7 @@ use crate::wire::WriteFile;
 
 pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
     let needed = match seen.install.kind {
-        Kind::Server => server::examine(probe, seen)
+        Kind::Server => examine(probe, seen)
             .await?
             .map(|found| found.remedy != Remedy::Nothing),
         Kind::Agent => agent::examine(probe, seen)

@@ -1,7 +1,7 @@
 //! When nothing shows which token the datastore has, the datastore is asked, once a run: when only files say that it has NEW,
 //! for the same rotate once more, on the server whose files they are; else for a rotate to the token that a server has.
 
-use super::server::examine;
+use super::examine::examine;
 use crate::facts::Probe;
 use crate::k3s::phase::{Standing, TWO};
 use crate::k3s::token::{TokenKind, tag};

@@ -81,7 +81,8 @@ impl Seen {
     }
 
     /// The datastore was asked, by a rotate to the same token, and has what was there then.
-    fn vouched_when_asked(&self) -> Option<HostTime> {
+    #[must_use]
+    pub fn vouched_when_asked(&self) -> Option<HostTime> {
         let asked = self.asked().filter(|asked| asked.has_it)?;
         self.vouched_with(&asked.tag, &self.asked_path())
     }
@@ -101,22 +102,23 @@ impl Seen {
         let asked = self.asked().filter(|asked| !asked.has_it)?;
         Some((asked.tag, self.written(&self.asked_path())?))
     }
-
-    /// Whether the datastore has saved the passwd that is there now when it was asked.
-    #[must_use]
-    pub fn was_saved_when_asked(&self) -> bool {
-        self.vouched_when_asked().is_some()
-    }
 }
 
 impl ServerSeen {
+    /// What its process accepts, where its files have the same.
+    #[must_use]
+    pub fn alike(&self) -> Option<&Secret> {
+        let held = self.memory.secret()?;
+        let files = [self.seen.on_disk(), self.seen.passwd().server];
+        let is_alike = files.iter().all(|file| file.as_ref() == Some(held));
+        is_alike.then_some(held)
+    }
+
     /// Whether passwd was written since its process started, which runs with what it says: by a rotate that failed, by one
     /// that took it back, or by hand.
     pub(super) fn is_rewritten(&self) -> bool {
-        let (held, seen) = (self.memory.secret(), &self.seen);
-        let is_of_server = seen.about == TokenKind::Server && held.is_some();
-        let has_it = [seen.passwd().server, seen.on_disk()];
-        is_of_server && seen.put().is_some() && has_it.iter().all(|it| it.as_ref() == held)
+        let is_of_server = self.seen.about == TokenKind::Server;
+        is_of_server && self.seen.put().is_some() && self.alike().is_some()
     }
 }
 
@@ -159,10 +161,24 @@ impl Cluster {
     /// The same, as reasons: `next-restart-fatal`.
     #[must_use]
     pub fn next_restart_fatal(&self) -> Vec<Unmet> {
+        self.fatal_ones().map(|(_, unmet)| unmet).collect()
+    }
+
+    /// The same of one server.
+    #[must_use]
+    pub fn fatal(&self, host: &HostName) -> Option<Unmet> {
+        let mut ones = self.fatal_ones();
+        ones.find(|(one, _)| *one == host).map(|(_, unmet)| unmet)
+    }
+
+    fn fatal_ones(&self) -> impl Iterator<Item = (&HostName, Unmet)> {
         let unsaved = self.unsaved().into_iter();
-        let unsaved = unsaved.map(|(server, _)| self.fatal_of(server));
-        let stranded = self.stranded().map(left_by_put);
-        unsaved.chain(stranded).chain(self.odd_passwd()).collect()
+        let unsaved = unsaved.map(|(server, _)| (&server.seen.host, self.fatal_of(server)));
+        let odd = self.odd_passwds().map(|it| &it.seen.host);
+        let stranded = self.stranded().map(|host| (host, left_by_put(host)));
+        unsaved
+            .chain(stranded)
+            .chain(odd.map(|host| (host, odd_one(host))))
     }
 
     /// Servers that run with the datastore's token and have another one in their passwd: a rotate there takes that one for the
@@ -182,7 +198,7 @@ impl Cluster {
     #[must_use]
     pub fn odd_passwd(&self) -> Vec<Unmet> {
         let hosts = self.odd_passwds().map(|server| &server.seen.host);
-        hosts.map(odd).collect()
+        hosts.map(odd_one).collect()
     }
 
     /// Servers that still run with another token than the datastore's, and whose passwd was written by a rotate that failed:
@@ -199,22 +215,6 @@ impl Cluster {
         servers.map(|server| &server.seen.host)
     }
 
-    /// The same of one server.
-    #[must_use]
-    pub fn fatal(&self, host: &HostName) -> Option<Unmet> {
-        let mut unsaved = self.unsaved().into_iter();
-        if let Some((server, _)) = unsaved.find(|(server, _)| server.seen.host == *host) {
-            return Some(self.fatal_of(server));
-        }
-        if self.odd_passwds().any(|server| server.seen.host == *host) {
-            return Some(odd(host));
-        }
-        let is_stranded = self.stranded().any(|stranded| stranded == host);
-        is_stranded.then(|| left_by_put(host))
-    }
-}
-
-impl Cluster {
     /// One that runs with another token than the datastore's is none that can save anything.
     fn fatal_of(&self, server: &ServerSeen) -> Unmet {
         let right = self.standing.as_ref().map(|standing| &standing.datastore);
@@ -226,7 +226,7 @@ impl Cluster {
     }
 }
 
-fn odd(host: &HostName) -> Unmet {
+fn odd_one(host: &HostName) -> Unmet {
     Unmet::new(
         "next-restart-fatal",
         format!(
