@@ -1,6 +1,9 @@
 //! The facts that waits look at; the one file that knows which they are.
 
-use crate::facts::{FactError, Journal, Knocked, Overlay, Probe, Scope, Unit, UnitState};
+use crate::facts::{
+    FactError, Journal, JournalSince, Knocked, Overlay, Probe, Scope, Unit, UnitState,
+};
+use crate::k3s::journal::{is_newer_than_datastore, wants_other_token};
 use crate::k3s::knock::{Heard, Knock};
 use crate::model::HostName;
 use crate::steps::look::{Blind, Freshness, Seen};
@@ -51,6 +54,14 @@ pub(super) async fn revision(scope: &Scope, host: &HostName) -> Result<u64, Fact
         why: member.said.clone(),
     };
     member.revision.ok_or_else(unreadable)
+}
+
+/// Whether an attempt to start K3s was refused for its token, or for what its passwd says: the next one will be, too.
+pub(super) async fn is_refused(scope: &Scope, host: &HostName, invocation: &str) -> bool {
+    let invocation = invocation.to_owned();
+    let lines = scope.look(host, JournalSince { invocation }).await;
+    let mut lines = lines.ok().flatten().into_iter().flatten();
+    lines.any(|line| wants_other_token(&line) || is_newer_than_datastore(&line))
 }
 
 /// The last lines of a unit's journal.

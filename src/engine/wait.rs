@@ -12,6 +12,9 @@ use crate::model::HostName;
 use crate::op::{Op, Until, Wait};
 use crate::wire::TransportError;
 
+/// After so many starts that were refused for their token another one would be, too.
+const REFUSED: u64 = 3;
+
 /// What one look of a wait found.
 enum Seen {
     Holds,
@@ -22,7 +25,7 @@ enum Seen {
 /// Waits for one operation's condition.
 pub(super) async fn until(shared: &Shared, op: &Op, wait: &Wait) -> Performed {
     let begun = tokio::time::Instant::now();
-    let mut goal = None;
+    let mut first = None;
     let clock = &shared.scope.clock;
     let deadline = clock
         .now()
@@ -31,7 +34,7 @@ pub(super) async fn until(shared: &Shared, op: &Op, wait: &Wait) -> Performed {
     let (mut last, mut exit);
     loop {
         exit = Exit::TaskFailed;
-        match look_once(shared, op, &wait.until, &mut goal).await {
+        match look_once(shared, op, &wait.until, &mut first).await {
             Ok(Seen::Holds) => return Performed::Done,
             Ok(Seen::Never(why)) => return Performed::Failed(ran_out(shared, op, wait, why).await),
             Ok(Seen::NotYet(why)) => last = why,
@@ -80,14 +83,15 @@ async fn pause(shared: &Shared, op: &Op, interval: Duration) -> bool {
     }
 }
 
+/// `first` is what the first look of a wait counted: restarts, or the revision that is to be reached.
 async fn look_once(
     shared: &Shared,
     op: &Op,
     until: &Until,
-    goal: &mut Option<u64>,
+    first: &mut Option<u64>,
 ) -> Result<Seen, FactError> {
     match until {
-        Until::Restarted { unit, before } => restarted(shared, &op.on, unit, before).await,
+        Until::Restarted { unit, before } => restarted(shared, &op.on, (unit, before), first).await,
         Until::Accepts(knock) => {
             Ok(
                 match look::knock(&shared.scope, &op.on, knock.clone()).await? {
@@ -106,9 +110,9 @@ async fn look_once(
             )
         }
         Until::CaughtUp { with } => {
-            let goal = match *goal {
+            let goal = match *first {
                 Some(goal) => goal,
-                None => *goal.insert(look::revision(&shared.scope, with).await?),
+                None => *first.insert(look::revision(&shared.scope, with).await?),
             };
             let revision = look::revision(&shared.scope, &op.on).await?;
             Ok(if revision >= goal {
@@ -125,14 +129,23 @@ async fn look_once(
 async fn restarted(
     shared: &Shared,
     host: &HostName,
-    unit: &str,
-    before: &str,
+    (unit, before): (&str, &str),
+    first: &mut Option<u64>,
 ) -> Result<Seen, FactError> {
     let state = look::unit(&shared.scope, host, unit).await?;
+    // A start by hand counts from zero.
+    let least = first.map_or(state.n_restarts, |first| first.min(state.n_restarts));
+    let again = state.n_restarts.saturating_sub(least);
+    *first = Some(least);
     Ok(if state.is_active() && state.invocation != before {
         Seen::Holds
     } else if state.active_state == "failed" && state.invocation != before {
         Seen::Never(format!("{unit} is {}", state.words()))
+    } else if again >= REFUSED && look::is_refused(&shared.scope, host, &state.invocation).await {
+        Seen::Never(format!(
+            "{unit} is {}, and its starts are refused for their token",
+            state.words()
+        ))
     } else {
         Seen::NotYet(format!("{unit} is {}", state.words()))
     })
