@@ -11,8 +11,9 @@ use super::k3s_preflight::to_come;
 use super::k3s_token::{STOPPED, put, stopped};
 use super::look::{AgentStanding, Blind, Cluster, Seen, ServerSeen};
 use super::{Proposal, StepError, Unmet};
-use crate::facts::Probe;
+use crate::facts::{Journal, Probe};
 use crate::k3s::phase::{Standing, names};
+use crate::k3s::rescue::Signs;
 use crate::k3s::token::{TokenKind, tag};
 use crate::k3s::unsaved::Mark;
 use crate::model::HostName;
@@ -36,6 +37,9 @@ pub struct K3sHeal {
     #[serde(default)]
     pub ask: bool,
 }
+
+/// Lines of a journal that tell why the last start ended.
+const LINES: u32 = 100;
 
 fn yes() -> bool {
     true
@@ -63,6 +67,9 @@ impl K3sHeal {
             if self.all {
                 proposal.unmet.extend(misplaced(probe).await);
             }
+        }
+        if self.all && !proposal.ops.is_empty() {
+            proposal.unmet.extend(kept_down(probe, &cluster).await?);
         }
         if let Ok(standing) = &cluster.standing
             && self.alone
@@ -109,6 +116,31 @@ async fn misplaced(probe: &Probe<'_>) -> Vec<Unmet> {
     let seen = probe.each(looks).await.into_iter().flatten();
     let faults = seen.filter_map(|seen| seen.misplaced(probe.fleet()));
     faults.map(|fault| Unmet::of_fault(&fault)).collect()
+}
+
+/// Servers whose last start was refused for a token: the datastore may have another one than those that run.
+async fn kept_down(probe: &Probe<'_>, cluster: &Cluster) -> Result<Vec<Unmet>, StepError> {
+    let mut unmet = Vec::new();
+    for seen in asleep(cluster) {
+        let (unit, lines) = (seen.unit.text.id.clone(), LINES);
+        let journal = Journal { unit, lines };
+        let lines = probe.get_now(&seen.host, journal).await?;
+        if Signs::read(&lines).last.is_some() {
+            unmet.push(refused(seen));
+        }
+    }
+    Ok(unmet)
+}
+
+fn refused(seen: &Seen) -> Unmet {
+    let host = &seen.host;
+    Unmet::new(
+        STOPPED,
+        format!(
+            "{host} is down, and its last start was refused for a token: the datastore may have another one than the servers that run"
+        ),
+        format!("first: keyroll rescue {host} -i INVENTORY; then run the same command again"),
+    )
 }
 
 /// What the servers that were seen need.
