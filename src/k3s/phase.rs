@@ -159,6 +159,8 @@ pub struct Standing {
     pub aside: Vec<Secret>,
     /// The token that the datastore is encrypted with; of agent tokens the one that any server has taken, else OLD.
     pub datastore: Secret,
+    /// Whether the datastore itself was asked, and has answered that it has that token.
+    pub is_told: bool,
     /// The server on which the datastore was re-encrypted, while that can be seen.
     pub rotator: Option<HostName>,
     /// Whether a given token was passed over, since another rotation has to be finished first.

@@ -131,6 +131,11 @@ pub struct Evidence<'a> {
     pub third: bool,
     /// Tokens that a rotate has left on the files of other servers, in both places alike.
     pub others: &'a [Secret],
+    /// Tokens that the datastore did not have when it was asked, before any rotate to them that is seen.
+    pub denied: &'a [Secret],
+    /// Whether a token that files alone tell of may be tried: nobody can be asked, a start that is refused does no harm, and the
+    /// operator has agreed.
+    pub trial: bool,
     /// What the operator says that the datastore has.
     pub given: Option<&'a Secret>,
 }
@@ -292,7 +297,7 @@ impl Patient {
                 if has_refused { moved } else { Some(right) }
             }
             Some(standing) if standing.is_rotated() => self.unwitnessed(standing),
-            Some(standing) => self.unrotated(&standing.datastore, evidence.unseen),
+            Some(standing) => self.unrotated(&standing.datastore, evidence),
             None => self.unanswered(evidence),
         }
     }
@@ -315,14 +320,16 @@ impl Patient {
     }
 
     /// All that run hold one token, and no file of theirs says that the datastore has another.
-    fn unrotated<'a>(&'a self, common: &'a Secret, unseen: bool) -> Option<&'a Secret> {
+    fn unrotated<'a>(&'a self, common: &'a Secret, evidence: &Evidence<'_>) -> Option<&'a Secret> {
         match (self.refuted(Some(common)), self.moved()) {
             (Some(refuted), Some(moved)) if refuted == common => Some(moved),
             (Some(refuted), _) if refuted == common => None,
-            (_, Some(moved)) if moved != common => None,
+            (refuted, Some(moved)) if moved != common => {
+                Some(moved).filter(|moved| evidence.trial && refuted != Some(*moved))
+            }
             // It may have taken a rotate before it was stopped.
             (None, _) if self.newer && self.alike().is_some_and(|own| own != common) => None,
-            _ if unseen || self.has_lost_its_trap() => None,
+            _ if evidence.unseen || self.has_lost_its_trap() => None,
             _ => Some(common),
         }
     }
@@ -361,7 +368,8 @@ impl Patient {
         }
         let standing = evidence.standing.filter(|standing| standing.is_rotated());
         let both = standing.and_then(|it| Some([&it.new, it.old.as_ref()?]));
-        let is_other = |it: &&Secret| *it != not && !self.has_refused(it, evidence);
+        let is_past = |it: &Secret| evidence.denied.contains(it) || self.has_refused(it, evidence);
+        let is_other = |it: &&Secret| *it != not && !is_past(it);
         if let Some(other) = both.and_then(|both| both.into_iter().find(is_other)) {
             return Some(other);
         }

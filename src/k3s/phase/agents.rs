@@ -30,6 +30,7 @@ pub fn judge_agents(
     let is_taken = !aside.is_empty() || servers.iter().any(|s| s.memory.secret() == Some(&new));
     let phases = servers.iter().map(|s| (s.host.clone(), phase(s, &new)));
     Ok(Standing {
+        is_told: false,
         given_passed_over: wish.given.is_some_and(|given| *given != new),
         datastore: old.clone().filter(|_| !is_taken).unwrap_or(new.clone()),
         phases: phases.collect(),

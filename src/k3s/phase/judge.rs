@@ -38,6 +38,7 @@ pub fn judge(servers: &[ServerView], wish: Wish<'_>) -> Result<Standing, Torn> {
     let aside = aside.filter(|secret| Some(*secret) != old.as_ref() && **secret != new);
     let is_back = kept == Some(datastore) && new == *datastore;
     Ok(Standing {
+        is_told: told(servers) == Some(datastore),
         given_passed_over: wish.given.is_some_and(|given| *given != new),
         is_back: is_back && old.is_some(),
         aside: aside.cloned().collect(),
@@ -76,17 +77,8 @@ fn datastore<'a>(
     servers: &'a [ServerView],
     kept: Option<&Secret>,
 ) -> Result<(&'a Secret, Option<HostName>), Torn> {
-    let moved: Vec<&ServerView> = servers
-        .iter()
-        .filter(|server| is_moved(server, kept))
-        .collect();
-    // A server without a configured token is flipped by writing server/token: it bears no witness, its passwd tells it
-    // from the rotator.
-    let mut rotators: Vec<&ServerView> = moved
-        .iter()
-        .copied()
-        .filter(|s| s.passwd == s.on_disk)
-        .collect();
+    let rotators = servers.iter().filter(|server| is_rotated(server, kept));
+    let mut rotators: Vec<&ServerView> = rotators.collect();
     let onwards: Vec<&Secret> = rotators.iter().filter_map(|s| s.memory.secret()).collect();
     rotators.retain(|s| !is_behind(s, &onwards));
     if let Some(told) = told(servers) {
@@ -107,27 +99,26 @@ fn datastore<'a>(
             let last = rotators.iter().rev().max_by_key(|s| s.put);
             Ok((one, last.map(|s| s.host.clone())))
         }
-        _ => {
-            let hosts: Vec<&HostName> = rotators.iter().map(|s| &s.host).collect();
-            Err(two_rotations(&hosts))
-        }
+        _ => Err(two_rotations(servers, &rotators)),
     }
 }
 
-fn two_rotations(hosts: &[&HostName]) -> Torn {
-    let first = hosts.first().map_or("HOST", |host| host.as_str());
+fn two_rotations(servers: &[ServerView], rotators: &[&ServerView]) -> Torn {
     Torn {
         name: TWO,
         what: format!(
             "{} were each rotated to another token, and only one of these rotates can have ended well",
-            names(hosts.iter().copied())
+            names(rotators.iter().map(|s| &s.host))
         ),
-        next: asks(first),
+        next: asks(servers, rotators),
     }
 }
 
-/// The datastore is asked by a rescue which token it has.
-fn asks(host: &str) -> String {
+/// The datastore is asked by a rescue which token it has: by that of a server which is down, where one is.
+fn asks(servers: &[ServerView], rotators: &[&ServerView]) -> String {
+    let mut all = rotators.iter().copied().chain(servers);
+    let down = all.clone().find(|s| matches!(s.memory, Memory::Silent(_)));
+    let host = down.or(all.next()).map_or("HOST", |s| s.host.as_str());
     format!(
         "restart no server; keyroll rescue {host} -i INVENTORY asks the datastore which token it has; then run the same command again"
     )
@@ -144,7 +135,7 @@ fn told(servers: &[ServerView]) -> Option<&Secret> {
     // Of one that does not run only its files tell.
     let was_put = |s: &ServerView| match s.memory {
         Memory::Silent(_) => s.on_disk != s.passwd || is_earlier(s.written),
-        _ => s.put.is_none_or(|put| put <= at) && !is_moved(s, None),
+        _ => s.put.is_none_or(|put| put <= at) && !is_rotated(s, None),
     };
     let is_later =
         |s: &ServerView| started_with_it(s) && (has_it(s) || was_put(s) || is_earlier(s.put));
@@ -200,13 +191,15 @@ fn rival(servers: &[ServerView], rotators: &[&ServerView], kept: Option<&Secret>
             && on_disk.is_some_and(|secret| is_third(secret) && !is_running(secret))
     };
     let rival = servers.iter().find(|s| runs_with_third(s) || was_put(s))?;
-    Some(two_rotations(&[&rotator.host, &rival.host]))
+    Some(two_rotations(servers, &[rotator, rival]))
 }
 
-/// Whether its files hold another token than its process. A process that does not answer has no say; then the files
-/// count when they are past the token that was kept.
-fn is_moved(server: &ServerView, kept: Option<&Secret>) -> bool {
-    let Some(on_disk) = &server.on_disk else {
+/// Whether a rotate was sent there that its process has not taken. A server without a configured token is flipped by writing
+/// server/token: it bears no witness, its passwd tells it from the rotator.
+/// A process that does not answer has no say; then the files count when they are past the token that was kept.
+fn is_rotated(server: &ServerView, kept: Option<&Secret>) -> bool {
+    let on_disk = server.on_disk.as_ref();
+    let Some(on_disk) = on_disk.filter(|it| server.passwd.as_ref() == Some(it)) else {
         return false;
     };
     match &server.memory {
@@ -268,15 +261,17 @@ fn last_start(servers: &[ServerView], secret: &Secret) -> Option<HostTime> {
 /// back after that start, or that has failed, or nobody can tell.
 fn taken_back(servers: &[ServerView], old: &Secret, new: &Secret) -> Option<Torn> {
     let put = holders(servers, old).filter(|s| s.passwd.as_ref() == Some(old));
-    let put = put.filter_map(|s| Some((s.put?, &s.host))).max();
-    let ((put, host), start) = put.zip(last_start(servers, new))?;
+    let put = put.filter_map(|s| Some((s.put?, s)));
+    let put = put.max_by_key(|(put, _)| *put);
+    let ((put, rotator), start) = put.zip(last_start(servers, new))?;
     (start.since(put) <= CLEARLY_LATER).then(|| Torn {
         name: BESIDE,
         what: format!(
-            "{host} was rotated back to the token that it runs with, while {} had started with another one and still runs with it: which one the datastore has is not known",
+            "{} was rotated back to the token that it runs with, while {} had started with another one and still runs with it: which one the datastore has is not known",
+            rotator.host,
             names(holders(servers, new).map(|s| &s.host))
         ),
-        next: asks(host.as_str()),
+        next: asks(servers, &[rotator]),
     })
 }
 

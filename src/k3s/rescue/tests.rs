@@ -57,6 +57,7 @@ fn rotated() -> Standing {
         new: secret("new"),
         aside: Vec::new(),
         datastore: secret("new"),
+        is_told: false,
         rotator: None,
         is_back: false,
         given_passed_over: false,
@@ -391,4 +392,43 @@ fn a_rotate_that_failed_on_a_running_server_has_left_a_passwd_that_must_go() {
     assert_eq!(runs.remedy(&secret("new"), true), Ok(Remedy::Passwd));
     runs.pulse = Pulse::Rests;
     assert_eq!(runs.remedy(&secret("new"), true), Ok(Remedy::Passwd));
+}
+
+#[test]
+fn where_nobody_can_be_asked_a_token_of_files_is_tried_until_a_start_is_refused_with_it() {
+    let mut trapped = patient("old", "new", "new", &[NEWER]);
+    trapped.joins = true;
+    let (unrotated, old) = (unrotated(), secret("old"));
+    let evidence = |trial| Evidence {
+        standing: Some(&unrotated),
+        trial,
+        ..Evidence::default()
+    };
+    assert_eq!(trapped.right(&evidence(false)), Err(Unclear::Token));
+    assert_eq!(trapped.right(&evidence(true)), Ok(secret("new")));
+    let given = Evidence {
+        given: Some(&old),
+        ..evidence(false)
+    };
+    assert_eq!(trapped.right(&given), Ok(secret("old")));
+    // Its passwd and token are gone by then.
+    let mut refused = patient("new", "new", "new", &[PEER, RECONCILE]);
+    refused.joins = true;
+    (refused.on_disk, refused.passwd) = (None, None);
+    assert_eq!(refused.right(&evidence(true)), Ok(secret("old")));
+}
+
+#[test]
+fn what_the_datastore_did_not_have_is_no_candidate_later() {
+    let runs = patient("old", "second", "second", &[]);
+    let (old, denied) = (secret("old"), [secret("second")]);
+    let others = [secret("old"), secret("third")];
+    let asked = |denied| Evidence {
+        asked: Some((&old, false)),
+        others: &others,
+        denied,
+        ..Evidence::default()
+    };
+    assert_eq!(runs.right(&asked(&[])), Ok(secret("second")));
+    assert_eq!(runs.right(&asked(&denied)), Ok(secret("third")));
 }

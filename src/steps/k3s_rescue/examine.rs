@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::refusals::{foreign, not_certain, peers_first, refusal};
+use super::refusals::{down_first, foreign, not_certain, peers_first, refusal};
 use crate::facts::{Journal, JournalSince, Probe};
 use crate::k3s::journal;
 use crate::k3s::phase::{BESIDE, Memory, Standing, TWO};
@@ -40,7 +40,7 @@ pub(super) async fn examine(
         return Ok(Err(faults));
     }
     let cluster = Cluster::now(probe, TokenKind::Server).await;
-    let mut patient = patient(probe, seen).await?;
+    let mut patient = patient(probe, seen, &cluster).await?;
     let standing = cluster.standing_of_processes(probe);
     let is_told = probe.options().words.datastore.is_some();
     let own = cluster.server(&seen.host).map(|it| &it.memory);
@@ -48,11 +48,13 @@ pub(super) async fn examine(
         return Ok(Err(vec![foreign(&seen.host)]));
     }
     match &standing {
-        // The datastore is asked, unless the operator says what it has.
-        Err(torn) if [TWO, BESIDE].contains(&torn.name) && is_told => {}
+        // The datastore is asked, unless the operator says what it has, or nobody can be asked.
+        Err(torn)
+            if [TWO, BESIDE].contains(&torn.name) && (is_told || is_trial(probe, &cluster)) => {}
         Err(torn) if [TWO, BESIDE].contains(&torn.name) => {
             let what = format!("{}; nothing is touched", torn.what);
-            return Ok(Err(vec![not_certain(&seen.host, what)]));
+            let unclear = not_certain(&seen.host, &cluster, what);
+            return Ok(Err(vec![down_first(seen, &cluster).unwrap_or(unclear)]));
         }
         Err(torn) if torn.name != "no-server-answers" => {
             return Ok(Err(vec![Unmet::of_torn(torn)]));
@@ -80,8 +82,12 @@ pub(super) async fn examine(
         Err(Unclear::PeersFirst) if is_shown(probe, &cluster, seen) => {
             Err(vec![peers_first(probe, seen, &patient, &cluster)])
         }
-        Err(Unclear::PeersFirst) => Err(vec![refusal(seen, &patient, Unclear::Token)]),
-        Err(unclear) => Err(vec![refusal(seen, &patient, unclear)]),
+        Err(Unclear::PeersFirst) => Err(vec![refusal(seen, &patient, &cluster, Unclear::Token)]),
+        Err(unclear) => {
+            let first = down_first(seen, &cluster).filter(|_| unclear == Unclear::Token);
+            let refused = || refusal(seen, &patient, &cluster, unclear);
+            Err(vec![first.unwrap_or_else(refused)])
+        }
     })
 }
 
@@ -99,6 +105,12 @@ fn is_shown(probe: &Probe<'_>, cluster: &Cluster, seen: &Seen) -> bool {
         || servers.any(|it| right.is_some() && it.memory.secret() == right)
 }
 
+/// Whether a token that only files tell of may be tried: nobody can be asked without a quorum, and the operator has agreed.
+fn is_trial(probe: &Probe<'_>, cluster: &Cluster) -> bool {
+    let words = &probe.options().words;
+    words.quorum_loss && words.datastore.is_none() && cluster.lacks_quorum()
+}
+
 /// Which token the datastore has, from all that is seen.
 fn judged(
     probe: &Probe<'_>,
@@ -107,8 +119,7 @@ fn judged(
     cluster: &Cluster,
     standing: Option<&Standing>,
 ) -> Result<Secret, Unclear> {
-    let options = probe.options();
-    let given = options.words.datastore.as_ref();
+    let given = probe.options().words.datastore.as_ref();
     let known = cluster.tokens();
     let asked = answer(probe, cluster).and_then(|asked| {
         let mut known = known.iter().chain(given);
@@ -123,10 +134,11 @@ fn judged(
         let on_disk = it.seen.on_disk();
         on_disk.filter(|on_disk| it.seen.passwd().server.as_ref() == Some(on_disk))
     });
-    // Nor what the datastore did not have when an earlier run asked.
-    let denied = cluster.servers.iter().filter_map(|it| it.seen.denied());
-    let denied: Vec<String> = denied.map(|(tag, _)| tag).collect();
-    let mut others: Vec<Secret> = both.filter(|it| !denied.contains(&tag(it))).collect();
+    // What waits on a server may have been put in its time, by a run that was cut right then.
+    let both = both.chain(cluster.servers.iter().filter_map(|it| it.seen.staged()));
+    let is_denied = |it: &Secret| cluster.is_denied(it);
+    let denied: Vec<Secret> = known.iter().filter(|it| is_denied(it)).cloned().collect();
+    let mut others: Vec<Secret> = both.filter(|it| !is_denied(it)).collect();
     others.sort_by(|a, b| a.expose().cmp(b.expose()));
     others.dedup();
     patient.right(&Evidence {
@@ -135,12 +147,10 @@ fn judged(
         unseen: cluster.hides_beside(&seen.host),
         asked,
         resting: is_resting(seen, cluster),
-        third: is_third(
-            standing,
-            patient,
-            known.iter().filter(|it| !denied.contains(&tag(it))),
-        ),
+        third: is_third(standing, patient, known.iter().filter(|it| !is_denied(it))),
         others: &others,
+        denied: &denied,
+        trial: is_trial(probe, cluster),
         given,
     })
 }
@@ -175,7 +185,7 @@ fn is_third<'a>(
     })
 }
 
-async fn patient(probe: &Probe<'_>, seen: &Seen) -> Result<Patient, StepError> {
+async fn patient(probe: &Probe<'_>, seen: &Seen, cluster: &Cluster) -> Result<Patient, StepError> {
     let unit = &seen.unit;
     let pulse = match unit.active_state.as_str() {
         "active" => Pulse::Runs,
@@ -196,6 +206,9 @@ async fn patient(probe: &Probe<'_>, seen: &Seen) -> Result<Patient, StepError> {
     let is_decided = |secret: &Secret| {
         mark.as_ref()
             .is_some_and(|mark| *mark == begun_with(secret))
+            && !seen
+                .rescue_left()
+                .is_some_and(|left| cluster.is_overtaken(secret, left))
     };
     Ok(Patient {
         decided: seen.surface().cloned().filter(is_decided),
@@ -204,7 +217,7 @@ async fn patient(probe: &Probe<'_>, seen: &Seen) -> Result<Patient, StepError> {
         surface: seen.surface().cloned(),
         on_disk: seen.on_disk(),
         passwd: seen.passwd().server,
-        joins: seen.install.url.is_some(),
+        joins: seen.asks_before_start(),
         tried,
         signs,
         newer: false,

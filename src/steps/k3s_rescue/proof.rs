@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::examine::examine;
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::Standing;
@@ -14,17 +15,17 @@ use crate::steps::look::{AgentStanding, Cluster, Seen};
 use crate::steps::{Proposal, StepError, Unmet};
 
 pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
-    let cluster = Cluster::now(probe, TokenKind::Server).await;
-    let standing = match cluster.standing_beside(probe)? {
-        Ok(standing) => standing,
+    let (cluster, right) = match decided(probe, seen).await? {
+        Ok(decided) => decided,
         Err(unmet) => return Ok(Proposal::refuse(unmet)),
     };
-    let (host, right) = (&seen.host, &standing.datastore);
+    let standing = cluster.standing_beside(probe)?.ok();
+    let (host, right) = (&seen.host, &right);
     if seen.surface() != Some(right) {
         let what = format!("{host} is not configured with the datastore's token");
         return Ok(Proposal::refuse(vec![red("surface-wrong", what, host)]));
     }
-    let left = cluster.left(&standing);
+    let left = left(&cluster, standing.as_ref(), right);
     let held = cluster
         .server(host)
         .and_then(|server| server.memory.secret());
@@ -37,24 +38,52 @@ pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
         proposal.left = left;
         return Ok(proposal);
     }
-    let mut proposal = answers(probe, seen, &cluster, &standing).await?;
+    let mut others = cluster.tokens();
+    others.extend(standing.and_then(|standing| standing.old));
+    others.retain(|secret| secret != right);
+    let mut proposal = answers(probe, seen, right, &others).await?;
     if proposal.ops.is_empty() && proposal.unmet.is_empty() {
         proposal.left = left;
     }
     Ok(proposal)
 }
 
+/// What the datastore has: as what was done was judged, else as all servers say, since its journal tells less once it runs.
+async fn decided(
+    probe: &Probe<'_>,
+    seen: &Seen,
+) -> Result<Result<(Cluster, Secret), Vec<Unmet>>, StepError> {
+    if let Ok(found) = examine(probe, seen).await? {
+        return Ok(Ok((found.cluster, found.right)));
+    }
+    let cluster = Cluster::now(probe, TokenKind::Server).await;
+    let standing = cluster.standing_beside(probe)?;
+    Ok(standing.map(|standing| (cluster, standing.datastore)))
+}
+
+/// What is left to do. The servers that run may say less than the datastore's answer, or a server that is down.
+fn left(cluster: &Cluster, standing: Option<&Standing>, right: &Secret) -> Option<String> {
+    if let Some(standing) = standing.filter(|it| it.datastore == *right) {
+        return cluster.left(standing);
+    }
+    let mut servers = cluster.servers.iter().map(|it| &it.seen);
+    let next = servers.find(|it| !it.unit.is_active()).map_or_else(
+        || "`keyroll where -i INVENTORY` shows what follows".to_owned(),
+        |down| format!("keyroll rescue {} -i INVENTORY goes on", down.host),
+    );
+    Some(format!(
+        "not every server agrees yet on what the datastore has: restart no server; {next}"
+    ))
+}
+
 /// What its process answers to the right token, and to every other that was found.
 async fn answers(
     probe: &Probe<'_>,
     seen: &Seen,
-    cluster: &Cluster,
-    standing: &Standing,
+    right: &Secret,
+    others: &[Secret],
 ) -> Result<Proposal, StepError> {
-    let (host, right) = (&seen.host, &standing.datastore);
-    let mut others = cluster.tokens();
-    others.extend(standing.old.clone());
-    others.retain(|secret| secret != right);
+    let host = &seen.host;
     let knock = |role, secret: &Secret| Knock {
         door: seen.door(),
         role,

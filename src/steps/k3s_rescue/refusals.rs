@@ -4,10 +4,14 @@ use super::examine::lacking;
 use crate::facts::Probe;
 use crate::k3s::order::join_target;
 use crate::k3s::rescue::{Patient, Unclear};
+use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::secret::Secret;
 use crate::steps::Unmet;
 use crate::steps::look::{Cluster, Seen};
+
+/// Names of what is refused since nothing shows which token the datastore has.
+pub(super) const UNCERTAIN: [&str; 2] = ["token-not-certain", "other-server-down"];
 
 /// What it runs with is on no file, and would be lost.
 pub(super) fn foreign(host: &HostName) -> Unmet {
@@ -22,18 +26,38 @@ pub(super) fn foreign(host: &HostName) -> Unmet {
     )
 }
 
-/// Started with the right token, and alone. `is_told` is whether the operator has said which token that is.
-pub(super) fn waits_for_others(seen: &Seen, cluster: &Cluster, is_told: bool) -> Unmet {
+/// A server that runs can wait: what one that is down says, in its journal and by its files, tells of the datastore as well.
+pub(super) fn down_first(seen: &Seen, cluster: &Cluster) -> Option<Unmet> {
+    let mut down = cluster.servers.iter().map(|it| &it.seen);
+    let down = down.find(|it| !it.unit.is_active())?;
+    let (host, first) = (&seen.host, &down.host);
+    seen.unit.is_active().then(|| {
+        Unmet::new(
+            "other-server-down",
+            format!(
+                "which token the datastore has is not certain, and {first} is down ({}); {host} runs, and can wait",
+                down.unit.words()
+            ),
+            format!("first this server: keyroll rescue {first} -i INVENTORY"),
+        )
+    })
+}
+
+/// What the operator has said of the datastore's token, for the next command.
+pub(super) fn told(probe: &Probe<'_>) -> &'static str {
+    match probe.options().words.datastore {
+        Some(_) => " --token-from file:PATH",
+        None => "",
+    }
+}
+
+/// Started with the right token, and alone.
+pub(super) fn waits_for_others(seen: &Seen, cluster: &Cluster, told: &str) -> Unmet {
     let (host, (up, all)) = (&seen.host, cluster.members_up());
     let rest = cluster
         .members()
         .filter(|it| !it.seen.unit.is_active() && it.seen.rescue().is_none());
     let rest = rest.map(|it| &it.seen.host).filter(|it| *it != host);
-    let told = if is_told {
-        " --token-from file:PATH"
-    } else {
-        ""
-    };
     let commands: Vec<String> = rest
         .map(|host| format!("keyroll rescue {host} -i INVENTORY{told}"))
         .collect();
@@ -54,14 +78,28 @@ fn saw(seen: &Seen, patient: &Patient) -> String {
     format!("{} on {host} is {}{said}", unit.text.id, unit.words())
 }
 
-pub(super) fn not_certain(host: &HostName, what: String) -> Unmet {
+/// Where there is no quorum nobody can be asked; then a start tells, which is refused with a wrong token.
+pub(super) fn not_certain(host: &HostName, cluster: &Cluster, what: String) -> Unmet {
+    let trial = if cluster.lacks_quorum() {
+        format!(
+            "; or let it try the token that files tell of, which does no harm where it is refused: keyroll rescue {host} -i INVENTORY --accept-quorum-loss"
+        )
+    } else {
+        String::new()
+    };
     let next = format!(
-        "say which it is, as from whoever has rotated by hand: keyroll rescue {host} -i INVENTORY --token-from file:PATH; or get the other servers to run first (`keyroll where -i INVENTORY` shows all of them)"
+        "say which it is, as from whoever has rotated by hand: keyroll rescue {host} -i INVENTORY --token-from file:PATH; or get the other servers to run first (`keyroll where -i INVENTORY` shows all of them){trial}"
     );
     Unmet::new("token-not-certain", what, next)
 }
 
-pub(super) fn refusal(seen: &Seen, patient: &Patient, unclear: Unclear) -> Unmet {
+/// What is refused, and why.
+pub(super) fn refusal(
+    seen: &Seen,
+    patient: &Patient,
+    cluster: &Cluster,
+    unclear: Unclear,
+) -> Unmet {
     let (host, unit) = (&seen.host, &seen.unit.text.id);
     let saw = saw(seen, patient);
     match unclear {
@@ -70,7 +108,7 @@ pub(super) fn refusal(seen: &Seen, patient: &Patient, unclear: Unclear) -> Unmet
             let what = format!(
                 "{saw}; {places}; which token the datastore has is not certain, so nothing is touched"
             );
-            not_certain(host, what)
+            not_certain(host, cluster, what)
         }
         Unclear::Starting => Unmet::new(
             "still-starting",
@@ -83,7 +121,8 @@ pub(super) fn refusal(seen: &Seen, patient: &Patient, unclear: Unclear) -> Unmet
                 "{saw}; it is configured with the datastore's token; it was away during the rotate, and starts from its own copy of the datastore, which is of before"
             ),
             format!(
-                "let it ask a server that runs with that token: on {host} `server: https://ADDRESS:6443` in the configuration of K3s; then run the same command again"
+                "let it ask a server that runs with that token: on {host} {} in the configuration of K3s; then run the same command again",
+                lacks(seen)
             ),
         ),
         Unclear::PeersFirst | Unclear::Unknown => Unmet::new(
@@ -96,6 +135,20 @@ pub(super) fn refusal(seen: &Seen, patient: &Patient, unclear: Unclear) -> Unmet
                 "see `journalctl -u {unit}` on {host}; when what it tells of is over: systemctl start {unit} there"
             ),
         ),
+    }
+}
+
+/// What K3s needs to ask another server before it starts.
+fn lacks(seen: &Seen) -> String {
+    let server = "`server: https://ADDRESS:6443`";
+    let token = format!(
+        "`token:` with the one of {}",
+        seen.install.data(TokenKind::Server.own_file())
+    );
+    match (&seen.install.url, seen.is_configured()) {
+        (Some(_), _) => token,
+        (None, true) => server.to_owned(),
+        (None, false) => format!("{server} and {token}"),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::again::mark;
 use super::examine::{Findings, begun_with, examine};
-use super::refusals::waits_for_others;
+use super::refusals::{told, waits_for_others};
 use crate::facts::Probe;
 use crate::k3s::knock::{Knock, Role};
 use crate::k3s::rescue::Remedy;
@@ -12,7 +12,7 @@ use crate::k3s::token::{TokenKind, full};
 use crate::op::{Act, Op, Until};
 use crate::secret::{Content, Secret};
 use crate::steps::k3s_token::{Mode, flip};
-use crate::steps::look::{Cluster, Seen};
+use crate::steps::look::{Cluster, Seen, ServerSeen};
 use crate::steps::{Proposal, StepError, Unmet};
 use crate::wire::{Command, WriteFile};
 
@@ -35,22 +35,22 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
         Err(unmet) => return Ok(Proposal::refuse(unmet)),
     };
     let surfaces = flip(seen, &right, Mode::default());
+    let aside = put_aside(seen, &cluster, &right);
     if seen.unit.is_active() && remedy != Remedy::Passwd {
         // It goes on with what it was started with; a restart now would be with what is written here.
         return Ok(Proposal::of(if remedy == Remedy::Surface {
-            let aside = put_aside(seen, &cluster, &right).into_iter();
-            aside.chain(surfaces).collect()
+            aside.into_iter().chain(surfaces).collect()
         } else {
             Vec::new()
         }));
     }
     let lacks_quorum = cluster.lacks_quorum_with(&seen.host);
     if lacks_quorum && remedy == Remedy::Start && seen.unit.active_state == "activating" {
-        let is_told = probe.options().words.datastore.is_some();
-        let wait = waits_for_others(seen, &cluster, is_told);
+        let wait = waits_for_others(seen, &cluster, told(probe));
         return Ok(Proposal::refuse(vec![wait]));
     }
     let mut proposal = Proposal::of(vec![mark(seen, &begun_with(&right))]);
+    proposal.ops.extend(aside);
     proposal.ops.extend(surfaces);
     if remedy == Remedy::Passwd {
         proposal.unmet = unwell(probe, seen, &cluster).await?;
@@ -80,23 +80,40 @@ async fn unwell(
         return Ok(Vec::new());
     }
     if let Some(last) = unwell.last_mut() {
-        let host = &seen.host;
+        let (host, told) = (&seen.host, told(probe));
         let next = format!(
-            "; where that wants {host} first: keyroll rescue {host} -i INVENTORY --accept-quorum-loss goes on beside it, and copies first what it removes"
+            "; where that wants {host} first: keyroll rescue {host} -i INVENTORY --accept-quorum-loss{told} goes on beside it, and copies first what it removes"
         );
         last.next.push_str(&next);
     }
     Ok(unwell)
 }
 
-/// What a server runs with is asked for by name until its restart: it must be on some file, also when no surface has it.
+/// What a server runs with is asked for by name until its restart: it must be on some file, also when no surface has it. A
+/// file of this server may be the last one that has what another one runs with.
 fn put_aside(seen: &Seen, cluster: &Cluster, right: &Secret) -> Option<Op> {
-    let held = cluster.server(&seen.host)?.memory.secret()?;
-    let is_known = held == right || [seen.kept(), seen.withdrawn()].contains(&Some(held.clone()));
-    let content = Content::new(format!("{}\n", held.expose()));
+    let (own, others): (Vec<&ServerSeen>, Vec<_>) = cluster
+        .servers
+        .iter()
+        .partition(|it| it.seen.host == seen.host);
+    let held = |servers: &[&ServerSeen]| -> Vec<Secret> {
+        let held = servers.iter().filter_map(|it| it.memory.secret().cloned());
+        held.filter(|held| held != right).collect()
+    };
+    let on_others: Vec<Secret> = others
+        .iter()
+        .flat_map(|it| it.seen.tokens_in_use())
+        .collect();
+    let theirs = held(&others)
+        .into_iter()
+        .filter(|it| seen.tokens_in_use().contains(it) && !on_others.contains(it));
+    let stays = [seen.kept(), seen.withdrawn()];
+    let mut lost = held(&own).into_iter().chain(theirs);
+    let lost = lost.find(|held| !stays.contains(&Some(held.clone())))?;
+    let content = Content::new(format!("{}\n", lost.expose()));
     let file = WriteFile::private(seen.withdrawn_path(), content);
-    let why = "put aside the token that it runs with, until it is shown to be refused";
-    (!is_known).then(|| Op::root(&seen.host, why, Act::WriteFile(file)))
+    let why = "put aside a token that a server runs with, until it is shown to be refused";
+    Some(Op::root(&seen.host, why, Act::WriteFile(file)))
 }
 
 fn end(seen: &Seen) -> Op {

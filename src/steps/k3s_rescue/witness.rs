@@ -2,6 +2,7 @@
 //! for the same rotate once more, on the server whose files they are; else for a rotate to the token that a server has.
 
 use super::examine::examine;
+use super::refusals::UNCERTAIN;
 use crate::facts::Probe;
 use crate::k3s::phase::{Standing, TWO};
 use crate::k3s::token::{TokenKind, tag};
@@ -15,7 +16,7 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
     // What is known already, or wrong for another reason, is dealt with by the tasks that follow.
     let is_certain = match examine(probe, seen).await? {
         Ok(_) => true,
-        Err(unmet) => unmet.iter().all(|unmet| unmet.name != "token-not-certain"),
+        Err(unmet) => !unmet.iter().any(|it| UNCERTAIN.contains(&it.name)),
     };
     if is_certain {
         return Ok(Proposal::default());

@@ -1,12 +1,12 @@
 //! What the other servers prove about one of them, and how well they are.
 
 use super::memory::{authorities, wish};
-use super::{Blind, Cluster, ServerSeen};
+use super::{Blind, Cluster, Seen, ServerSeen};
 use crate::facts::Probe;
 use crate::k3s::install::Datastore;
 use crate::k3s::phase::{Memory, Phase, ServerView, Standing, Torn, judge, names};
-use crate::k3s::token::TokenKind;
-use crate::model::HostName;
+use crate::k3s::token::{TokenKind, tag};
+use crate::model::{HostName, HostTime};
 use crate::secret::Secret;
 use crate::steps::{StepError, Unmet};
 
@@ -143,29 +143,39 @@ impl Cluster {
     #[must_use]
     pub fn tokens_in_use(&self) -> Vec<Secret> {
         let mut all: Vec<Secret> = Vec::new();
-        let of = |server: &ServerSeen| {
-            let seen = &server.seen;
-            let surfaces = seen
-                .install
-                .surfaces
-                .iter()
-                .map(|surface| surface.token.secret.clone());
-            let files = [
-                seen.on_disk(),
-                seen.passwd().server,
-                seen.kept(),
-                seen.withdrawn(),
-            ];
-            surfaces
-                .chain(files.into_iter().flatten())
-                .collect::<Vec<Secret>>()
-        };
+        let of = |server: &ServerSeen| server.seen.tokens_in_use();
         for secret in self.servers.iter().flat_map(of) {
             if !all.contains(&secret) {
                 all.push(secret);
             }
         }
         all
+    }
+
+    /// Whether the datastore may have got another token than this after a moment: a server was rotated since, or has started with
+    /// another one.
+    #[must_use]
+    pub fn is_overtaken(&self, secret: &Secret, moment: HostTime) -> bool {
+        let views = self.servers.iter().map(ServerSeen::view);
+        let is_later = |time: Option<HostTime>| time.is_some_and(|time| time > moment);
+        views.into_iter().any(|it| {
+            let is_rotated = is_later(it.put) && it.on_disk.as_ref() != Some(secret);
+            let held = it.memory.secret();
+            is_rotated || is_later(it.started) && held.is_some_and(|held| held != secret)
+        })
+    }
+
+    /// Whether the datastore did not have this token when it was asked, and no server was rotated to it since.
+    #[must_use]
+    pub fn is_denied(&self, secret: &Secret) -> bool {
+        let servers = self.servers.iter().map(|it| &it.seen);
+        let puts = servers
+            .clone()
+            .filter(|it| it.on_disk().as_ref() == Some(secret));
+        let written = |it: &Seen| it.passwd_written().filter(|_| !it.unit.is_active());
+        let put = puts.filter_map(|it| it.put().or(written(it))).max();
+        let mut denied = servers.filter_map(Seen::denied);
+        denied.any(|(of, at)| of == tag(secret) && put.is_none_or(|put| put <= at))
     }
 
     /// Whether a server other than `host` is away, or silent with files that nobody can vouch for.
@@ -190,6 +200,13 @@ impl Cluster {
     pub fn members_up(&self) -> (usize, usize) {
         let up = self.members().filter(|it| is_coming(it));
         (up.count(), self.members().count() + self.blind.len())
+    }
+
+    /// Whether so few members of etcd run that there is no quorum.
+    #[must_use]
+    pub fn lacks_quorum(&self) -> bool {
+        let (up, all) = self.members_up();
+        all > 0 && up * 2 <= all
     }
 
     /// Whether so few members of etcd run beside this server's that there is no quorum even with it.

@@ -6,7 +6,7 @@ use super::Seen;
 use crate::k3s::phase::Proven;
 use crate::k3s::surface::Surface;
 use crate::k3s::token::{Token, TokenKind};
-use crate::model::RunId;
+use crate::model::{HostTime, RunId};
 use crate::secret::Secret;
 
 /// Where a rotate that was answered well leaves its mark, below the data directory.
@@ -148,6 +148,12 @@ impl Seen {
     #[must_use]
     pub fn rescue(&self) -> Option<String> {
         Some(self.file(&self.rescue_path())?.text().trim().to_owned())
+    }
+
+    /// When a rescue has left word of how far it is.
+    #[must_use]
+    pub fn rescue_left(&self) -> Option<HostTime> {
+        self.written(&self.rescue_path())
     }
 
     /// Where a rescue leaves word of how far it is.

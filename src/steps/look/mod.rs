@@ -267,6 +267,20 @@ impl Seen {
         configured.chain(self.passwd().server).collect()
     }
 
+    /// Every token of this kind that is on any of its files, and does not only wait there.
+    #[must_use]
+    pub fn tokens_in_use(&self) -> Vec<Secret> {
+        let surfaces = self.install.surfaces.iter();
+        let surfaces = surfaces.map(|surface| surface.token.secret.clone());
+        let files = [
+            self.on_disk(),
+            self.passwd().server,
+            self.kept(),
+            self.withdrawn(),
+        ];
+        surfaces.chain(files.into_iter().flatten()).collect()
+    }
+
     /// Surfaces that hold another secret than the winner. Those between OLD and NEW are a flip that was cut, and fine.
     #[must_use]
     pub fn disagreements(&self, standing: Option<&Standing>) -> Vec<Unmet> {
@@ -307,6 +321,21 @@ impl Seen {
             .filter(odd)
             .map(unmet)
             .collect()
+    }
+
+    /// Whether K3s asks another server before it starts: one that it joins, and for which a token is configured (k3s:
+    /// `Cluster.Bootstrap`).
+    #[must_use]
+    pub fn asks_before_start(&self) -> bool {
+        self.install.url.is_some() && self.is_configured()
+    }
+
+    /// Whether its token is configured anywhere; else K3s keeps one itself.
+    #[must_use]
+    pub fn is_configured(&self) -> bool {
+        let own = self.install.data(self.about.own_file());
+        let mut surfaces = self.install.surfaces.iter();
+        surfaces.any(|surface| surface.file != own)
     }
 
     /// When the last of the configured surfaces was changed; `None` when there is none. `server/token` does not

@@ -24,7 +24,7 @@ impl Cluster {
         let knows = |server: &ServerSeen| {
             server.memory.secret() == Some(&standing.new) || is_marked(&server.seen)
         };
-        standing.is_rotated() && self.servers.iter().any(knows)
+        standing.is_rotated() && (standing.is_told || self.servers.iter().any(knows))
     }
 
     /// Why a server must not be set or started with NEW yet, when only files say that the datastore holds it.

@@ -58,7 +58,7 @@ pub(super) fn restarts(fleet: &mut Fleet, server: &HostName) {
 }
 
 /// With the token that the server runs with, as its configuration may be of another by now.
-fn rotates(fleet: &mut Fleet, server: &HostName) {
+pub(super) fn rotates(fleet: &mut Fleet, server: &HostName) {
     let serving = fleet.host(server).and_then(Host::serving);
     let Some(serving) = serving else { return };
     let (token, port) = (memory(serving), serving.settings.port());

@@ -4,6 +4,7 @@ use keyroll::exit::Exit;
 use keyroll::model::HostName;
 use keyroll::sim::fault::Fault;
 
+use super::hand::{restarts, rotates};
 use super::rig::{Inner, Rig, made};
 use super::wire::Cut;
 
@@ -101,6 +102,46 @@ fn a_failed_run_offers_the_roll_back_only_while_it_is_possible() {
             assert_ne!(first.exit, Exit::Fine, "{fleet}");
             let is_offered = first.next.contains("keyroll rollback -i sim");
             assert_eq!(is_offered, offered, "{fleet}: {}", first.next);
+        });
+    }
+}
+
+/// Two members of etcd have no quorum while one is down, so that nobody can be asked which token the datastore has: the one of
+/// the rotator's files is tried, and when its start is refused the other one is right.
+#[test]
+fn one_of_two_members_that_was_rotated_by_hand_comes_back_whether_the_rotate_ended_well_or_not() {
+    for is_torn in [false, true] {
+        Rig::new("sim:2+0").block_on(async |rig| {
+            let server = HostName::new("server-2").unwrap();
+            rig.wire.with(|fleet| {
+                if is_torn {
+                    let host = fleet.host_mut(&server).unwrap();
+                    host.faults.push(Fault::PutTorn);
+                }
+                rotates(fleet, &server);
+                restarts(fleet, &server);
+            });
+            rig.sleep(30).await;
+            let right = rig.datastore().unwrap();
+            assert_eq!(right == rig.old(), is_torn);
+            rig.book = ("@rescue", Some("server-2"));
+            let first = rig.run(1, Cut::Never, false).await;
+            assert_eq!(first.exit == Exit::Fine, !is_torn, "{first:?}");
+            if is_torn {
+                let root = first.roots.concat();
+                assert!(
+                    root.contains("its starts are refused for their token"),
+                    "{root}"
+                );
+                let again = rig.run(2, Cut::Never, false).await;
+                assert_eq!(again.exit, Exit::Fine, "{again:?}");
+            } else {
+                rig.book = ("@rotate-token", None);
+                let last = rig.run(2, Cut::Never, false).await;
+                assert_eq!(last.exit, Exit::Fine, "{last:?}");
+            }
+            let wrong = rig.wrong(&right);
+            assert!(wrong.is_empty(), "{is_torn}: {wrong:#?}");
         });
     }
 }

@@ -300,6 +300,59 @@ fn one_silent_server_does_not_hide_the_others() {
     assert_eq!(phases(&standing), [Phase::New, Phase::Silent]);
 }
 
+/// Of two rotates the server is asked first that is down.
+#[test]
+fn two_rotations_name_a_server_that_is_down_before_one_that_runs() {
+    let other = "0c94b7a2d8630f9be4172c6da8355e1f";
+    let mut servers = [
+        view("a", [O, O, N, O, ""]),
+        view("b", [O, O, other, O, ""]),
+        view("c", [O, O, O, O, ""]),
+    ];
+    for server in &mut servers {
+        server.put = (server.on_disk != secret(O)).then_some(HostTime(9));
+    }
+    let next = |servers: &[ServerView]| {
+        let torn = stand(servers, "").unwrap_err();
+        assert_eq!(torn.name, TWO);
+        torn.next
+    };
+    assert!(next(&servers).contains("keyroll rescue a "));
+    servers[1].memory = Memory::Silent("down".to_owned());
+    assert!(next(&servers).contains("keyroll rescue b "));
+    let mut servers = servers.map(|server| ServerView {
+        memory: Memory::Holds(Secret::new(O)),
+        ..server
+    });
+    servers[2].memory = Memory::Silent("down".to_owned());
+    assert!(next(&servers).contains("keyroll rescue c "));
+}
+
+/// A server without a configured token is flipped by its own file, which is no rotate that came after the answer.
+#[test]
+fn the_datastores_answer_counts_beside_servers_that_were_flipped_by_their_own_file() {
+    let third = "0c94b7a2d8630f9be4172c6da8355e1f";
+    let rotator = ServerView {
+        put: Some(HostTime(9)),
+        told: Some(HostTime(10)),
+        ..view("a", [third, O, third, O, ""])
+    };
+    let flipped = ServerView {
+        passwd: secret(O),
+        ..view("b", [N, O, N, O, ""])
+    };
+    let down = ServerView {
+        written: Some(HostTime(8)),
+        ..view("c", [N, "", N, O, ""])
+    };
+    let servers = [rotator, flipped, down].map(|server| ServerView {
+        surface: None,
+        ..server
+    });
+    let standing = stand(&servers, "").unwrap();
+    assert_eq!(standing.datastore, Secret::new(third));
+}
+
 proptest! {
     #[test]
     fn no_fleet_makes_it_panic_and_no_restart_is_ever_right_unless_the_surface_is_the_datastores(
