@@ -1,5 +1,6 @@
 //! Inventories in Ansible's INI: `[group]`, `[group:children]`, `[group:vars]`, `host key=value`.
 
+use super::names::address_and_port;
 use super::raw::{Raw, Var, VarMap};
 use crate::source::{Scalar, SourceSpan};
 
@@ -25,7 +26,9 @@ pub(super) fn read(raw: &mut Raw<'_>) {
             continue;
         }
         let at = SourceSpan::from((start, content.len()));
-        if let Some(heading) = content.strip_prefix('[') {
+        let heading = content.strip_prefix('[');
+        // As in Ansible, `[2001:db8::1]:22` is a host.
+        if let Some(heading) = heading.filter(|_| address_and_port(content).is_none()) {
             section = self::heading(heading, at, raw);
             continue;
         }

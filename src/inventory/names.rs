@@ -1,5 +1,7 @@
 //! Host entries: `web[01:20].example.org`, `db-[a:c]`, `server-1:2222`.
 
+use std::net::Ipv6Addr;
+
 use crate::model::HostName;
 
 const MOST_HOSTS: u64 = 100_000;
@@ -23,16 +25,32 @@ pub(super) fn expand(entry: &str) -> Result<Expanded, String> {
     Ok(Expanded { hosts, port })
 }
 
-/// A port follows the last colon, unless there are several: an IPv6 address.
+/// A port follows the last colon, unless there are several, those of ranges apart: an IPv6 address, which is in brackets
+/// before a port.
 fn split_port(entry: &str) -> Result<(&str, Option<u16>), String> {
-    match entry.rsplit_once(':') {
-        Some((name, port)) if !name.contains(':') && !port.contains(']') => {
-            let number = port.parse().ok().filter(|port| *port > 0);
-            let number = number.ok_or_else(|| format!("`{port}` is not a port"))?;
-            Ok((name, Some(number)))
-        }
-        _ => Ok((entry, None)),
-    }
+    let (name, port) = match (address_and_port(entry), entry.rsplit_once(':')) {
+        (Some(both), _) => both,
+        (None, Some((name, port))) if !has_colon(name) && !port.contains(']') => (name, port),
+        _ => return Ok((entry, None)),
+    };
+    let number = port.parse().ok().filter(|port| *port > 0);
+    let number = number.ok_or_else(|| format!("`{port}` is not a port"))?;
+    Ok((name, Some(number)))
+}
+
+/// The two parts of `[2001:db8::1]:22`.
+pub(super) fn address_and_port(entry: &str) -> Option<(&str, &str)> {
+    let both = entry.strip_prefix('[')?.split_once("]:")?;
+    both.0.parse::<Ipv6Addr>().is_ok().then_some(both)
+}
+
+/// Whether there is a colon outside of ranges.
+fn has_colon(name: &str) -> bool {
+    let outside = |part: &str| match part.split_once(']') {
+        Some((_, behind)) => behind.contains(':'),
+        None => part.contains(':'),
+    };
+    name.split('[').any(outside)
 }
 
 fn write_out(pattern: &str, into: &mut Vec<String>) -> Result<(), String> {
@@ -125,6 +143,13 @@ mod tests {
     fn a_port_is_split_off_but_not_from_an_address() {
         assert_eq!(expand("h1:2222").expect("an entry").port, Some(2222));
         assert_eq!(names("fe80::1"), ["fe80::1"]);
+        let address = expand("[fe80::1]:2222").expect("an entry");
+        assert_eq!(
+            (names("[fe80::1]:2222"), address.port),
+            (names("fe80::1"), Some(2222))
+        );
+        assert_eq!(expand("n[1:2]:2222").expect("an entry").port, Some(2222));
+        assert_eq!(names("n[1:2]:2222"), ["n1", "n2"]);
     }
 
     #[test]
@@ -138,6 +163,7 @@ mod tests {
             "w[1:99999999]",
             "h:0",
             "h:x",
+            "[fe80::1]:x",
             "-oProxyCommand=x",
         ] {
             assert!(expand(entry).is_err(), "{entry}");
