@@ -30,12 +30,12 @@ pub async fn leftovers(probe: &Probe<'_>, seen: &Seen, secrets: &[Secret]) -> Ve
         return found;
     }
     let fact = Leftovers {
-        secrets: long,
+        secrets: long.clone(),
         data_dir: seen.install.data_dir.clone(),
     };
     match probe.get_now(&seen.host, fact).await {
         Ok(search) => {
-            found.extend(named(seen, &search.copies));
+            found.extend(named(seen, &search.copies, &long));
             found.extend(unsearched(&search));
         }
         Err(error) => found.push(Finding::of("leftovers-not-searched", error.to_string())),
@@ -72,15 +72,34 @@ fn own(seen: &Seen) -> BTreeSet<Utf8PathBuf> {
         .collect()
 }
 
-/// Lines from which K3s reads it: another line of the same file, such as a comment, is a copy.
-fn read(seen: &Seen) -> BTreeSet<(&Utf8Path, usize)> {
+/// Lines from which K3s reads it, and that have it nowhere else: in a comment it is a copy.
+fn read<'a>(seen: &'a Seen, secrets: &[Secret]) -> BTreeSet<(&'a Utf8Path, usize)> {
     let surfaces = seen.install.all_surfaces();
+    let surfaces = surfaces.filter(|it| !has_another(seen, it, secrets));
     let line = |it| seen.line(it).unwrap_or_default();
     surfaces.map(|it| (it.file.as_path(), line(it))).collect()
 }
 
-fn named(seen: &Seen, copies: &[Copy]) -> Vec<Finding> {
-    let (own, read) = (own(seen), read(seen));
+/// Whether the line of a surface has one of these secrets in a place from which K3s does not read it.
+fn has_another(seen: &Seen, surface: &Surface, secrets: &[Secret]) -> bool {
+    let Some(file) = seen.file(&surface.file) else {
+        return false;
+    };
+    let mut text = file.bytes().to_vec();
+    let here = seen.install.all_surfaces();
+    for other in here.filter(|other| other.file == surface.file) {
+        if let Some(slot) = text.get_mut(other.slot.range.clone()) {
+            slot.fill(b' ');
+        }
+    }
+    let line = seen.line(surface).unwrap_or_default().saturating_sub(1);
+    let rest = text.split(|byte| *byte == b'\n').nth(line);
+    let rest = String::from_utf8_lossy(rest.unwrap_or_default());
+    secrets.iter().any(|secret| rest.contains(secret.expose()))
+}
+
+fn named(seen: &Seen, copies: &[Copy], secrets: &[Secret]) -> Vec<Finding> {
+    let (own, read) = (own(seen), read(seen, secrets));
     let is_read = |copy: &Copy| {
         let line = usize::try_from(copy.line).unwrap_or_default();
         own.contains(&copy.path) || read.contains(&(copy.path.as_path(), line))
