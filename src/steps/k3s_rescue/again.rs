@@ -1,11 +1,11 @@
 //! The restart after the first good start, which shows that the server would come back by itself.
 
+use super::examine::decided;
 use crate::facts::Probe;
-use crate::k3s::token::TokenKind;
 use crate::op::{Act, Op};
 use crate::secret::Content;
 use crate::steps::k3s_restart::{SERVER, restart_of_server};
-use crate::steps::look::{Cluster, Seen};
+use crate::steps::look::Seen;
 use crate::steps::{Proposal, StepError, Unmet};
 use crate::wire::WriteFile;
 
@@ -34,14 +34,13 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
     if seen.unit.is_active() && first.is_some_and(|first| first != seen.unit.invocation) {
         return Ok(Proposal::of(vec![forget]));
     }
-    let cluster = Cluster::now(probe, TokenKind::Server).await;
-    let standing = match cluster.standing_beside(probe)? {
-        Ok(standing) => standing,
+    let (cluster, right) = match decided(probe, seen).await? {
+        Ok(decided) => decided,
         Err(unmet) => return Ok(Proposal::refuse(unmet)),
     };
     let mut unmet: Vec<Unmet> = cluster.unwell_beside(probe, &seen.host).await?;
     unmet.extend(cluster.fatal(&seen.host));
-    if seen.surface() != Some(&standing.datastore) {
+    if seen.surface() != Some(&right) {
         unmet.push(Unmet::new(
             "restart-would-be-fatal",
             format!(
@@ -52,7 +51,7 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
         ));
     }
     let mut ops = vec![mark(seen, &format!("first {}", seen.unit.invocation))];
-    ops.extend(restart_of_server(seen, SERVER, &standing.datastore));
+    ops.extend(restart_of_server(seen, SERVER, &right));
     ops.push(forget);
     Ok(Proposal {
         ops,

@@ -91,6 +91,19 @@ pub(super) async fn examine(
     })
 }
 
+/// What the datastore has: as what was done was judged, else as all servers say, since its journal tells less once it runs.
+pub(super) async fn decided(
+    probe: &Probe<'_>,
+    seen: &Seen,
+) -> Result<Result<(Cluster, Secret), Vec<Unmet>>, StepError> {
+    if let Ok(found) = examine(probe, seen).await? {
+        return Ok(Ok((found.cluster, found.right)));
+    }
+    let cluster = Cluster::now(probe, TokenKind::Server).await;
+    let standing = cluster.standing_beside(probe)?;
+    Ok(standing.map(|standing| (cluster, standing.datastore)))
+}
+
 /// Whether more than files show that the datastore has what this server is configured with: only then another one may be
 /// restarted with it.
 fn is_shown(probe: &Probe<'_>, cluster: &Cluster, seen: &Seen) -> bool {
@@ -200,7 +213,7 @@ async fn patient(probe: &Probe<'_>, seen: &Seen, cluster: &Cluster) -> Result<Pa
         Signs::read(&probe.get(Journal { unit, lines }).await?)
     };
     let mark = seen.rescue();
-    let tried = seen.started_after_change();
+    let tried = seen.is_tried();
     let is_judged = mark.is_some() && tried && pulse != Pulse::Runs;
     let refused_now = is_judged && is_refused_now(probe, seen).await;
     let is_decided = |secret: &Secret| {

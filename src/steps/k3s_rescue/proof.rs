@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::examine::examine;
+use super::examine::decided;
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::Standing;
@@ -46,19 +46,6 @@ pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
         proposal.left = left;
     }
     Ok(proposal)
-}
-
-/// What the datastore has: as what was done was judged, else as all servers say, since its journal tells less once it runs.
-async fn decided(
-    probe: &Probe<'_>,
-    seen: &Seen,
-) -> Result<Result<(Cluster, Secret), Vec<Unmet>>, StepError> {
-    if let Ok(found) = examine(probe, seen).await? {
-        return Ok(Ok((found.cluster, found.right)));
-    }
-    let cluster = Cluster::now(probe, TokenKind::Server).await;
-    let standing = cluster.standing_beside(probe)?;
-    Ok(standing.map(|standing| (cluster, standing.datastore)))
 }
 
 /// What is left to do. The servers that run may say less than the datastore's answer, or a server that is down.

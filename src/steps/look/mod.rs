@@ -362,6 +362,17 @@ impl Seen {
         }
     }
 
+    /// Whether the last attempt to start was made with the token as it is now. Where nothing is configured a rescue, which writes
+    /// K3s's own file, has left word of when.
+    #[must_use]
+    pub fn is_tried(&self) -> bool {
+        let changed = self.surface_changed().or(self.rescue_left());
+        match changed {
+            Some(changed) => self.started_after(changed),
+            None => self.unit.started.is_some(),
+        }
+    }
+
     fn started_after(&self, moment: HostTime) -> bool {
         let started = self.unit.started;
         started.is_some_and(|started| started.0 + HostTime::GRAIN > moment.0)
