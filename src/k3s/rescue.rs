@@ -404,7 +404,8 @@ impl Patient {
                 Err(Unclear::PeersFirst)
             }
             (_, Some(Sign::OtherToken)) if self.refused_now && self.reads_own_copy_last() => {
-                Err(if peers_have_it {
+                // Only one that asks them has anything of its peers.
+                Err(if peers_have_it || !self.joins {
                     Unclear::OwnCopy
                 } else {
                     Unclear::PeersFirst
