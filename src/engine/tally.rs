@@ -21,8 +21,9 @@ pub(super) struct Tally {
     not_known: bool,
     proved: BTreeSet<HostName>,
     unproven: Option<String>,
-    left: Option<(TaskKey, String)>,
-    proofs: BTreeSet<TaskKey>,
+    left: Vec<(TaskKey, String)>,
+    /// Tasks that prove, without their hosts.
+    proofs: BTreeSet<String>,
 }
 
 impl Tally {
@@ -52,7 +53,10 @@ impl Tally {
             EventKind::Note { text, .. } if self.noted.insert(text.clone()) => {
                 self.summary.notes.push(text.clone());
             }
-            EventKind::Left { key, text, .. } => self.left = Some((key.clone(), text.clone())),
+            EventKind::Left { key, text, .. } => {
+                self.left.retain(|(of, _)| of != key);
+                self.left.push((key.clone(), text.clone()));
+            }
             EventKind::Window {
                 name, hosts, open, ..
             } => self.summary.notes.push(window(name, hosts, open)),
@@ -64,9 +68,10 @@ impl Tally {
                 ..
             } => {
                 self.proved.insert(host.clone());
-                self.proofs.insert(key.clone());
+                self.proofs.insert(task_of(key).to_owned());
                 // A proof looks at more than what was left before it.
-                self.left.take_if(|(of, _)| !self.proofs.contains(of));
+                self.left
+                    .retain(|(of, _)| self.proofs.contains(task_of(of)));
                 self.colour(*verdict);
                 if *verdict == Verdict::Yellow {
                     for why in because {
@@ -168,8 +173,8 @@ impl Tally {
                 format!("nothing to be done; some answers are not known yet: {really}")
             }
             (Exit::Fine, true) => "nothing to be done".to_owned(),
-            (Exit::Fine, false) => match (self.left, &self.unproven) {
-                (Some((_, left)), _) => left,
+            (Exit::Fine, false) => match (all_left(self.left), &self.unproven) {
+                (Some(left), _) => left,
                 (None, None) => "nothing is left to do on the hosts".to_owned(),
                 (None, Some(left)) => format!(
                     "nothing is left to do on the hosts that were visited; {left} may still have the old token: run the same command without --limit (where a machine is gone for good, take it out of the inventory and run `kubectl delete node NAME`, or add --ignore-node NAME), then `keyroll verify -i INVENTORY`"
@@ -186,4 +191,22 @@ impl Tally {
         };
         (exit, self.summary)
     }
+}
+
+/// The task of `play/task@host`.
+fn task_of(key: &TaskKey) -> &str {
+    key.0
+        .rsplit_once('@')
+        .map_or(key.0.as_str(), |(task, _)| task)
+}
+
+/// Each sentence once; `None` when nothing is left.
+fn all_left(left: Vec<(TaskKey, String)>) -> Option<String> {
+    let mut texts: Vec<String> = Vec::new();
+    for (_, text) in left {
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    (!texts.is_empty()).then(|| texts.join("; "))
 }
