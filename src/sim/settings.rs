@@ -187,7 +187,7 @@ impl Settings {
         var: &str,
     ) -> Result<Option<String>, Unsettled> {
         let path = self.value_or(&format!("{flag}-file"), &format!("{var}_FILE"));
-        match path {
+        match path.filter(|path| !path.is_empty()) {
             Some(path) => match files.text(path) {
                 Some(text) => Ok(Some(text.trim().to_owned())),
                 None => Err(Unsettled::WaitsFor(path.to_owned())),

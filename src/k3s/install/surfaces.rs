@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::reader::Reader;
 use super::settings::{Setting, Settings};
 use super::{Fault, Kind};
-use crate::k3s::surface::{Place, Position, Surface, unit};
+use crate::k3s::surface::{EMPTY, Place, Position, Surface, unit};
 use crate::k3s::token::Token;
 use crate::secret::Secret;
 
@@ -84,9 +84,10 @@ impl Settings {
             }
         }
         found.extend(self.all(flag, variable));
-        // An empty value that does not win says nothing.
+        // An empty value says nothing, unless it hides another one.
+        let has_value = found.iter().any(|set| !is_unset(set));
         let mut first = true;
-        found.retain(|set| std::mem::take(&mut first) || !set.value.is_empty());
+        found.retain(|set| std::mem::take(&mut first) && has_value || !is_unset(set));
         found
             .into_iter()
             .flat_map(|set| self.spread(set, reader))
@@ -121,6 +122,15 @@ impl Settings {
         }
         if found.is_empty() { vec![set] } else { found }
     }
+}
+
+/// Whether a setting has nothing as its value, for K3s too: it then does as if nothing were configured.
+fn is_unset(set: &Setting) -> bool {
+    let is_read = set
+        .slot
+        .as_ref()
+        .map_or_else(|shape| *shape == EMPTY, |_| true);
+    set.value.is_empty() && (is_read || set.place.is_unit_text())
 }
 
 fn surface(

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Position, Quote, Slot};
+use super::{EMPTY, Position, Quote, Slot};
 
 /// One `KEY=value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl Reader<'_> {
 
     fn slot(&self, value: &Value) -> Result<Slot, &'static str> {
         let Some(range) = value.range.clone() else {
-            return Err("empty");
+            return Err(EMPTY);
         };
         let written = self.text.get(range.clone()).unwrap_or_default();
         if value.open {

@@ -172,6 +172,9 @@ impl Surface {
     }
 }
 
+/// Why a value that is empty has no place that could be edited.
+pub(in crate::k3s) const EMPTY: &str = "empty";
+
 /// Why a value with white space at its ends is not edited.
 const BLANK_ENDS: &str =
     "a text that begins or ends with white space, which may count to the token";

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
-use super::{Position, Quote, Slot};
+use super::{EMPTY, Position, Quote, Slot};
 
 /// One `key: value` of the top level.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,7 +188,7 @@ impl<'a> Reader<'a> {
                 self.skip(1)?;
                 (None, Err("a map"))
             }
-            _ => (None, Err("empty")),
+            _ => (None, Err(EMPTY)),
         };
         // An empty value has no place of its own.
         let span = if span.start.index() < key_span.start.index() {
@@ -222,7 +222,7 @@ impl<'a> Reader<'a> {
             return Err("a block of lines");
         }
         if written.is_empty() || value.is_empty() {
-            return Err("empty");
+            return Err(EMPTY);
         }
         if value.trim() != value {
             return Err(super::BLANK_ENDS);
