@@ -67,6 +67,24 @@ impl Login {
     }
 }
 
+/// The number of the user who called sudo; `None` where nobody did.
+#[derive(Debug, Clone, Copy)]
+pub struct SudoUid;
+
+impl Fact for SudoUid {
+    type Value = Option<u32>;
+
+    fn queries(&self) -> Vec<Query> {
+        let text = r#"echo "${SUDO_UID-}""#;
+        vec![Query::Run(Command::new(["sh", "-c", text]))]
+    }
+
+    fn parse(&self, responses: &[Response]) -> Result<Option<u32>, FactError> {
+        let text = ran(responses, 0, "the user of sudo")?.stdout.text();
+        Ok(text.trim().parse().ok())
+    }
+}
+
 /// The user with this number, who logged in.
 #[derive(Debug, Clone, Copy)]
 pub struct LoginUser(pub u32);
@@ -99,6 +117,14 @@ impl Fact for LoginUser {
 mod tests {
     use super::*;
     use crate::facts::answer;
+
+    #[test]
+    fn whoever_called_sudo_is_told_by_sudo() {
+        for (text, uid) in [("1000\n", Some(1000)), ("\n", None)] {
+            let said = SudoUid.parse(&[answer(0, text, "")]).unwrap();
+            assert_eq!(said, uid);
+        }
+    }
 
     #[test]
     fn a_host_that_tells_no_name_is_no_trouble() {

@@ -30,7 +30,7 @@ pub use journal::{Journal, JournalHas, JournalSince};
 pub use knocked::Knocked;
 pub use kubectl::Admin;
 pub use leftovers::Leftovers;
-pub use login::{Login, LoginUser};
+pub use login::{Login, LoginUser, SudoUid};
 pub use nodes::{Annotation, Leases, Node, Nodes};
 pub use others::{Hold, Plan, Plans, Workload, Workloads};
 pub use piece::{Digest, Piece};

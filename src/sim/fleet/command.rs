@@ -17,6 +17,8 @@ const FILTER: &str = "\"$@\" | grep -e ";
 
 /// How a script begins that leaves in a file whether a command was answered well, or with K3s's own 500.
 const ASK: &str = "file=$1; words=$2; unit=$3; shift 3;";
+/// A script that says who called sudo.
+const SUDO_UID: &str = r#"echo "${SUDO_UID-}""#;
 /// How a script begins that says who logged in.
 const WHO: &str = "u=${SUDO_USER:-";
 
@@ -256,6 +258,12 @@ fn small(host: &Host, argv: &[&str], r#become: &Become, now: HostTime) -> Option
         }
         ["readlink", "-f", path] => said(host.disk.resolve(path)),
         ["sh", "-c", script, "sh", uid] if script.starts_with(WHO) => Some(who(host, uid)),
+        ["sh", "-c", SUDO_UID] => {
+            let environ = host.disk.text("/proc/self/environ").unwrap_or_default();
+            let mut words = environ.split('\0');
+            let uid = words.find_map(|word| word.strip_prefix("SUDO_UID="));
+            Some(ran(0, format!("{}\n", uid.unwrap_or_default()), ""))
+        }
         ["lsattr", "-d", _] => Some(ran(127, "", "sh: lsattr: not found\n")),
         ["test", "-e", path] => {
             let there = host.disk.stat(&host.disk.resolve(path)).is_some();

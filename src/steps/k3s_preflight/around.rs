@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{durable, sudo};
-use crate::facts::{ActiveUnits, Contents, Fact, LoginUser, Paths, Probe, RealPath, Survey, Tried};
+use crate::facts::{
+    ActiveUnits, Contents, Fact, LoginUser, Paths, Probe, RealPath, SudoUid, Survey, Tried,
+};
 use crate::k3s::install::{Known, Wanted};
 use crate::steps::StepError;
 use crate::steps::findings::Finding;
@@ -42,7 +44,12 @@ const MANAGERS: [(&str, &str); 5] = [
 ];
 
 /// What is asked of the surroundings.
-pub(super) type Asked = (Contents, Paths, Tried<ActiveUnits>, Vec<Tried<RealPath>>);
+pub(super) type Asked = (
+    Contents,
+    Paths,
+    Tried<ActiveUnits>,
+    (Vec<Tried<RealPath>>, Tried<SudoUid>),
+);
 
 /// What to ask.
 pub(super) fn asked(seen: &Seen) -> Asked {
@@ -51,7 +58,7 @@ pub(super) fn asked(seen: &Seen) -> Asked {
         Contents(wanted()),
         Paths(stats()),
         Tried(ActiveUnits(&UPGRADERS)),
-        real.collect(),
+        (real.collect(), Tried(SudoUid)),
     )
 }
 
@@ -59,7 +66,7 @@ pub(super) fn asked(seen: &Seen) -> Asked {
 pub(super) async fn judge(
     probe: &Probe<'_>,
     seen: &Seen,
-    (known, _, _, real): &<Asked as Fact>::Value,
+    (known, _, _, (real, sudo)): &<Asked as Fact>::Value,
 ) -> Result<Vec<Finding>, StepError> {
     let (table, boot) = (text(known, MOUNTS), text(known, BOOT));
     let mut mounts = durable::Mounts {
@@ -80,7 +87,13 @@ pub(super) async fn judge(
     let real: Vec<_> = real.collect();
     let undurable = durable::undurable(seen, &real, &mounts);
     let mut found: Vec<Finding> = undurable.into_iter().map(Finding::of_unmet).collect();
-    found.extend(eavesdropper(probe, seen, known).await?);
+    // A kernel without audit knows of no login; sudo itself does.
+    let login = text(known, LOGIN).trim().parse().ok();
+    let login = login.filter(|uid| *uid != u32::MAX);
+    let login = login.or(sudo.as_ref().ok().copied().flatten());
+    if let Some(uid) = login.filter(|uid| *uid != 0) {
+        found.extend(eavesdropper(probe, seen, known, uid).await?);
+    }
     Ok(found)
 }
 
@@ -152,16 +165,8 @@ async fn eavesdropper(
     probe: &Probe<'_>,
     seen: &Seen,
     known: &Known,
+    uid: u32,
 ) -> Result<Option<Finding>, StepError> {
-    let login = text(known, LOGIN);
-    let Some(uid) = login
-        .trim()
-        .parse()
-        .ok()
-        .filter(|uid| ![0, u32::MAX].contains(uid))
-    else {
-        return Ok(None);
-    };
     let folder = Utf8Path::new(sudo::MORE);
     let names = known.folders.get(folder).cloned().unwrap_or_default();
     let names = names.iter().filter(|name| sudo::counts(name));
