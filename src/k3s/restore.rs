@@ -135,7 +135,8 @@ fn etcd(of: &Restore<'_>) -> String {
 servers do in step 5 was NOT measured; it is what K3s says at the end of step 3, and what was seen of servers that join in
 other cases.
 1. Stop K3s on every server.
-2. {}3. On one server with etcd, with OLD on the command line too, and with what else its unit gives K3s, such as --data-dir:
+2. {}3. On one server with etcd, with OLD on the command line too, and with what else its unit gives K3s, such as --data-dir. K3s
+   refuses it where `server:` (K3S_URL) is configured: take a server that has none, or take it out there until step 5:
      {k3s} server --cluster-reset --cluster-reset-restore-path=SNAPSHOT --token=OLD
 {}   It must end with \"Managed etcd cluster membership has been reset\". With the new token it ends with \"bootstrap data already
    found and encrypted with different token\", and {data}/server/db/etcd has been moved away all the same.

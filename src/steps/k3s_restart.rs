@@ -204,7 +204,7 @@ fn wrong_surface(seen: &Seen, standing: &Standing) -> Option<Unmet> {
                 seen.host,
                 words(standing.phase(&seen.host))
             ),
-            "run the same command again, which brings its configuration in line first",
+            "run the same command again, which brings its configuration in line first; where it says so once more, something writes the old token back (a configuration manager, a template, a cron job): let that rest before",
         )
     })
 }

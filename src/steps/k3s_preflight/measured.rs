@@ -32,7 +32,8 @@ pub(super) fn servers(version: Version, cluster: &Cluster) -> &'static str {
     let is_newer = (version.major, version.minor) == (1, 34);
     let is_measured = match (all, members) {
         (1, 0) if on_sqlite => true,
-        (3, 3 | 1) | (2, 0) => is_newer,
+        (3, 3 | 1) => is_newer,
+        (2, 0) => is_newer && on_postgres(cluster),
         _ => false,
     };
     if is_measured || !version.is_near_a_measured_one() {
@@ -40,6 +41,11 @@ pub(super) fn servers(version: Version, cluster: &Cluster) -> &'static str {
     } else {
         ", and not with such servers"
     }
+}
+
+fn on_postgres(cluster: &Cluster) -> bool {
+    let mut servers = cluster.servers.iter().map(|it| &it.seen.install);
+    servers.all(|install| install.database() == Some(POSTGRES))
 }
 
 /// How near a rotation was measured. It stops nothing: what depends on the version is asked of the running servers
