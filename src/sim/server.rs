@@ -16,6 +16,7 @@ use super::world::Line;
 
 pub use kubeconfig::OWN as KUBECONFIG;
 pub use reset::Reset;
+pub use rotate::reason_of;
 pub use start::{Failure, PeerReply, Starting, join_of};
 
 /// What keeps the cluster's data.

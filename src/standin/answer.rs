@@ -10,9 +10,9 @@ use crate::sim::etcd;
 use crate::sim::kube::{self, Node, endpoints, namespace};
 use crate::sim::kubectl::Lines;
 use crate::sim::objects;
-use crate::sim::server::{Backend, Server};
+use crate::sim::server::{Backend, Server, reason_of};
 use crate::sim::tokens::Bootstrap;
-use crate::sim::world::{Answer, Asked, Level, Line};
+use crate::sim::world::{Answer, Asked};
 
 /// A server's memory, at which all its connections ask.
 pub(super) struct Desk {
@@ -54,21 +54,6 @@ pub(super) fn path_of(lines: Lines) -> &'static str {
 
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
-/// Says in the journal why a rotate has failed, beside the number that is answered.
-fn reason(answer: &Answer) {
-    let Answer::Said { status: 500, body } = answer else {
-        return;
-    };
-    let id = body.split("token error ID ").nth(1);
-    let id: Option<String> = id.map(|rest| rest.chars().take_while(char::is_ascii_digit).collect());
-    if let Some(id) = id {
-        let text = format!(
-            "token error ID {id}: bootstrap data already found and encrypted with different token"
-        );
-        log(&[Line::new(now(), Level::Error, text)]);
-    }
-}
-
 impl Desk {
     /// Answers on the supervisor's port.
     pub(super) fn answer(&self, asked: Asked<'_>) -> Answer {
@@ -83,7 +68,8 @@ impl Desk {
             MEMBERS => self.members(asked),
             _ => {
                 let answer = self.supervisor(asked);
-                reason(&answer);
+                let reason = reason_of(&answer, now());
+                log(reason.as_slice());
                 answer
             }
         }

@@ -94,7 +94,8 @@ impl Ours {
                 "add the server that is missing to the inventory; one that is gone for good is listed for half a minute more",
             ));
         } else if listed.len() < self.running {
-            roll.unseen.push(format!(
+            // Several that advertise one address are listed once (k3s: `advertise-address`, `node-external-ip`).
+            roll.left_out.push(format!(
                 "the cluster lists {lists}, and {} with one: whether there are other servers cannot be told from that list",
                 count(
                     self.running,

@@ -8,7 +8,7 @@ use crate::model::HostName;
 use crate::sim::agent::ServerReply;
 use crate::sim::fault::Fault;
 use crate::sim::kube::Node;
-use crate::sim::server::{Backend, PeerReply};
+use crate::sim::server::{Backend, PeerReply, reason_of};
 use crate::sim::token;
 use crate::sim::world::{Answer, Asked, Datastore as _};
 
@@ -65,6 +65,9 @@ impl Fleet {
         }
         let answer = server.answer(asked, &mut host.disk, &mut self.store, time);
         if put {
+            if let Some(reason) = reason_of(&answer, time) {
+                host.log(reason.logged());
+            }
             self.replicate();
             self.rotated();
         }
@@ -183,12 +186,13 @@ impl Fleet {
             .collect()
     }
 
-    /// Addresses of every kube-apiserver that is listed: those that serve, and those that went away a moment ago.
+    /// Addresses of every kube-apiserver that is listed: those that serve, and those that went away a moment ago. Several may
+    /// advertise one (k3s: `advertise-address`, else the first `node-external-ip`).
     pub(super) fn apiservers(&self) -> Vec<&str> {
         let lingers = |host: &Host| host.listed_until.is_some_and(|until| self.now < until);
         let listed = |host: &&Host| host.has_apiserver() || lingers(host);
         let hosts = self.hosts.iter().filter(listed);
-        hosts.map(|host| host.address.as_str()).collect()
+        hosts.map(advertised).collect()
     }
 
     /// A revision that every member has; grows with writes and with time.
@@ -216,4 +220,11 @@ pub(super) fn status(code: u16, message: &str, reason: &str) -> Answer {
         "message": message, "reason": reason, "code": code,
     });
     Answer::said(code, format!("{body:#}"))
+}
+
+fn advertised(host: &Host) -> &str {
+    let settings = host.serving().map(|server| &server.settings);
+    let told = settings.and_then(|it| it.flag("advertise-address"));
+    let external = || settings?.flag("node-external-ip")?.split(',').next();
+    told.or_else(external).unwrap_or(&host.address)
 }

@@ -11,6 +11,7 @@ pub const LINGERS: Duration = Duration::from_secs(25);
 pub fn json(addresses: &[&str]) -> String {
     let mut addresses = addresses.to_vec();
     addresses.sort_unstable();
+    addresses.dedup();
     let listed: Vec<_> = addresses
         .iter()
         .map(|ip| serde_json::json!({ "ip": ip }))

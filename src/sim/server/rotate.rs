@@ -4,11 +4,12 @@ use std::io;
 
 use super::Server;
 use super::answer::supervisor;
+use super::start::DIFFERENT;
 use crate::model::HostTime;
 use crate::sim::bootstrap::{self, Found, Payload};
 use crate::sim::passwd::Passwd;
 use crate::sim::token::{self, Token};
-use crate::sim::world::{Answer, Datastore, Files};
+use crate::sim::world::{Answer, Datastore, Files, Level, Line};
 
 impl Server {
     pub(super) fn rotate(
@@ -97,9 +98,24 @@ fn drawn(now: HostTime) -> String {
     hash.get(..32).unwrap_or_default().to_owned()
 }
 
+/// What an answer calls an error whose reason is in the journal alone.
+const REQUEST: &str = "token error ID ";
+
+/// What the journal says of a rotate that was answered so; `None` of one that ended well.
+#[must_use]
+pub fn reason_of(answer: &Answer, now: HostTime) -> Option<Line> {
+    let Answer::Said { status: 500, body } = answer else {
+        return None;
+    };
+    let id = body.split(REQUEST).nth(1)?;
+    let id: String = id.chars().take_while(char::is_ascii_digit).collect();
+    let text = format!("{REQUEST}{id}: {DIFFERENT}");
+    Some(Line::new(now, Level::Error, text))
+}
+
 /// The real reason is only in the journal, next to the same number.
 fn failed(now: HostTime) -> Answer {
-    let message = format!("token error ID {}", now.0 / 1_000 % 100_000);
+    let message = format!("{}{}", REQUEST, now.0 / 1_000 % 100_000);
     let body = serde_json::json!({
         "kind": "Status", "metadata": {}, "status": "Failure",
         "message": format!("Internal error occurred: {message}"), "reason": "InternalError",
