@@ -3,7 +3,7 @@
 use crate::facts::{
     FactError, Journal, JournalSince, Knocked, Overlay, Probe, Scope, Unit, UnitState,
 };
-use crate::k3s::journal::{is_newer_than_datastore, wants_other_token};
+use crate::k3s::journal::{is_newer_than_datastore, is_refused_by_own_copy, wants_other_token};
 use crate::k3s::knock::{Heard, Knock};
 use crate::model::HostName;
 use crate::steps::look::{Blind, Freshness, Seen};
@@ -56,12 +56,15 @@ pub(super) async fn revision(scope: &Scope, host: &HostName) -> Result<u64, Fact
     member.revision.ok_or_else(unreadable)
 }
 
-/// Whether an attempt to start K3s was refused for its token, or for what its passwd says: the next one will be, too.
+/// Whether an attempt to start K3s was refused for its token, or for what its passwd says: the next one will be, too. A copy of
+/// the datastore of its own says less: the server that it joins may help in a moment (measured: ha-member-away).
 pub(super) async fn is_refused(scope: &Scope, host: &HostName, invocation: &str) -> bool {
     let invocation = invocation.to_owned();
     let lines = scope.look(host, JournalSince { invocation }).await;
     let mut lines = lines.ok().flatten().into_iter().flatten();
-    lines.any(|line| wants_other_token(&line) || is_newer_than_datastore(&line))
+    lines.any(|line| {
+        wants_other_token(&line) && !is_refused_by_own_copy(&line) || is_newer_than_datastore(&line)
+    })
 }
 
 /// The last lines of a unit's journal.

@@ -160,6 +160,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         "keyroll rescue with the name of each of the others, one after the other",
     ),
     refuse(
+        "members-first",
+        "a server without etcd data is down, and so are the members of etcd that it uses",
+        "whatever its token, it starts when they run",
+        "keyroll rescue with the name of a member of etcd first",
+    ),
+    refuse(
+        "waits-for-api",
+        "a server runs with the right token, and no server runs that has a kube-apiserver",
+        "only a kube-apiserver can show that its node lives",
+        "keyroll rescue with the name of each of the others, then of this one once more",
+    ),
+    refuse(
         "not-a-token",
         "a unit of K3s is down, and no token that is known is the reason",
         "a rescue changes tokens alone, and would change what is right",

@@ -15,7 +15,7 @@ pub struct Sign {
 /// with the right one.
 #[must_use]
 pub fn wants_other_token(line: &str) -> bool {
-    line.contains("encrypted with different token")
+    line.contains("encrypted with different token") && !is_of_others(line)
 }
 
 /// Whether a line says that a member of etcd has read its own copy of the datastore, and that this has another token.
@@ -72,13 +72,18 @@ fn is_passing(line: &str) -> bool {
         || line.contains("failed to get CA certs")
 }
 
+/// What K3s calls an answer to a rotate whose reason is in the journal alone, beside the same number.
+pub const REQUEST: &str = "token error ID ";
+
 /// Whether a line tells of others: a component of Kubernetes, whose lines begin like `E0805 18:15:19`, or a caller that
-/// K3s turned away. Neither says anything of this process's own token, and healthy clusters write them all day.
+/// K3s turned away, or whose rotate it could not do (k3s: `util.SendErrorWithID`). None says anything of this process's own
+/// token, and healthy clusters write them all day.
 fn is_of_others(line: &str) -> bool {
     let head = line.as_bytes();
     let is_klog = matches!(head, [b'I' | b'W' | b'E' | b'F', a, b, c, d, b' ', ..]
         if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()));
-    is_klog || line.contains("Failed to authenticate request from")
+    let said = ["Failed to authenticate request from", REQUEST];
+    is_klog || said.iter().any(|part| line.contains(part))
 }
 
 /// What a server says, once, when it has put another CA into the datastore, which counts from the next start on
@@ -230,7 +235,8 @@ mod tests {
     ];
 
     /// What healthy clusters write.
-    const ORDINARY: [&str; 6] = [
+    const ORDINARY: [&str; 7] = [
+        r#"level=error msg="token error ID 31415: bootstrap data already found and encrypted with different token""#,
         r#"E0805 18:15:19.451812 4081514 authentication.go:73] "Unable to authenticate the request" err="[x509: certificate has expired or is not yet valid: current time 2025-08-05T18:15:19Z is after 2025-07-01T00:00:00Z, verifying certificate SN=1]""#,
         r#"E1122 04:00:01.000000    1301 pod_workers.go:1301] "Error syncing pod, skipping" err="failed to pull image \"registry.example/a\": 401 Unauthorized""#,
         "W1122 04:00:01.000000 1 dispatcher.go:205] Failed calling webhook, failing open: tls: failed to verify certificate: x509: certificate signed by unknown authority",

@@ -24,7 +24,8 @@ pub struct Signs {
     pub last: Option<Sign>,
     /// Whether the server that this one joins refused its token, or did not help for a reason that is not said.
     pub peer_refuses: bool,
-    /// Whether its own data were read since no other server helped: data of a member that was away are of before.
+    /// Whether its own data were read: where it joins another server, since that did not help. Data of a member that was away
+    /// are of before.
     pub alone: bool,
     /// Whether that server accepted it, and the datastore did not (the first stage of the two-stage trap).
     pub late: bool,
@@ -56,7 +57,10 @@ impl Signs {
         Self {
             last: since.iter().rev().find_map(sign),
             peer_refuses: since.iter().any(|line| refuses(line)),
-            alone: since.iter().any(|line| journal::goes_by_own_data(line)),
+            // Where the other server is down older K3s says nothing of it (k3s: `Cluster.shouldBootstrapLoad`).
+            alone: since.iter().any(|line| {
+                journal::goes_by_own_data(line) || journal::is_refused_by_own_copy(line)
+            }),
             late: since
                 .iter()
                 .any(|line| journal::is_refused_by_datastore_alone(line)),
@@ -127,6 +131,8 @@ pub struct Evidence<'a> {
     pub resting: bool,
     /// The datastore's own answer: a token, and whether it is encrypted with it.
     pub asked: Option<(&'a Secret, bool)>,
+    /// Whether a server that runs has started with the common token after this one's files were written.
+    pub overtaken: bool,
     /// Whether any place on a server holds a token that is neither OLD nor NEW.
     pub third: bool,
     /// Tokens that a rotate has left on the files of other servers, in both places alike.
@@ -253,6 +259,7 @@ impl Patient {
             (None, Some((asked, false))) => self.other_than(asked, evidence),
             (None, None) => self.found(evidence),
         };
+        let found = found.or_else(|| self.tried_out(evidence));
         let given = evidence
             .given
             .filter(|given| !self.has_refused(given, evidence));
@@ -278,7 +285,22 @@ impl Patient {
     /// Whether a start with this token was refused by a datastore that is up to date.
     fn has_refused(&self, secret: &Secret, evidence: &Evidence<'_>) -> bool {
         let common = evidence.standing.map(|standing| &standing.datastore);
-        !self.is_behind() && self.refuted(common) == Some(secret)
+        !self.is_behind() && !self.reads_own_copy() && self.refuted(common) == Some(secret)
+    }
+
+    /// What a rotate on this very server left, unless the datastore is known not to have it.
+    fn rotated_to(&self, evidence: &Evidence<'_>) -> Option<&Secret> {
+        let moved = self.moved();
+        moved.filter(|moved| !evidence.denied.contains(moved))
+    }
+
+    /// A token that files tell of, where nobody can be asked: the next one that no start was refused with.
+    fn tried_out<'a>(&'a self, evidence: &Evidence<'a>) -> Option<&'a Secret> {
+        let refuted = self.refuted(None).filter(|_| evidence.trial);
+        let common = evidence.standing.map(|standing| &standing.datastore);
+        let all = [self.rotated_to(evidence), self.surface.as_ref(), common];
+        let mut all = all.into_iter().flatten().chain(evidence.others);
+        all.find(|it| evidence.trial && Some(*it) != refuted && !evidence.denied.contains(it))
     }
 
     /// What an earlier part of this rescue has found out, and no start has been refused with since.
@@ -291,10 +313,13 @@ impl Patient {
         match evidence.standing {
             Some(standing) if standing.is_rotated() && evidence.witnessed => {
                 let right = &standing.datastore;
-                let has_refused = self.has_refused(right, evidence) && !self.reads_own_copy();
                 // It was taken back since, by a rotate here.
-                let moved = self.moved().filter(|moved| *moved != right);
-                if has_refused { moved } else { Some(right) }
+                let moved = self.rotated_to(evidence).filter(|moved| *moved != right);
+                if self.has_refused(right, evidence) {
+                    moved
+                } else {
+                    Some(right)
+                }
             }
             Some(standing) if standing.is_rotated() => self.unwitnessed(standing),
             Some(standing) => self.unrotated(&standing.datastore, evidence),
@@ -321,12 +346,14 @@ impl Patient {
 
     /// All that run hold one token, and no file of theirs says that the datastore has another.
     fn unrotated<'a>(&'a self, common: &'a Secret, evidence: &Evidence<'_>) -> Option<&'a Secret> {
-        match (self.refuted(Some(common)), self.moved()) {
+        let refuted = self.refuted(Some(common));
+        // One that asks nobody starts with the token of its own copy, which then catches up.
+        let is_over = evidence.overtaken && self.joins;
+        let moved = self.rotated_to(evidence).filter(|_| !is_over);
+        match (refuted.filter(|_| !self.reads_own_copy()), moved) {
             (Some(refuted), Some(moved)) if refuted == common => Some(moved),
             (Some(refuted), _) if refuted == common => None,
-            (refuted, Some(moved)) if moved != common => {
-                Some(moved).filter(|moved| evidence.trial && refuted != Some(*moved))
-            }
+            (_, Some(moved)) if moved != common => None,
             // It may have taken a rotate before it was stopped.
             (None, _) if self.newer && self.alike().is_some_and(|own| own != common) => None,
             _ if evidence.unseen || self.has_lost_its_trap() => None,
@@ -341,7 +368,8 @@ impl Patient {
 
     /// No server runs that says what it accepts.
     fn unanswered<'a>(&'a self, evidence: &Evidence<'a>) -> Option<&'a Secret> {
-        match (self.refuted(None), self.moved()) {
+        let refuted = self.refuted(None).filter(|_| !self.reads_own_copy());
+        match (refuted, self.rotated_to(evidence)) {
             (Some(_), Some(moved)) => Some(moved),
             (Some(refuted), None) => evidence.elsewhere(refuted),
             // A rotate that failed leaves such files, too: a start that is refused shows it, and costs nothing where no other

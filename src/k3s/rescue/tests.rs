@@ -351,8 +351,10 @@ fn a_first_server_that_was_away_reads_its_own_copy_and_that_is_said() {
         let refused = away.remedy(&secret("new"), peers_have_it);
         assert_eq!(refused, Err(Unclear::OwnCopy));
     }
-    // What a start was refused with that reads no copy of its own is no candidate, whoever says so.
+    // Nor does such a copy speak against what somebody says. The datastore itself does.
     away.joins = true;
+    assert_eq!(away.right(&told), Ok(secret("new")));
+    away.signs = signs(&[LATE]);
     assert_eq!(away.right(&told), Err(Unclear::Token));
 }
 

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::refusals::{down_first, foreign, not_certain, peers_first, refusal};
+use super::refusals::{
+    down_first, etcd_first, foreign, not_certain, peers_first, refusal, what_is_uncertain,
+};
 use crate::facts::{Journal, JournalSince, Probe};
 use crate::k3s::journal;
-use crate::k3s::phase::{BESIDE, Memory, Standing, TWO};
+use crate::k3s::phase::{BESIDE, Memory, Standing, TWO, Torn};
 use crate::k3s::rescue::{Evidence, Patient, Pulse, Remedy, Signs, Unclear};
 use crate::k3s::token::{TokenKind, tag};
 use crate::model::HostName;
@@ -20,6 +22,9 @@ const LOOKS: usize = 3;
 const BETWEEN: Duration = Duration::from_secs(4);
 /// Lines of its journal that are read: some attempts to start.
 const LINES: u32 = 2000;
+
+/// Two clocks that differ by less than this cannot order two events.
+const CLEARLY_LATER: Duration = Duration::from_secs(10);
 
 /// What was found out about a server.
 pub(super) struct Findings {
@@ -40,54 +45,38 @@ pub(super) async fn examine(
         return Ok(Err(faults));
     }
     let cluster = Cluster::now(probe, TokenKind::Server).await;
-    let mut patient = patient(probe, seen, &cluster).await?;
+    if let Some(unmet) = etcd_first(seen, &cluster) {
+        return Ok(Err(vec![unmet]));
+    }
+    let patient = patient(probe, seen, &cluster).await?;
     let standing = cluster.standing_of_processes(probe);
-    let is_told = probe.options().words.datastore.is_some();
     let own = cluster.server(&seen.host).map(|it| &it.memory);
-    if own == Some(&Memory::Foreign) && !is_told {
+    if own == Some(&Memory::Foreign) && probe.options().words.datastore.is_none() {
         return Ok(Err(vec![foreign(&seen.host)]));
     }
-    match &standing {
-        // The datastore is asked, unless the operator says what it has, or nobody can be asked.
-        Err(torn)
-            if [TWO, BESIDE].contains(&torn.name) && (is_told || is_trial(probe, &cluster)) => {}
-        Err(torn) if [TWO, BESIDE].contains(&torn.name) => {
-            let what = format!("{}; nothing is touched", torn.what);
-            let unclear = not_certain(&seen.host, &cluster, what);
-            return Ok(Err(vec![down_first(seen, &cluster).unwrap_or(unclear)]));
-        }
-        Err(torn) if torn.name != "no-server-answers" => {
-            return Ok(Err(vec![Unmet::of_torn(torn)]));
-        }
-        _ => {}
+    let torn = standing.as_ref().err();
+    let is_contradiction = |torn: &Torn| [TWO, BESIDE].contains(&torn.name);
+    if let Some(torn) = torn.filter(|it| !is_contradiction(it) && it.name != "no-server-answers") {
+        return Ok(Err(vec![Unmet::of_torn(torn)]));
     }
-    if let Ok(standing) = &standing {
-        patient.newer = cluster.is_passwd_newer(seen, &standing.datastore);
-    }
-    let right = judged(probe, seen, &patient, &cluster, standing.as_ref().ok());
-    let remedy = right.and_then(|right| {
-        // What a process that has the right token has written at its start is saved while it runs.
-        let held = cluster.server(&seen.host).and_then(|it| it.memory.secret());
-        patient.newer = held != Some(&right) && cluster.is_passwd_newer(seen, &right);
-        let lacking = lacking(&cluster, &seen.host, &right);
-        let remedy = patient.remedy(&right, lacking.is_empty());
-        remedy.map(|remedy| (right, remedy))
-    });
-    Ok(match remedy {
+    let mut case = Case {
+        probe,
+        seen,
+        cluster: &cluster,
+        patient,
+        standing: standing.as_ref().ok(),
+    };
+    Ok(match case.remedy(torn.is_some_and(is_contradiction)) {
         Ok((right, remedy)) => Ok(Findings {
             cluster,
             right,
             remedy,
         }),
         Err(Unclear::PeersFirst) if is_shown(probe, &cluster, seen) => {
-            Err(vec![peers_first(probe, seen, &patient, &cluster)])
+            Err(vec![peers_first(probe, seen, &case.patient, &cluster)])
         }
-        Err(Unclear::PeersFirst) => Err(vec![refusal(seen, &patient, &cluster, Unclear::Token)]),
-        Err(unclear) => {
-            let first = down_first(seen, &cluster).filter(|_| unclear == Unclear::Token);
-            let refused = || refusal(seen, &patient, &cluster, unclear);
-            Err(vec![first.unwrap_or_else(refused)])
-        }
+        Err(Unclear::PeersFirst | Unclear::Token) => Err(vec![case.uncertain(torn)]),
+        Err(unclear) => Err(vec![refusal(seen, &case.patient, unclear)]),
     })
 }
 
@@ -118,54 +107,121 @@ fn is_shown(probe: &Probe<'_>, cluster: &Cluster, seen: &Seen) -> bool {
         || servers.any(|it| right.is_some() && it.memory.secret() == right)
 }
 
-/// Whether a token that only files tell of may be tried: nobody can be asked without a quorum, and the operator has agreed.
-fn is_trial(probe: &Probe<'_>, cluster: &Cluster) -> bool {
-    let words = &probe.options().words;
-    words.quorum_loss && words.datastore.is_none() && cluster.lacks_quorum()
+/// A server that may need help, among all others.
+struct Case<'a> {
+    probe: &'a Probe<'a>,
+    seen: &'a Seen,
+    cluster: &'a Cluster,
+    patient: Patient,
+    /// What all servers say together; `None` when they contradict each other, or none answers.
+    standing: Option<&'a Standing>,
 }
 
-/// Which token the datastore has, from all that is seen.
-fn judged(
-    probe: &Probe<'_>,
-    seen: &Seen,
-    patient: &Patient,
-    cluster: &Cluster,
-    standing: Option<&Standing>,
-) -> Result<Secret, Unclear> {
-    let given = probe.options().words.datastore.as_ref();
-    let known = cluster.tokens();
-    let asked = answer(probe, cluster).and_then(|asked| {
-        let mut known = known.iter().chain(given);
-        let token = known.find(|token| tag(token) == asked.tag)?;
-        Some((token, asked.has_it))
-    });
-    let others = cluster
-        .servers
-        .iter()
-        .filter(|it| it.seen.host != seen.host);
-    let both = others.filter_map(|it| {
-        let on_disk = it.seen.on_disk();
-        on_disk.filter(|on_disk| it.seen.passwd().server.as_ref() == Some(on_disk))
-    });
-    // What waits on a server may have been put in its time, by a run that was cut right then.
-    let both = both.chain(cluster.servers.iter().filter_map(|it| it.seen.staged()));
-    let is_denied = |it: &Secret| cluster.is_denied(it);
-    let denied: Vec<Secret> = known.iter().filter(|it| is_denied(it)).cloned().collect();
-    let mut others: Vec<Secret> = both.filter(|it| !is_denied(it)).collect();
-    others.sort_by(|a, b| a.expose().cmp(b.expose()));
-    others.dedup();
-    patient.right(&Evidence {
-        standing,
-        witnessed: standing.is_some_and(|standing| cluster.is_witnessed(standing)),
-        unseen: cluster.hides_beside(&seen.host),
-        asked,
-        resting: is_resting(seen, cluster),
-        third: is_third(standing, patient, known.iter().filter(|it| !is_denied(it))),
-        others: &others,
-        denied: &denied,
-        trial: is_trial(probe, cluster),
-        given,
-    })
+impl Case<'_> {
+    /// What the datastore has, and what is to be done here. When the servers contradict each other the datastore is asked
+    /// first, unless the operator says what it has, or nobody can be asked.
+    fn remedy(&mut self, is_contradiction: bool) -> Result<(Secret, Remedy), Unclear> {
+        if let Some(standing) = self.standing {
+            self.patient.newer = self.cluster.is_passwd_newer(self.seen, &standing.datastore);
+        }
+        let words = &self.probe.options().words;
+        let is_trial = words.quorum_loss && self.is_alone();
+        if is_contradiction && words.datastore.is_none() && !is_trial {
+            return Err(Unclear::Token);
+        }
+        let right = self.judged(is_trial)?;
+        // What a process that has the right token has written at its start is saved while it runs.
+        let own = self.cluster.server(&self.seen.host);
+        let held = own.and_then(|it| it.memory.secret());
+        let is_newer = self.cluster.is_passwd_newer(self.seen, &right);
+        self.patient.newer = held != Some(&right) && is_newer;
+        let lacking = lacking(self.cluster, &self.seen.host, &right);
+        let remedy = self.patient.remedy(&right, lacking.is_empty())?;
+        Ok((right, remedy))
+    }
+
+    /// Whether nobody can be asked which token the datastore has, and the operator does not say it.
+    fn is_alone(&self) -> bool {
+        self.probe.options().words.datastore.is_none() && self.cluster.lacks_quorum()
+    }
+
+    /// Which token the datastore has, from all that is seen.
+    fn judged(&self, trial: bool) -> Result<Secret, Unclear> {
+        let (probe, cluster, standing) = (self.probe, self.cluster, self.standing);
+        let given = probe.options().words.datastore.as_ref();
+        let known = cluster.tokens();
+        let asked = answer(probe, cluster).and_then(|asked| {
+            let mut known = known.iter().chain(given);
+            let token = known.find(|token| tag(token) == asked.tag)?;
+            Some((token, asked.has_it))
+        });
+        let is_denied = |it: &Secret| cluster.is_denied(it);
+        let denied: Vec<Secret> = known.iter().filter(|it| is_denied(it)).cloned().collect();
+        let mut others = self.of_others();
+        others.retain(|it| !is_denied(it));
+        self.patient.right(&Evidence {
+            standing,
+            witnessed: standing.is_some_and(|standing| cluster.is_witnessed(standing)),
+            unseen: cluster.hides_beside(&self.seen.host),
+            asked,
+            resting: is_resting(self.seen, cluster),
+            overtaken: self.is_overtaken(),
+            third: is_third(
+                standing,
+                &self.patient,
+                known.iter().filter(|it| !is_denied(it)),
+            ),
+            others: &others,
+            denied: &denied,
+            trial,
+            given,
+        })
+    }
+
+    /// Tokens that other servers tell of: by a rotate, which leaves one in both files, or since a rescue has started them with
+    /// one. What waits on a server may have been put in its time, by a run that was cut right then.
+    fn of_others(&self) -> Vec<Secret> {
+        let servers = self.cluster.servers.iter();
+        let others = servers.clone().filter(|it| it.seen.host != self.seen.host);
+        let told = others.flat_map(|it| {
+            let (seen, surface) = (&it.seen, it.seen.surface().cloned());
+            let on_disk = seen.on_disk();
+            let both = on_disk.filter(|it| seen.passwd().server.as_ref() == Some(it));
+            let begun = surface.filter(|it| seen.rescue() == Some(begun_with(it)));
+            [both, begun]
+        });
+        let staged = servers.filter_map(|it| it.seen.staged());
+        let mut all: Vec<Secret> = told.flatten().chain(staged).collect();
+        all.sort_by(|a, b| a.expose().cmp(b.expose()));
+        all.dedup();
+        all
+    }
+
+    /// Whether a server has started with what all that run have, clearly after this one's files were written.
+    fn is_overtaken(&self) -> bool {
+        let common = self.standing.map(|standing| &standing.datastore);
+        let written = self.seen.passwd_written();
+        let mut servers = self.cluster.servers.iter();
+        servers.any(|it| {
+            let both = it.seen.unit.started.zip(written);
+            let is_later = both.is_some_and(|(at, written)| at.since(written) > CLEARLY_LATER);
+            common.is_some() && it.memory.secret() == common && is_later
+        })
+    }
+
+    /// That nobody can say which token is right: what leads to it.
+    fn uncertain(&self, torn: Option<&Torn>) -> Unmet {
+        if let Some(first) = down_first(self.seen, self.cluster) {
+            return first;
+        }
+        let torn = torn.filter(|torn| torn.name != "no-server-answers");
+        let what = torn.map_or_else(
+            || what_is_uncertain(self.seen, &self.patient),
+            |torn| format!("{}; nothing is touched", torn.what),
+        );
+        let may_try = self.is_alone() && self.judged(true).is_ok();
+        not_certain(&self.seen.host, what, may_try)
+    }
 }
 
 /// Whether all servers were stopped, or started again by a rescue with it, and there is no other token than this in any place.

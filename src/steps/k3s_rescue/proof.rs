@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::examine::decided;
+use super::refusals::{told, waits_for_api};
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::phase::Standing;
@@ -42,6 +43,10 @@ pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
     others.extend(standing.and_then(|standing| standing.old));
     others.retain(|secret| secret != right);
     let mut proposal = answers(probe, seen, right, &others).await?;
+    if proposal.ops.is_empty() {
+        let waits = waits_for_api(seen, &cluster, told(probe));
+        proposal.unmet.extend(waits);
+    }
     if proposal.ops.is_empty() && proposal.unmet.is_empty() {
         proposal.left = left;
     }

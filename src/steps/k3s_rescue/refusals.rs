@@ -8,7 +8,7 @@ use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::secret::Secret;
 use crate::steps::Unmet;
-use crate::steps::look::{Cluster, Seen};
+use crate::steps::look::{Cluster, Seen, ServerSeen};
 
 /// Names of what is refused since nothing shows which token the datastore has.
 pub(super) const UNCERTAIN: [&str; 2] = ["token-not-certain", "other-server-down"];
@@ -51,6 +51,39 @@ pub(super) fn told(probe: &Probe<'_>) -> &'static str {
     }
 }
 
+/// A server without etcd starts when members of etcd run.
+pub(super) fn etcd_first(seen: &Seen, cluster: &Cluster) -> Option<Unmet> {
+    let is_member = cluster.members().any(|it| it.seen.host == seen.host);
+    if is_member || seen.unit.is_active() || !cluster.lacks_quorum() {
+        return None;
+    }
+    let down = cluster.members().find(|it| !it.seen.unit.is_active())?;
+    let (host, first) = (&seen.host, &down.seen.host);
+    let what = format!(
+        "{host} keeps no etcd data, and starts when members of etcd run: {first} is down ({})",
+        down.seen.unit.words()
+    );
+    let next = format!("first this server: keyroll rescue {first} -i INVENTORY");
+    Some(Unmet::new("members-first", what, next))
+}
+
+/// It runs, and nobody can show its node: no server runs that has a kube-apiserver.
+pub(super) fn waits_for_api(seen: &Seen, cluster: &Cluster, told: &str) -> Option<Unmet> {
+    let has_api = |it: &&ServerSeen| it.seen.install.has_api;
+    let mut with_api = cluster.servers.iter().filter(has_api);
+    if !seen.install.has_node || with_api.clone().any(ServerSeen::has_live_api) {
+        return None;
+    }
+    let (host, other) = (&seen.host, &with_api.next()?.seen.host);
+    let what = format!(
+        "{host} runs with the datastore's token; no server runs that has a kube-apiserver, which could show its node"
+    );
+    let next = format!(
+        "the others now, then this one once more: keyroll rescue {other} -i INVENTORY{told}"
+    );
+    Some(Unmet::new("waits-for-api", what, next))
+}
+
 /// Started with the right token, and alone.
 pub(super) fn waits_for_others(seen: &Seen, cluster: &Cluster, told: &str) -> Unmet {
     let (host, (up, all)) = (&seen.host, cluster.members_up());
@@ -78,11 +111,11 @@ fn saw(seen: &Seen, patient: &Patient) -> String {
     format!("{} on {host} is {}{said}", unit.text.id, unit.words())
 }
 
-/// Where there is no quorum nobody can be asked; then a start tells, which is refused with a wrong token.
-pub(super) fn not_certain(host: &HostName, cluster: &Cluster, what: String) -> Unmet {
-    let trial = if cluster.lacks_quorum() {
+/// Where there is no quorum nobody can be asked; then a start may tell, which is refused with a wrong token.
+pub(super) fn not_certain(host: &HostName, what: String, may_try: bool) -> Unmet {
+    let trial = if may_try {
         format!(
-            "; or let it try the token that files tell of, which does no harm where it is refused: keyroll rescue {host} -i INVENTORY --accept-quorum-loss"
+            "; or let it try one token that files tell of after the other, each of which is refused at its start when it is wrong: keyroll rescue {host} -i INVENTORY --accept-quorum-loss"
         )
     } else {
         String::new()
@@ -93,27 +126,23 @@ pub(super) fn not_certain(host: &HostName, cluster: &Cluster, what: String) -> U
     Unmet::new("token-not-certain", what, next)
 }
 
-/// What is refused, and why.
-pub(super) fn refusal(
-    seen: &Seen,
-    patient: &Patient,
-    cluster: &Cluster,
-    unclear: Unclear,
-) -> Unmet {
+/// What is seen where nothing shows which token the datastore has.
+pub(super) fn what_is_uncertain(seen: &Seen, patient: &Patient) -> String {
+    let (saw, places) = (saw(seen, patient), places(seen));
+    format!("{saw}; {places}; which token the datastore has is not certain, so nothing is touched")
+}
+
+pub(super) fn refusal(seen: &Seen, patient: &Patient, unclear: Unclear) -> Unmet {
     let (host, unit) = (&seen.host, &seen.unit.text.id);
     let saw = saw(seen, patient);
     match unclear {
-        Unclear::Token => {
-            let places = places(seen);
-            let what = format!(
-                "{saw}; {places}; which token the datastore has is not certain, so nothing is touched"
-            );
-            not_certain(host, cluster, what)
-        }
+        Unclear::Token => not_certain(host, what_is_uncertain(seen, patient), false),
         Unclear::Starting => Unmet::new(
             "still-starting",
             saw,
-            "wait until it is up or has failed, then run the same command again",
+            format!(
+                "wait until it is up or has failed, then run the same command again; what it waits for when that takes minutes: journalctl -u {unit} on {host}"
+            ),
         ),
         Unclear::OwnCopy => Unmet::new(
             "own-copy-behind",
@@ -146,7 +175,8 @@ fn lacks(seen: &Seen) -> String {
         seen.install.data(TokenKind::Server.own_file())
     );
     match (&seen.install.url, seen.is_configured()) {
-        (Some(_), _) => token,
+        (Some(url), true) => format!("`server:` with a server that runs, which {url} is not,"),
+        (Some(_), false) => token,
         (None, true) => server.to_owned(),
         (None, false) => format!("{server} and {token}"),
     }
@@ -175,7 +205,8 @@ pub(super) fn peers_first(
                 restart
             } else {
                 format!(
-                    "let {host} have that token first: keyroll rescue {host} -i INVENTORY; then {restart}"
+                    "let {host} have that token first: keyroll rescue {host} -i INVENTORY{}; then {restart}",
+                    told(probe)
                 )
             }
         }

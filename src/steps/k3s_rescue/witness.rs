@@ -15,7 +15,11 @@ use crate::steps::{Proposal, StepError};
 pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
     // What is known already, or wrong for another reason, is dealt with by the tasks that follow.
     let is_certain = match examine(probe, seen).await? {
-        Ok(_) => true,
+        // What processes say counts more than what the operator says, and the datastore's answer more than both.
+        Ok(found) => {
+            let given = probe.options().words.datastore.as_ref();
+            given.is_none_or(|given| *given == found.right)
+        }
         Err(unmet) => !unmet.iter().any(|it| UNCERTAIN.contains(&it.name)),
     };
     if is_certain {

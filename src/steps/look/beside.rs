@@ -187,12 +187,14 @@ impl Cluster {
         !self.blind.is_empty() || self.servers.iter().any(|server| hidden(&server))
     }
 
-    /// Whether a server's member of etcd is healthy and has a leader; one without etcd is.
+    /// Whether a server's member of etcd is healthy and has a leader; of one without etcd whether those that it uses have a
+    /// quorum.
     ///
     /// # Errors
     /// When it cannot be asked.
     pub async fn is_well(&self, probe: &Probe<'_>, server: &ServerSeen) -> Result<bool, StepError> {
-        Ok(ill(probe, server).await?.is_none())
+        let is_member = server.seen.install.datastore == Datastore::Etcd;
+        Ok(ill(probe, server).await?.is_none() && (is_member || !self.lacks_quorum()))
     }
 
     /// How many members of etcd run, and how many there are.

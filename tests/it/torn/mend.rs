@@ -128,11 +128,6 @@ fn one_of_two_members_that_was_rotated_by_hand_comes_back_whether_the_rotate_end
             let first = rig.run(1, Cut::Never, false).await;
             assert_eq!(first.exit == Exit::Fine, !is_torn, "{first:?}");
             if is_torn {
-                let root = first.roots.concat();
-                assert!(
-                    root.contains("its starts are refused for their token"),
-                    "{root}"
-                );
                 let again = rig.run(2, Cut::Never, false).await;
                 assert_eq!(again.exit, Exit::Fine, "{again:?}");
             } else {
