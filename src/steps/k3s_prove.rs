@@ -233,8 +233,9 @@ fn forget_on(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> Vec<Op> {
         ops.push(op(why, Act::Remove { path }));
     }
     let why = format!("forget the old {}: it is proven dead", seen.about.short());
-    let path = seen.kept_path();
-    ops.push(op(&why, Act::Remove { path }));
+    let replaced = seen.replaced().map(|_| seen.replaced_path());
+    let paths = replaced.into_iter().chain([seen.kept_path()]);
+    ops.extend(paths.map(|path| op(&why, Act::Remove { path })));
     ops
 }
 

@@ -11,7 +11,7 @@ use crate::k3s::phase::Standing;
 use crate::k3s::surface::{Place, Surface, envfile};
 use crate::k3s::token::TokenKind;
 use crate::secret::Secret;
-use crate::steps::look::{PASSWD, Seen, WITHDRAWN};
+use crate::steps::look::{PASSWD, REPLACED, Seen, WITHDRAWN};
 use crate::wire::{FileKind, FileStat};
 
 type Stats = BTreeMap<Utf8PathBuf, Option<FileStat>>;
@@ -42,13 +42,14 @@ pub(super) fn judge(seen: &Seen, stats: &Stats) -> Vec<Finding> {
 }
 
 /// Files of a server that hold a token.
-const SERVER: [&str; 6] = [
+const SERVER: [&str; 7] = [
     TokenKind::Server.own_file(),
     TokenKind::Agent.own_file(),
     PASSWD,
     TokenKind::Server.kept(),
     TokenKind::Agent.kept(),
     WITHDRAWN,
+    REPLACED,
 ];
 
 fn node_token(seen: &Seen, stats: &Stats) -> Option<Finding> {

@@ -24,15 +24,14 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
         return Ok(Proposal::default());
     };
     let first = word.strip_prefix("first ");
-    let forget = Op::root(
-        &seen.host,
-        "forget how far the rescue was: it is over",
-        Act::Remove {
-            path: seen.rescue_path(),
-        },
-    );
+    let remove = |path| {
+        let why = "forget how far the rescue was: it is over";
+        Op::root(&seen.host, why, Act::Remove { path })
+    };
+    let replaced = seen.replaced().map(|_| remove(seen.replaced_path()));
+    let forget = replaced.into_iter().chain([remove(seen.rescue_path())]);
     if seen.unit.is_active() && first.is_some_and(|first| first != seen.unit.invocation) {
-        return Ok(Proposal::of(vec![forget]));
+        return Ok(Proposal::of(forget.collect()));
     }
     let (cluster, right) = match decided(probe, seen).await? {
         Ok(decided) => decided,
@@ -52,7 +51,7 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
     }
     let mut ops = vec![mark(seen, &format!("first {}", seen.unit.invocation))];
     ops.extend(restart_of_server(seen, SERVER, &right));
-    ops.push(forget);
+    ops.extend(forget);
     Ok(Proposal {
         ops,
         unmet,

@@ -178,7 +178,7 @@ impl Case<'_> {
         })
     }
 
-    /// Tokens that other servers tell of: by a rotate, which leaves one in both files, or since a rescue has started them with
+    /// What was replaced here, and tokens that other servers tell of: by a rotate, which leaves one in both files, or since a rescue has started them with
     /// one. What waits on a server may have been put in its time, by a run that was cut right then.
     fn of_others(&self) -> Vec<Secret> {
         let servers = self.cluster.servers.iter();
@@ -191,7 +191,8 @@ impl Case<'_> {
             [both, begun]
         });
         let staged = servers.filter_map(|it| it.seen.staged());
-        let mut all: Vec<Secret> = told.flatten().chain(staged).collect();
+        let told = told.flatten().chain(self.seen.replaced());
+        let mut all: Vec<Secret> = told.chain(staged).collect();
         all.sort_by(|a, b| a.expose().cmp(b.expose()));
         all.dedup();
         all

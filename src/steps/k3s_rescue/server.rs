@@ -51,7 +51,13 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
     }
     let mut proposal = Proposal::of(vec![mark(seen, &begun_with(&right))]);
     proposal.ops.extend(aside);
-    proposal.ops.extend(surfaces);
+    let replaced = replaced(seen, &right).into_iter();
+    // The one place that has the right token may be the very file that is written.
+    if seen.replaced().as_ref() == Some(&right) {
+        proposal.ops.extend(surfaces.into_iter().chain(replaced));
+    } else {
+        proposal.ops.extend(replaced.chain(surfaces));
+    }
     if remedy == Remedy::Passwd {
         proposal.unmet = unwell(probe, seen, &cluster).await?;
         proposal.ops.push(end(seen));
@@ -113,6 +119,15 @@ fn put_aside(seen: &Seen, cluster: &Cluster, right: &Secret) -> Option<Op> {
     let content = Content::new(format!("{}\n", lost.expose()));
     let file = WriteFile::private(seen.withdrawn_path(), content);
     let why = "put aside a token that a server runs with, until it is shown to be refused";
+    Some(Op::root(&seen.host, why, Act::WriteFile(file)))
+}
+
+/// What it would have started with stays a candidate until the rescue is over: what files tell of may be wrong.
+fn replaced(seen: &Seen, right: &Secret) -> Option<Op> {
+    let own = seen.surface().filter(|own| *own != right)?;
+    let content = Content::new(format!("{}\n", own.expose()));
+    let file = WriteFile::private(seen.replaced_path(), content);
+    let why = "keep the token that is replaced until the rescue is over";
     Some(Op::root(&seen.host, why, Act::WriteFile(file)))
 }
 

@@ -16,6 +16,9 @@ pub(in crate::steps) const WITHDRAWN: &str = "server/.keyroll/withdrawn";
 /// Where a rescue leaves word of how far it is.
 pub(super) const RESCUE: &str = "server/.keyroll/rescue";
 
+/// Where a rescue leaves the token that it has taken off a server's surface, until it is over: it may have been the right one.
+pub(in crate::steps) const REPLACED: &str = "server/.keyroll/replaced";
+
 /// Where a rescue leaves what the datastore has answered to it.
 pub(super) const ASKED: &str = "server/.keyroll/asked";
 
@@ -142,6 +145,19 @@ impl Seen {
     #[must_use]
     pub fn withdrawn_path(&self) -> Utf8PathBuf {
         self.install.data(WITHDRAWN)
+    }
+
+    /// What a rescue that is not over has taken off the surface.
+    #[must_use]
+    pub fn replaced(&self) -> Option<Secret> {
+        self.token_in(&self.replaced_path())
+            .map(|token| token.secret)
+    }
+
+    /// Where a rescue leaves it.
+    #[must_use]
+    pub fn replaced_path(&self) -> Utf8PathBuf {
+        self.install.data(REPLACED)
     }
 
     /// How far a rescue of this server is; `None` when none is under way.

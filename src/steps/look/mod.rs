@@ -32,7 +32,7 @@ pub(super) use api::ask_api_now;
 pub(super) use beside::rescue_of_agent;
 pub use cluster::{Cluster, ServerSeen};
 pub use edits::Edit;
-pub(super) use marks::{Asked, WITHDRAWN};
+pub(super) use marks::{Asked, REPLACED, WITHDRAWN};
 pub(super) use nodes::{nodes, server_nodes};
 pub use order::restart_order;
 pub(super) use passwd::PASSWD;
@@ -419,6 +419,7 @@ impl Seen {
             .chain(self.kept_of(TokenKind::Agent))
             .chain(self.staged())
             .chain(self.withdrawn())
+            .chain(self.replaced())
             .chain(passwd.server)
             .chain(passwd.node)
             .chain(self.install.endpoint.clone())

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use camino::Utf8PathBuf;
 
-use super::marks::{ASKED, RESCUE, ROTATED, WITHDRAWN};
+use super::marks::{ASKED, REPLACED, RESCUE, ROTATED, WITHDRAWN};
 use super::passwd::PASSWD;
 use super::unsaved::SAVED;
 use crate::facts::Survey;
@@ -28,7 +28,7 @@ pub(super) const BINARIES: [&str; 4] = [
 const STAGED: &str = ".keyroll-new";
 
 /// Files of a server below its data directory.
-const SERVER: [&str; 12] = [
+const SERVER: [&str; 13] = [
     TokenKind::Server.own_file(),
     TokenKind::Agent.own_file(),
     PASSWD,
@@ -39,6 +39,7 @@ const SERVER: [&str; 12] = [
     ROTATED,
     WITHDRAWN,
     RESCUE,
+    REPLACED,
     ASKED,
     SAVED,
 ];

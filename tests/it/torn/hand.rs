@@ -53,6 +53,10 @@ fn orders(fleet: &mut Fleet, host: &HostName, verb: &str) {
     types(fleet, host, ["systemctl", verb, "--no-block", &unit]);
 }
 
+pub(super) fn stops(fleet: &mut Fleet, server: &HostName) {
+    orders(fleet, server, "stop");
+}
+
 pub(super) fn restarts(fleet: &mut Fleet, server: &HostName) {
     orders(fleet, server, "restart");
 }

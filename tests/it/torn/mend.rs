@@ -4,7 +4,7 @@ use keyroll::exit::Exit;
 use keyroll::model::HostName;
 use keyroll::sim::fault::Fault;
 
-use super::hand::{restarts, rotates};
+use super::hand::{restarts, rotates, stops};
 use super::rig::{Inner, Rig, made};
 use super::wire::Cut;
 
@@ -139,4 +139,33 @@ fn one_of_two_members_that_was_rotated_by_hand_comes_back_whether_the_rotate_end
             assert!(wrong.is_empty(), "{is_torn}: {wrong:#?}");
         });
     }
+}
+
+/// The only server was stopped after a rotate that failed half way: the token of its files is tried, and what it replaces is
+/// not lost.
+#[test]
+fn a_token_that_a_rescue_has_replaced_in_vain_is_put_back() {
+    Rig::new("sim:1+0").block_on(async |rig| {
+        let server = HostName::new("server-1").unwrap();
+        rig.wire.with(|fleet| {
+            let host = fleet.host_mut(&server).unwrap();
+            host.faults.push(Fault::PutTorn);
+            rotates(fleet, &server);
+            stops(fleet, &server);
+        });
+        rig.sleep(5).await;
+        rig.book = ("@rescue", Some("server-1"));
+        let first = rig.run(1, Cut::Never, false).await;
+        let root = first.roots.concat();
+        assert!(
+            root.contains("its starts are refused for their token"),
+            "{root}"
+        );
+        // With its own token it finds a passwd that the rotate has left, which goes then.
+        rig.run(2, Cut::Never, false).await;
+        let last = rig.run(3, Cut::Never, false).await;
+        assert_eq!(last.exit, Exit::Fine, "{last:?}");
+        let wrong = rig.wrong(&rig.old());
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    });
 }
