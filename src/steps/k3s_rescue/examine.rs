@@ -72,7 +72,7 @@ pub(super) async fn examine(
             right,
             remedy,
         }),
-        Err(Unclear::PeersFirst) if is_shown(probe, &cluster, seen) => {
+        Err(Unclear::PeersFirst) if case.is_shown() => {
             Err(vec![peers_first(probe, seen, &case.patient, &cluster)])
         }
         Err(Unclear::PeersFirst | Unclear::Token) => Err(vec![case.uncertain(torn)]),
@@ -91,20 +91,6 @@ pub(super) async fn decided(
     let cluster = Cluster::now(probe, TokenKind::Server).await;
     let standing = cluster.standing_beside(probe)?;
     Ok(standing.map(|standing| (cluster, standing.datastore)))
-}
-
-/// Whether more than files show that the datastore has what this server is configured with: only then another one may be
-/// restarted with it.
-fn is_shown(probe: &Probe<'_>, cluster: &Cluster, seen: &Seen) -> bool {
-    let right = seen.surface();
-    let mut servers = cluster.servers.iter();
-    let asked = answer(probe, cluster).filter(|asked| asked.has_it);
-    let is_answered = asked
-        .zip(right)
-        .is_some_and(|(asked, right)| asked.tag == tag(right));
-    is_answered
-        || probe.options().words.datastore.as_ref() == right && right.is_some()
-        || servers.any(|it| right.is_some() && it.memory.secret() == right)
 }
 
 /// A server that may need help, among all others.
@@ -138,6 +124,21 @@ impl Case<'_> {
         let lacking = lacking(self.cluster, &self.seen.host, &right);
         let remedy = self.patient.remedy(&right, lacking.is_empty())?;
         Ok((right, remedy))
+    }
+
+    /// Whether more than files show that the datastore has what this server is configured with: only then another one may be
+    /// restarted with it.
+    fn is_shown(&self) -> bool {
+        let Some(right) = self.seen.surface() else {
+            return false;
+        };
+        let asked = answer(self.probe, self.cluster).filter(|asked| asked.has_it);
+        let standing = self.standing.filter(|it| self.cluster.is_witnessed(it));
+        let mut servers = self.cluster.servers.iter();
+        asked.is_some_and(|asked| asked.tag == tag(right))
+            || standing.is_some_and(|standing| standing.datastore == *right)
+            || self.probe.options().words.datastore.as_ref() == Some(right)
+            || servers.any(|it| it.memory.secret() == Some(right))
     }
 
     /// Whether nobody can be asked which token the datastore has, and the operator does not say it.
