@@ -179,8 +179,8 @@ impl Case<'_> {
         })
     }
 
-    /// What was replaced here, and tokens that other servers tell of: by a rotate, which leaves one in both files, or since a rescue has started them with
-    /// one. What waits on a server may have been put in its time, by a run that was cut right then.
+    /// What was replaced here, and tokens that other servers tell of: by a rotate, which leaves one in both files, or since a
+    /// rescue has started them with one. What waits on a server may have been put in its time, by a run that was cut right then.
     fn of_others(&self) -> Vec<Secret> {
         let servers = self.cluster.servers.iter();
         let others = servers.clone().filter(|it| it.seen.host != self.seen.host);
