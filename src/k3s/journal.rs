@@ -73,7 +73,7 @@ fn is_passing(line: &str) -> bool {
 }
 
 /// What K3s calls an answer to a rotate whose reason is in the journal alone, beside the same number.
-pub const REQUEST: &str = "token error ID ";
+const REQUEST: &str = "token error ID ";
 
 /// Whether a line tells of others: a component of Kubernetes, whose lines begin like `E0805 18:15:19`, or a caller that
 /// K3s turned away, or whose rotate it could not do (k3s: `util.SendErrorWithID`). None says anything of this process's own

@@ -296,11 +296,14 @@ impl Patient {
 
     /// A token that files tell of, where nobody can be asked: the next one that no start was refused with.
     fn tried_out<'a>(&'a self, evidence: &Evidence<'a>) -> Option<&'a Secret> {
-        let refuted = self.refuted(None).filter(|_| evidence.trial);
+        if !evidence.trial {
+            return None;
+        }
+        let refuted = self.refuted(None);
         let common = evidence.standing.map(|standing| &standing.datastore);
         let all = [self.rotated_to(evidence), self.surface.as_ref(), common];
         let mut all = all.into_iter().flatten().chain(evidence.others);
-        all.find(|it| evidence.trial && Some(*it) != refuted && !evidence.denied.contains(it))
+        all.find(|it| Some(*it) != refuted && !evidence.denied.contains(it))
     }
 
     /// What an earlier part of this rescue has found out, and no start has been refused with since.

@@ -13,7 +13,7 @@ pub const TWO: &str = "two-rotations";
 pub const BESIDE: &str = "taken-back-beside";
 
 /// Two clocks that differ by less than this cannot order two starts.
-const CLEARLY_LATER: std::time::Duration = std::time::Duration::from_secs(10);
+pub const CLEARLY_LATER: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Says where a rotation stands. An unfinished one keeps its own NEW, whatever was given.
 ///

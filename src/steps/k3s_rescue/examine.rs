@@ -7,7 +7,7 @@ use super::refusals::{
 };
 use crate::facts::{Journal, JournalSince, Probe};
 use crate::k3s::journal;
-use crate::k3s::phase::{BESIDE, Memory, Standing, TWO, Torn};
+use crate::k3s::phase::{BESIDE, CLEARLY_LATER, Memory, Standing, TWO, Torn};
 use crate::k3s::rescue::{Evidence, Patient, Pulse, Remedy, Signs, Unclear};
 use crate::k3s::token::{TokenKind, tag};
 use crate::model::HostName;
@@ -22,9 +22,6 @@ const LOOKS: usize = 3;
 const BETWEEN: Duration = Duration::from_secs(4);
 /// Lines of its journal that are read: some attempts to start.
 const LINES: u32 = 2000;
-
-/// Two clocks that differ by less than this cannot order two events.
-const CLEARLY_LATER: Duration = Duration::from_secs(10);
 
 /// What was found out about a server.
 pub(super) struct Findings {

@@ -333,22 +333,21 @@ impl Seen {
     /// Whether its token is configured anywhere; else K3s keeps one itself.
     #[must_use]
     pub fn is_configured(&self) -> bool {
+        self.configured().next().is_some()
+    }
+
+    /// Its surfaces without K3s's own file.
+    fn configured(&self) -> impl Iterator<Item = &Surface> {
         let own = self.install.data(self.about.own_file());
-        let mut surfaces = self.install.surfaces.iter();
-        surfaces.any(|surface| surface.file != own)
+        let surfaces = self.install.surfaces.iter();
+        surfaces.filter(move |surface| surface.file != own)
     }
 
     /// When the last of the configured surfaces was changed; `None` when there is none. `server/token` does not
     /// count, since K3s writes it anew at each start.
     #[must_use]
     pub fn surface_changed(&self) -> Option<HostTime> {
-        let own = self.install.data(self.about.own_file());
-        let configured = self
-            .install
-            .surfaces
-            .iter()
-            .filter(|surface| surface.file != own);
-        configured
+        self.configured()
             .filter_map(|surface| Some(self.stats.get(&surface.file)?.as_ref()?.ctime))
             .max()
     }
@@ -356,17 +355,18 @@ impl Seen {
     /// Whether the running process was started after the last change of its surfaces.
     #[must_use]
     pub fn started_after_change(&self) -> bool {
-        match self.surface_changed() {
-            Some(changed) => self.started_after(changed),
-            None => self.unit.started.is_some(),
-        }
+        self.started_since(self.surface_changed())
     }
 
     /// Whether the last attempt to start was made with the token as it is now. Where nothing is configured a rescue, which writes
     /// K3s's own file, has left word of when.
     #[must_use]
     pub fn is_tried(&self) -> bool {
-        let changed = self.surface_changed().or(self.rescue_left());
+        self.started_since(self.surface_changed().or(self.rescue_left()))
+    }
+
+    /// Whether it was started after that, or at all where nothing was changed.
+    fn started_since(&self, changed: Option<HostTime>) -> bool {
         match changed {
             Some(changed) => self.started_after(changed),
             None => self.unit.started.is_some(),
