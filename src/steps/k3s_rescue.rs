@@ -6,6 +6,7 @@
 mod again;
 mod agent;
 mod backup;
+mod case;
 mod examine;
 mod proof;
 mod refusals;

@@ -1,6 +1,6 @@
 //! Why a server is not touched, with what was seen and what leads on.
 
-use super::examine::lacking;
+use super::case::lacking;
 use crate::facts::Probe;
 use crate::k3s::order::join_target;
 use crate::k3s::rescue::{Patient, Unclear};
