@@ -24,9 +24,10 @@ pub struct Places {
 }
 
 /// What goes without saying of a host while no rotation is under way.
-pub const STEADY: [&str; 2] = [
+pub const STEADY: [&str; 3] = [
     "no rotation is under way",
     "it has the token that the servers have",
+    "a rotation to its token was proven, and none is under way",
 ];
 
 /// Whether a host's set-up was made out.
@@ -68,7 +69,7 @@ pub struct PlaceRow {
     /// far as they are known.
     pub holds: Option<Holds>,
     /// Where a rotation stands here: `old`, `staged`, `rotated`, `flipped`, `new`, `ahead`, `reverted`, `silent`,
-    /// `foreign`, and for agents `restarted`.
+    /// `foreign`, and for agents `restarted`; after it `proven`, until another one begins.
     pub phase: Option<String>,
     /// What follows from the phase.
     pub means: Option<String>,

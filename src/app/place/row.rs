@@ -40,10 +40,9 @@ pub(super) fn row(
     match &sighting.seen {
         Ok(seen) => {
             let about = agents.or(cluster);
-            let about = about.and_then(|cluster| cluster.standing.as_ref().ok());
             let agent = sighting
                 .standing
-                .map(|agent| agent_phase(seen, agent, about.is_some_and(Standing::is_rotated)));
+                .map(|agent| agent_phase(seen, agent, about));
             let mut row = resolved(seen, agent, cluster, letters);
             row.notes.extend(sighting.down.iter().map(Said::from));
             row
@@ -236,7 +235,10 @@ fn server_phase(seen: &Seen, cluster: Option<&Cluster>) -> (Option<String>, Opti
         .iter()
         .all(|(_, phase)| *phase == Phase::Old);
     let unseen = cluster.map_or_else(String::new, Cluster::unseen);
-    let means = if is_steady {
+    let is_proven = cluster.is_some_and(Cluster::is_proven);
+    let means = if is_steady && is_proven {
+        return (Some("proven".to_owned()), Some(STEADY[2].to_owned()));
+    } else if is_steady {
         STEADY[0].to_owned()
     } else if phase == Phase::Ahead && !unseen.is_empty() {
         format!(
@@ -261,13 +263,16 @@ fn asleep(seen: &Seen) -> String {
 fn agent_phase(
     seen: &Seen,
     agent: AgentStanding,
-    is_rotated: bool,
+    about: Option<&Cluster>,
 ) -> (Option<String>, Option<String>) {
+    let standing = about.and_then(|cluster| cluster.standing.as_ref().ok());
+    let is_rotated = standing.is_some_and(Standing::is_rotated);
     let (phase, means) = match agent {
         AgentStanding::Old if is_rotated => (
             "old",
             "the servers have another token: it must be flipped and restarted",
         ),
+        AgentStanding::Old if about.is_some_and(Cluster::is_proven) => ("proven", STEADY[1]),
         AgentStanding::Old => ("old", STEADY[1]),
         AgentStanding::New if seen.started_after_change() && !seen.unit.is_active() => {
             ("down", "it has the new token, and is not up")

@@ -42,6 +42,14 @@ pub async fn aged(probe: &Probe<'_>, cluster: &Cluster) -> Aged {
     }
 }
 
+impl Cluster {
+    /// Whether a server has the word of a proof of the token that is in use.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        proven(self).is_some()
+    }
+}
+
 /// When a proof of the token that the datastore has left its word.
 fn proven(cluster: &Cluster) -> Option<HostTime> {
     let tag = token::tag(&cluster.standing.as_ref().ok()?.datastore);
