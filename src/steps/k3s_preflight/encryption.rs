@@ -6,7 +6,7 @@ use crate::steps::findings::Finding;
 use crate::steps::look::{Cluster, server_nodes};
 
 /// Stages between which a restart counts (k3s: secretsencrypt), and what comes next.
-const UNFINISHED: [(&str, &str); 4] = [
+const UNFINISHED: [(&str, &str); 5] = [
     (
         "prepare",
         "restart every server, then: k3s secrets-encrypt rotate",
@@ -15,6 +15,7 @@ const UNFINISHED: [(&str, &str); 4] = [
         "rotate",
         "restart every server, then: k3s secrets-encrypt reencrypt",
     ),
+    ("rotate_keys", WAIT),
     ("reencrypt_request", WAIT),
     ("reencrypt_active", WAIT),
 ];
@@ -84,6 +85,7 @@ mod tests {
         for stage in [
             "prepare-a",
             "rotate-a",
+            "rotate_keys-a",
             "reencrypt_request-a",
             "reencrypt_active-a",
         ] {
