@@ -2,7 +2,7 @@
 
 mod etcd;
 mod off_host;
-mod sqlite;
+pub(super) mod sqlite;
 
 use serde::Deserialize;
 

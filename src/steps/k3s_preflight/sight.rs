@@ -89,7 +89,7 @@ impl<'a> Sight<'a> {
     /// When a host that counts cannot be asked.
     pub async fn judge(&self, probe: &Probe<'_>) -> Result<(Proposal, Vec<Finding>), StepError> {
         let (seen, cluster) = (self.seen, self.cluster);
-        let ((version, _, _), _, (around, process), ahead) = &self.answers;
+        let ((version, _, _), _, (around, process), _) = &self.answers;
         let mut found = Vec::new();
         let mut proposal = Proposal::refuse(of_host(probe, seen));
         let aimed = seen.clone().of(self.aim.of_agents());
@@ -129,23 +129,28 @@ impl<'a> Sight<'a> {
         for finding in around::judge(probe, seen, around).await? {
             finding.into_proposal(&mut proposal);
         }
-        let mut members = cluster.members();
-        let takes = !probe.options().words.own_backup
-            && members.next().is_some_and(|it| it.seen.host == seen.host);
-        let has_begun = self.standing().is_some_and(Standing::is_rotated);
-        if !has_begun {
-            proposal.notes.extend(ahead::unknown(seen, ahead));
-        }
-        let ahead = ahead::judge(seen, takes, ahead);
-        proposal
-            .unmet
-            .extend(ahead.into_iter().filter(|_| !has_begun));
+        self.ahead(probe, &mut proposal);
         let process = process::judge(probe, seen, cluster, version, process).await?;
         proposal.unmet.extend(process.unmet);
         proposal.notes.extend(process.notes);
         proposal.unmet.extend(unit::renamed(probe, seen).await?);
         found.extend(unit::judge(probe, seen, of_agents, &mut proposal).await);
         Ok((proposal, found))
+    }
+
+    /// What a rotation that has not begun needs here.
+    fn ahead(&self, probe: &Probe<'_>, proposal: &mut Proposal) {
+        if self.standing().is_some_and(Standing::is_rotated) {
+            return;
+        }
+        let (.., answers) = &self.answers;
+        let mut members = self.cluster.members();
+        let copied = members.next().or_else(|| self.cluster.servers.first());
+        let is_copied = copied.is_some_and(|it| it.seen.host == self.seen.host);
+        let is_copied = is_copied && !probe.options().words.own_backup;
+        proposal.notes.extend(ahead::unknown(self.seen, answers));
+        let unmet = ahead::judge(self.seen, is_copied, answers);
+        proposal.unmet.extend(unmet);
     }
 
     fn obstacles(&self) -> Vec<Unmet> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
-use crate::facts::{FreeSpace, Paths, Piece, Probe};
+use crate::facts::{Fact, FreeSpace, Paths, Piece, Probe};
 use crate::k3s::sqlite::{HEAD, Head, judge};
 use crate::op::{Act, Op};
 use crate::secret::Content;
@@ -99,28 +99,37 @@ fn damaged(folder: &Utf8PathBuf, why: &str) -> Proposal {
     )])
 }
 
+/// What is copied, and how much room is beside it.
+pub(in crate::steps) fn asked(seen: &Seen) -> (Paths, FreeSpace) {
+    let paths = Paths(sources(seen).into());
+    (paths, FreeSpace(seen.install.data("server/db")))
+}
+
+/// The database and its log.
+fn sources(seen: &Seen) -> [Utf8PathBuf; 2] {
+    FILES.map(|file| seen.install.data(&format!("server/db/{file}")))
+}
+
+/// KiB of a copy; `None` where there is no database.
+pub(in crate::steps) fn needed(seen: &Seen, stats: &<Paths as Fact>::Value) -> Option<u64> {
+    let size = |path: &Utf8PathBuf| stats.get(path).and_then(|stat| Some(stat.as_ref()?.size));
+    let [database, log] = sources(seen).map(|path| size(&path));
+    Some((database? + log.unwrap_or(0)).div_ceil(1024))
+}
+
 /// Takes the copy, when there is room for it.
 pub(super) async fn take(
     probe: &Probe<'_>,
     seen: &Seen,
     name: &str,
 ) -> Result<Proposal, StepError> {
-    let database = seen.install.data("server/db/state.db");
-    let log = Utf8PathBuf::from(format!("{database}-wal"));
-    let paths = Paths([database.clone(), log.clone()].into());
-    let (stats, free) = probe
-        .get_now(
-            &seen.host,
-            (paths, FreeSpace(seen.install.data("server/db"))),
-        )
-        .await?;
-    let size = |path: &Utf8PathBuf| stats.get(path).and_then(|stat| Some(stat.as_ref()?.size));
-    let Some(len) = size(&database) else {
+    let (stats, free) = probe.get_now(&seen.host, asked(seen)).await?;
+    let Some(needed) = needed(seen, &stats) else {
+        let [database, _] = sources(seen);
         return Ok(Proposal::note(format!(
             "no copy of the datastore is taken: it is sqlite, and not {database}; copy it yourself while K3s is stopped"
         )));
     };
-    let needed = (len + size(&log).unwrap_or(0)).div_ceil(1024);
     let why = format!(
         "copy the sqlite datastore ({} MiB) as {name}; K3s and its API stand still meanwhile, most often for less than a second \
          and never for more than 5",
@@ -134,7 +143,7 @@ pub(super) async fn take(
 }
 
 /// What stands against a copy of so many KiB.
-fn hindered(seen: &Seen, needed: u64, free: u64) -> Option<Unmet> {
+pub(in crate::steps) fn hindered(seen: &Seen, needed: u64, free: u64) -> Option<Unmet> {
     let mib = |kib: u64| kib.div_ceil(1024);
     if needed > MOST {
         return Some(Unmet::new(
