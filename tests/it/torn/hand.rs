@@ -193,8 +193,20 @@ fn server_joins(fleet: &mut Fleet, token: Option<&str>) {
         }
     }
     if !is_configured {
-        let text = format!("{}token: \"{token}\"\n", host.disk.text(CONFIG).unwrap());
-        host.disk.write(CONFIG, text.as_bytes(), 0o600).unwrap();
+        configures(host, token);
     }
     orders(fleet, &name, "start");
+}
+
+fn configures(host: &mut Host, token: &str) {
+    let text = host.disk.text(CONFIG).unwrap_or_default();
+    let text = format!("{text}token: \"{token}\"\n");
+    host.disk.write(CONFIG, text.as_bytes(), 0o600).unwrap();
+}
+
+/// Writes the token that a server keeps itself into its configuration.
+pub(super) fn configures_its_own(fleet: &mut Fleet, server: &HostName) {
+    let host = fleet.host_mut(server).unwrap();
+    let own = host.disk.text("/var/lib/rancher/k3s/server/token").unwrap();
+    configures(host, own.trim());
 }

@@ -46,6 +46,8 @@ enum Told {
     Again,
     Rescue(&'static str),
     Restart(&'static str),
+    /// `token:` with the one that it keeps itself.
+    Configure(&'static str),
     RollBack,
     Heal,
     Invite,
@@ -139,6 +141,7 @@ impl Course {
                 Told::Restart(host) => rig.wire.with(|fleet| {
                     hand::restarts(fleet, &HostName::new(host).unwrap());
                 }),
+                Told::Configure(_) => self.wrong.push(format!("before a rescue: {last:?}")),
                 Told::RollBack => self.does("@rollback", rig, number).await,
                 Told::Heal => self.does("@heal", rig, number).await,
                 Told::Invite => self.invite(rig),
@@ -216,6 +219,11 @@ impl Course {
                 return None;
             }
             match self.told(&rescued) {
+                Told::Configure(server) => {
+                    let server = HostName::new(server).unwrap();
+                    rig.wire
+                        .with(|fleet| hand::configures_its_own(fleet, &server));
+                }
                 Told::Restart(peer) => {
                     let peer = HostName::new(peer).unwrap();
                     rig.wire.with(|fleet| hand::restarts(fleet, &peer));
@@ -281,6 +289,10 @@ impl Course {
         };
         if let Some(host) = named("keyroll rescue ") {
             return Told::Rescue(host);
+        }
+        let own = |host: &&str| text.contains(&format!("on {host} `token:` with the one of /"));
+        if let Some(host) = SERVERS.into_iter().find(own) {
+            return Told::Configure(host);
         }
         // `… to take the new token too: there, as root: systemctl restart …`
         if let Some(host) = named("it waits for ").or_else(|| as_root(&text)) {
