@@ -1,6 +1,7 @@
 //! kubectl: what it is asked, and its words for what a server answers.
 
 use super::parse::{self, Kubeconfig};
+use super::version::Version;
 use super::world::Answer;
 use crate::k3s::others;
 
@@ -25,12 +26,14 @@ pub struct Kubectl {
 pub enum Verb {
     /// `get --raw PATH`
     GetRaw(String),
-    /// `replace --raw PATH -f FILE`
+    /// `replace --raw PATH -f FILE [--validate=false]`
     ReplaceRaw {
         /// Path at the server.
         path: String,
         /// File with the body.
         file: String,
+        /// Whether the body is to be held against a schema.
+        is_validated: bool,
     },
     /// `create --raw PATH -f FILE`
     CreateRaw {
@@ -112,6 +115,22 @@ impl Ended {
 }
 
 impl Kubectl {
+    /// What an old kubectl says in place of sending a body whose schema it cannot get: a server's basic credentials are none
+    /// for the API (kubectl: `ReplaceOptions.Complete`).
+    #[must_use]
+    pub fn lacks_schema(&self, target: &Target, version: Version) -> Option<Ended> {
+        let is_validated = matches!(
+            self.verb,
+            Verb::ReplaceRaw {
+                is_validated: true,
+                ..
+            }
+        );
+        let is_basic = matches!(target, Target::Url(_));
+        let words = "error: You must be logged in to the server (the server has asked for the client to provide credentials)";
+        (is_validated && is_basic && version.wants_schema()).then(|| Ended::bad(1, words))
+    }
+
     /// Reads the arguments after `kubectl`; `None` when this model has no such command.
     pub(super) fn parse(words: &[&str]) -> Option<Self> {
         let mut call = Self {
@@ -132,9 +151,14 @@ impl Kubectl {
         }
         call.verb = match verb.as_slice() {
             ["get", "--raw", path] => Verb::GetRaw((*path).to_owned()),
-            ["replace", "--raw", path, "-f", file] => Verb::ReplaceRaw {
+            ["replace", "--raw", path, "-f", file, rest @ ..] => Verb::ReplaceRaw {
                 path: (*path).to_owned(),
                 file: (*file).to_owned(),
+                is_validated: match rest {
+                    [] => true,
+                    ["--validate=false"] => false,
+                    _ => return None,
+                },
             },
             ["create", "--raw", path, "-f", file] => Verb::CreateRaw {
                 path: (*path).to_owned(),

@@ -68,6 +68,12 @@ impl Version {
         matches!(self, Self::V1_28_2 | Self::V1_28_8 | Self::V1_32_4)
     }
 
+    /// Whether its kubectl asks for a schema before it replaces anything raw, unless told not to (kubectl before 1.29).
+    #[must_use]
+    pub fn wants_schema(self) -> bool {
+        matches!(self, Self::V1_28_2 | Self::V1_28_8)
+    }
+
     /// Whether it serves `/v1-k3s/token` at all.
     #[must_use]
     pub fn can_rotate(self) -> bool {

@@ -10,14 +10,18 @@ use super::disk::Disk;
 use crate::sim::kube::namespace;
 use crate::sim::kubectl::{self, Ended, Kubectl, Target, Verb};
 use crate::sim::parse::{self, Kubeconfig};
+use crate::sim::version::Version;
 use crate::sim::world::Files as _;
 
 /// Runs a kubectl command.
-pub(super) async fn run(call: &Kubectl) -> Ended {
+pub(super) async fn run(call: &Kubectl, version: Version) -> Ended {
     let door = match door(call) {
         Ok(door) => door,
         Err(ended) => return ended,
     };
+    if let Some(ended) = call.lacks_schema(&Target::Url(door.clone()), version) {
+        return ended;
+    }
     let (method, path, body) = match request(&call.verb) {
         Ok(request) => request,
         Err(ended) => return ended,
@@ -68,7 +72,7 @@ fn request(verb: &Verb) -> Result<(Method, &str, Vec<u8>), Ended> {
         Verb::Leases => Ok((Method::GET, leases, Vec::new())),
         Verb::Lines(lines) => Ok((Method::GET, path_of(*lines), Vec::new())),
         Verb::GetRaw(path) => Ok((Method::GET, path, Vec::new())),
-        Verb::ReplaceRaw { path, file } => Ok((Method::PUT, path, body(file)?)),
+        Verb::ReplaceRaw { path, file, .. } => Ok((Method::PUT, path, body(file)?)),
         Verb::CreateRaw { path, file } => Ok((Method::POST, path, body(file)?)),
     }
 }

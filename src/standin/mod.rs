@@ -67,7 +67,7 @@ async fn perform(args: Vec<String>, env: BTreeMap<String, String>) -> Ended {
     }
     match call {
         Some(Call::Version) => Ended::fine(version(&env).banner()),
-        Some(Call::Kubectl(call)) => kubectl::run(&call).await,
+        Some(Call::Kubectl(call)) => kubectl::run(&call, version(&env)).await,
         Some(Call::SaveSnapshot { name }) => snapshot::save(&name).await,
         Some(Call::EncryptionStatus) => cli::encryption().await,
         Some(Call::Rotate(asked)) => cli::rotate(&asked).await,

@@ -14,22 +14,10 @@ use crate::op::{Act, Op};
 use crate::secret::Secret;
 
 /// Runs what it is given and leaves the datastore's answer in a file, where one is named: with the word `yes`, or with `no`
-/// when it was 500 and K3s's journal says beside the same number that the datastore has another token. Anything else is a
-/// failure of its own: a datastore that is away is answered with 500 as well.
-const ASK: &str = r#"file=$1; words=$2; unit=$3; shift 3; umask 077
-if said=$("$@" 2>&1); then word=yes
-else
-  id=$(printf '%s\n' "$said" | sed -n 's/.*\(token error ID [0-9]*\).*/\1/p' | head -n 1)
-  [ -n "$id" ] || { printf '%s\n' "$said" >&2; exit 1; }
-  [ -n "$file" ] || exit 0
-  for wait in 1 1 2 0; do
-    why=$(journalctl -q --no-pager -o cat -n 2000 -u "$unit" | grep -F "$id:") && break
-    sleep "$wait"
-  done
-  case $why in *"encrypted with different token"*) word=no ;; *) printf '%s\n' "$said" "$why" >&2; exit 1 ;; esac
-fi
-[ -n "$file" ] || exit 0
-mkdir -p "${file%/*}" && printf '%s %s\n' "$words" "$word" >"$file.new" && mv -f "$file.new" "$file""#;
+/// when it was 500 and K3s's journal says beside the same number that the datastore has another token. That it has several is
+/// said only where it has this one, too (k3s: `bootstrapKeyData`). Anything else is a failure of its own: a datastore that is
+/// away is answered with 500 as well.
+const ASK: &str = include_str!("ask.sh");
 
 /// Lets K3s put the files of a server right that have not the token of its process: a rotate to that token writes it there,
 /// whatever it is answered. What was written is saved by the next rotate to the same token, which shows as well that the

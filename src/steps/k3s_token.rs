@@ -175,7 +175,8 @@ fn write(seen: &Seen, edit: &Edit<'_>, path: Utf8PathBuf, mode: Mode, why: &str)
         .guarded(seen.unchanged(edit.surface))
 }
 
-/// The one request that re-encrypts the datastore. Its body travels on a descriptor, the credentials on stdin.
+/// The one request that re-encrypts the datastore. Its body travels on a descriptor, the credentials on stdin. kubectl before
+/// 1.29 asks for a schema first, which nobody gets with the credentials of a server, and then sends nothing.
 pub(super) fn put(door: &Door, authority: &Secret, new: &Secret) -> Command {
     let body = serde_json::json!({ "newToken": new.expose() }).to_string();
     let words = [
@@ -186,6 +187,7 @@ pub(super) fn put(door: &Door, authority: &Secret, new: &Secret) -> Command {
         "/v1-k3s/token",
         "-f",
         "/dev/fd/3",
+        "--validate=false",
     ];
     Command::new(door.k3s.kubectl(words))
         .directly()

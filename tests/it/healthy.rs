@@ -39,7 +39,9 @@ fn fleet(seed: u64) -> String {
         "token-file",
         "nothing",
     ][one_of(surfaces) as usize];
-    write!(text, "{datastore}&surface={surface}").unwrap();
+    let versions = ["", "", "", "&k3s=v1.32.4+k3s1", "&k3s=v1.28.8+k3s1"];
+    let version = versions[one_of(5) as usize];
+    write!(text, "{datastore}&surface={surface}{version}").unwrap();
     for (part, odds) in [
         ("&agent-token=separate", 5),
         ("&disable-agent=yes", 8),

@@ -6,6 +6,8 @@ mod afterwards;
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod asked;
+#[cfg(test)]
 mod books;
 #[cfg(test)]
 mod cli;

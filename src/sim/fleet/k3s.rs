@@ -96,6 +96,9 @@ impl Fleet {
         {
             return Ok(ended);
         }
+        if let Some(ended) = call.lacks_schema(&target, self.program(at)) {
+            return Ok(ended);
+        }
         let (path, body) = match &call.verb {
             Verb::Nodes | Verb::Leases | Verb::Apiservers | Verb::Namespace => {
                 return Ok(self.listed(at, &call.verb, &target));
@@ -104,7 +107,7 @@ impl Fleet {
             Verb::Annotate { key, value } => return Ok(self.annotate(at, key, value, &target)),
             Verb::CreateRaw { path, .. } => return Ok(self.posted(at, path, &target)),
             Verb::GetRaw(path) => (path, None),
-            Verb::ReplaceRaw { path, file } => {
+            Verb::ReplaceRaw { path, file, .. } => {
                 let body = match file.as_str() {
                     "/dev/fd/3" => command.fd3.as_ref().map(|input| input.bytes().to_vec()),
                     "-" => command.stdin.as_ref().map(|input| input.bytes().to_vec()),

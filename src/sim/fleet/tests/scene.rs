@@ -182,7 +182,7 @@ impl Scene {
 
     pub(super) fn put_command(host: &str, auth: &str, body: &str) -> Command {
         let kubeconfig = Self::door(host).kubeconfig(Role::Server, &Secret::new(auth));
-        let line = "k3s kubectl --kubeconfig=/dev/stdin --request-timeout=60s replace --raw /v1-k3s/token -f /dev/fd/3";
+        let line = "k3s kubectl --kubeconfig=/dev/stdin --request-timeout=60s replace --raw /v1-k3s/token -f /dev/fd/3 --validate=false";
         Command::new(line.split(' '))
             .stdin(kubeconfig)
             .fd3(Content::from(body))
