@@ -63,7 +63,7 @@ impl Fact for JournalHas {
 }
 
 impl Fact for JournalSince {
-    /// `None` when there is no journal to read.
+    /// `None` when there is no journal to read, or nothing of that start is in it: K3s says something at each.
     type Value = Option<Vec<String>>;
 
     fn queries(&self) -> Vec<Query> {
@@ -81,8 +81,10 @@ impl Fact for JournalSince {
 
     fn parse(&self, responses: &[Response]) -> Result<Self::Value, FactError> {
         let ran = ran(responses, 0, "the journal")?;
-        let lines = || ran.stdout.text().lines().map(str::to_owned).collect();
-        Ok((ran.status == 0).then(lines))
+        let text = ran.stdout.text();
+        let lines = text.lines().filter(|line| *line != "-- No entries --");
+        let lines: Vec<String> = lines.map(str::to_owned).collect();
+        Ok(Some(lines).filter(|lines| ran.status == 0 && !lines.is_empty()))
     }
 }
 
@@ -120,6 +122,22 @@ mod tests {
             parts: &["passwd newer", "weary 'o"],
         };
         fact.parse(&[answer(status, said, "")]).unwrap()
+    }
+
+    #[test]
+    fn a_journal_that_has_nothing_of_a_start_says_nothing() {
+        let since = |status, said: &str| {
+            let invocation = "45d4".to_owned();
+            let answers = [answer(status, said, "")];
+            JournalSince { invocation }.parse(&answers).unwrap()
+        };
+        assert_eq!(
+            since(0, "Starting k3s\n"),
+            Some(vec!["Starting k3s".to_owned()])
+        );
+        for (status, said) in [(0, ""), (0, "-- No entries --\n"), (1, "a line\n")] {
+            assert_eq!(since(status, said), None);
+        }
     }
 
     #[test]

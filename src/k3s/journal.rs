@@ -62,8 +62,11 @@ pub fn is_of_token(line: &str) -> bool {
 /// Whether a line says that the server's passwd keeps it from starting, with whatever token.
 #[must_use]
 pub fn is_newer_than_datastore(line: &str) -> bool {
-    line.contains("passwd newer than datastore")
+    line.contains(NEWER) && line.contains("cred/passwd")
 }
+
+/// What K3s says behind the files that it does not replace, in no order (k3s: `ReconcileBootstrapData`).
+const NEWER: &str = " newer than datastore";
 
 /// Whether a line tells of something that passes by itself: the other side is starting, or takes its token later.
 fn is_passing(line: &str) -> bool {
@@ -94,13 +97,15 @@ pub const AWAITS_RESTART: [&str; 1] = ["Cluster Certificate Authority data has b
 #[must_use]
 pub fn sign(line: &str) -> Option<&'static Sign> {
     let mut signs = SIGNS.iter().filter(|_| !is_of_others(line));
-    signs.find(|sign| line.contains(sign.part))
+    signs.find(|sign| {
+        line.contains(sign.part) && (sign.part != NEWER || is_newer_than_datastore(line))
+    })
 }
 
 /// Parts of the lines that stay true until the next start of the process that wrote them.
 pub const LASTING: [&str; 6] = [
     "encrypted with different token",
-    "passwd newer than datastore",
+    NEWER,
     "token CA hash does not match",
     "/v1-k3s/server-bootstrap: 401 Unauthorized",
     "no bootstrap data found",
@@ -139,7 +144,7 @@ const fn means(name: &'static str, part: &'static str, meaning: &'static str) ->
 pub const SIGNS: [Sign; 11] = [
     means(
         "passwd-trap",
-        "passwd newer than datastore",
+        NEWER,
         "it was once started with the wrong token and will not start again by itself, even with the right one",
     ),
     means(
@@ -199,7 +204,11 @@ mod tests {
     use super::{lasting, overcome, sign};
 
     /// As measured, or as K3s's source has it.
-    const LINES: [(&str, &str); 8] = [
+    const LINES: [(&str, &str); 9] = [
+        (
+            r#"level=fatal msg="/var/lib/rancher/k3s/server/cred/passwd, /var/lib/rancher/k3s/server/cred/ipsec.psk newer than datastore and could cause a cluster outage. Remove the file(s) from disk""#,
+            "passwd-trap",
+        ),
         (
             r#"level=fatal msg="/var/lib/rancher/k3s/server/cred/passwd newer than datastore and could cause a cluster outage. Remove the file(s) from disk""#,
             "passwd-trap",
@@ -234,8 +243,9 @@ mod tests {
         ),
     ];
 
-    /// What healthy clusters write.
-    const ORDINARY: [&str; 7] = [
+    /// What healthy clusters write, and what has nothing to do with a token.
+    const ORDINARY: [&str; 8] = [
+        r#"level=fatal msg="/var/lib/rancher/k3s/server/tls/client-ca.key newer than datastore and could cause a cluster outage. Remove the file(s) from disk""#,
         r#"level=error msg="token error ID 31415: bootstrap data already found and encrypted with different token""#,
         r#"E0805 18:15:19.451812 4081514 authentication.go:73] "Unable to authenticate the request" err="[x509: certificate has expired or is not yet valid: current time 2025-08-05T18:15:19Z is after 2025-07-01T00:00:00Z, verifying certificate SN=1]""#,
         r#"E1122 04:00:01.000000    1301 pod_workers.go:1301] "Error syncing pod, skipping" err="failed to pull image \"registry.example/a\": 401 Unauthorized""#,
