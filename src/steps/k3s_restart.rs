@@ -18,10 +18,11 @@ use crate::secret::Secret;
 use crate::template::Templated;
 use crate::wire::Command;
 
-/// How long a server may take to come back: slow boards need minutes.
-pub(super) const SERVER: Duration = Duration::from_mins(5);
-/// How long an agent may take to come back.
-const AGENT: Duration = Duration::from_mins(3);
+/// How long a server may take to come back: slow boards need minutes, and so does a copy of a large etcd, which K3s makes at
+/// each start. A start that is refused ends the wait earlier.
+pub(super) const SERVER: Duration = Duration::from_mins(10);
+/// How long an agent may take to come back, which may import images first.
+const AGENT: Duration = Duration::from_mins(4);
 
 /// `k3s_restart`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -30,7 +31,7 @@ pub struct K3sRestart {
     /// Which token is to be taken. Default: the server token.
     #[serde(default)]
     pub kind: TokenKind,
-    /// How long the unit may take to be active again, in seconds. Default: 300 for a server, 180 for an agent.
+    /// How long the unit may take to be active again, in seconds. Default: 600 for a server, 240 for an agent.
     #[serde(default)]
     pub timeout: Option<Templated<u64>>,
     /// Restarts it even where nothing is to be taken: some traps close at the second restart only. Default: false.

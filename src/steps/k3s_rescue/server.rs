@@ -11,13 +11,12 @@ use crate::k3s::rescue::Remedy;
 use crate::k3s::token::{TokenKind, full};
 use crate::op::{Act, Op, Until};
 use crate::secret::{Content, Secret};
+use crate::steps::k3s_restart::SERVER;
 use crate::steps::k3s_token::{Mode, flip};
 use crate::steps::look::{Cluster, Seen, ServerSeen};
 use crate::steps::{Proposal, StepError, Unmet};
 use crate::wire::{Command, WriteFile};
 
-/// How long it may take to be active again.
-const START: Duration = Duration::from_mins(5);
 /// A stop takes up to 90 s when K3s is stuck in its start (measured: ha-cure2); killed first, it is over at once.
 const STOP: Duration = Duration::from_mins(2);
 
@@ -203,7 +202,7 @@ fn start(seen: &Seen, right: &Secret) -> Vec<Op> {
             format!("start {unit} with the datastore's token"),
             act,
         ),
-        Op::wait(host, why, restarted, START),
+        Op::wait(host, why, restarted, SERVER),
         Op::wait(
             host,
             "wait until it accepts that token",
