@@ -18,6 +18,7 @@ pub(super) fn verify(desk: &Desk, asked: &cli::Verify) -> Result<Exit, Trouble> 
     options.words = Words {
         proof_only: true,
         max_age: asked.max_age.map(|age| age.0),
+        strict: asked.strict,
         ..options.words
     };
     fleet::lay_over(&mut books.inventory, &asked.perform.reach)?;
@@ -33,8 +34,7 @@ pub(super) fn verify(desk: &Desk, asked: &cli::Verify) -> Result<Exit, Trouble> 
     };
     let ended = run::runtime(session.is_virtual())?.block_on(session.perform())?;
     Ok(match (ended.exit, ended.summary.verdict) {
-        (Exit::Fine, Some(Verdict::Green)) => Exit::Fine,
-        (Exit::Fine, Some(Verdict::Yellow)) if !asked.strict => Exit::Fine,
+        (Exit::Fine, Some(Verdict::Green | Verdict::Yellow)) => Exit::Fine,
         (Exit::Fine, _) => Exit::Red,
         (exit, _) => exit,
     })

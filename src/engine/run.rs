@@ -150,6 +150,9 @@ impl Run {
         let is_half_done = run.ledger.has_failed() && !self.check && level < StopLevel::FinishOps;
         let can_go_back = is_half_done && way_out::is_open(&run.shared).await;
         run.ledger.left_out(&run.shared.scope.fleet);
+        if run.shared.scope.options.words.strict {
+            run.ledger.be_strict();
+        }
         run.ledger.end(self.check, level, &self.title, can_go_back)
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Tally {
     left: Vec<(TaskKey, String)>,
     /// Tasks that prove, without their hosts.
     proofs: BTreeSet<String>,
+    /// Whether only a green proof is well.
+    strict: bool,
 }
 
 impl Tally {
@@ -113,6 +115,10 @@ impl Tally {
         self.doubt(why);
     }
 
+    pub(super) fn be_strict(&mut self) {
+        self.strict = true;
+    }
+
     fn count_task(&mut self, key: &TaskKey, outcome: &TaskOutcome) {
         match outcome {
             TaskOutcome::Satisfied => self.summary.satisfied += 1,
@@ -164,7 +170,9 @@ impl Tally {
         let stopped = (level > StopLevel::Run).then_some(Exit::Stopped);
         let roots = self.summary.roots.iter().map(|(_, failure)| failure.exit);
         let found = (check && self.proposed).then_some(Exit::WorkFound);
-        let exit = Exit::first_of(roots.chain(stopped).chain(found));
+        let is_doubted = self.strict && self.summary.verdict == Some(Verdict::Yellow);
+        let doubted = is_doubted.then_some(Exit::Red);
+        let exit = Exit::first_of(roots.chain(stopped).chain(found).chain(doubted));
         let roots = self.summary.roots.iter();
         let mut advice = roots.flat_map(|(_, failure)| &failure.next);
         let forward = advice.find(|next| next.starts_with(FORWARD)).cloned();
@@ -181,6 +189,9 @@ impl Tally {
                 ),
             },
             (Exit::WorkFound, _) => really.to_owned(),
+            (Exit::Red, _) if self.summary.roots.is_empty() => {
+                "--strict wants a green proof: see above what keeps it yellow".to_owned()
+            }
             (Exit::TaskFailed, _) if forward.is_some() => forward.unwrap_or_default(),
             (Exit::Stopped, _) => {
                 format!("run the same command to go on; keyroll looks first: {again}")

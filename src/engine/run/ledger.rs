@@ -148,6 +148,11 @@ impl Ledger {
         self.tally.left_out(fleet);
     }
 
+    /// Only a green proof is well.
+    pub(super) fn be_strict(&mut self) {
+        self.tally.be_strict();
+    }
+
     /// Counts what kept the run from beginning.
     pub(super) fn not_begun(&mut self, why: Failure) {
         let (key, failure) = (TaskKey("before the first play".to_owned()), Some(why));

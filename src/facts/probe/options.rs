@@ -53,6 +53,8 @@ pub struct Words {
     pub ignored: Vec<String>,
     /// Shapes of a cluster on which nobody has measured a rotation are let through.
     pub unmeasured: bool,
+    /// From `--strict`: a run whose proof is yellow ends as one whose proof is red.
+    pub strict: bool,
     /// From `--max-age`: a proof is red when the server token is older, or nothing shows that it is not.
     pub max_age: Option<Duration>,
     /// What the inventory says, to be compared with the token that is rotated.
