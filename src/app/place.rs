@@ -10,7 +10,8 @@ use crate::exit::Exit;
 use crate::facts::Probe;
 use crate::k3s::knock::Heard;
 use crate::k3s::phase::Standing;
-use crate::k3s::token::TokenKind;
+use crate::k3s::surface::Surface;
+use crate::k3s::token::{Form, TokenKind};
 use crate::model::HostName;
 use crate::report::{Outcome, PlaceRow, Places, Said};
 use crate::steps::findings::{Finding, why_down};
@@ -125,7 +126,10 @@ async fn host(
 /// Where an agent stands; what it has of its own is shown to the servers.
 async fn agent(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> Option<AgentStanding> {
     let stands = AgentStanding::look(probe, seen, standing).await.ok()?;
-    let is_own = matches!(stands, AgentStanding::Foreign(_)) && seen.install.winner().is_some();
+    // A join token is none that can be shown: the API takes it, and the supervisor does not.
+    let is_shown = |winner: &Surface| !matches!(winner.token.form, Form::Bootstrap { .. });
+    let is_own =
+        matches!(stands, AgentStanding::Foreign(_)) && seen.install.winner().is_some_and(is_shown);
     let is_refused = is_own
         && matches!(
             AgentStanding::knock(probe, seen).await,
