@@ -137,6 +137,8 @@ pub struct Evidence<'a> {
     pub third: bool,
     /// Tokens that a rotate has left on the files of other servers, in both places alike.
     pub others: &'a [Secret],
+    /// What a rescue has found to be the datastore's and started another server with, which now waits for others.
+    pub begun: Option<&'a Secret>,
     /// Tokens that the datastore did not have when it was asked, before any rotate to them that is seen.
     pub denied: &'a [Secret],
     /// Whether a token that files alone tell of may be tried: nobody can be asked, a start that is refused does no harm, and the
@@ -375,6 +377,8 @@ impl Patient {
         match (refuted, self.rotated_to(evidence)) {
             (Some(_), Some(moved)) => Some(moved),
             (Some(refuted), None) => evidence.elsewhere(refuted),
+            // Its own copy has told nothing else, and another one does.
+            (None, Some(moved)) if evidence.begun == Some(moved) => Some(moved),
             // A rotate that failed leaves such files, too: a start that is refused shows it, and costs nothing where no other
             // server is asked.
             (None, Some(moved))

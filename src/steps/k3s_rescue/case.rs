@@ -77,6 +77,7 @@ impl Case<'_> {
         });
         let is_denied = |it: &Secret| cluster.is_denied(it);
         let denied: Vec<Secret> = known.iter().filter(|it| is_denied(it)).cloned().collect();
+        let begun = self.begun();
         let mut others = self.of_others();
         others.retain(|it| !is_denied(it));
         self.patient.right(&Evidence {
@@ -92,6 +93,7 @@ impl Case<'_> {
                 known.iter().filter(|it| !is_denied(it)),
             ),
             others: &others,
+            begun: begun.as_ref().filter(|it| !is_denied(it)),
             denied: &denied,
             trial,
             given,
@@ -116,6 +118,16 @@ impl Case<'_> {
         all.sort_by(|a, b| a.expose().cmp(b.expose()));
         all.dedup();
         all
+    }
+
+    /// What a rescue has started another server with, whose start goes on.
+    fn begun(&self) -> Option<Secret> {
+        let servers = self.cluster.servers.iter();
+        let mut others = servers.filter(|it| it.seen.host != self.seen.host && it.is_coming());
+        others.find_map(|it| {
+            let surface = it.seen.surface()?;
+            (it.seen.rescue() == Some(begun_with(surface))).then(|| surface.clone())
+        })
     }
 
     /// Whether a server has started with what all that run have, clearly after this one's files were written.

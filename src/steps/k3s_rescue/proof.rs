@@ -6,13 +6,13 @@ use super::examine::decided;
 use super::refusals::{told, waits_for_api};
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock, Role};
-use crate::k3s::phase::Standing;
+use crate::k3s::phase::{Standing, names};
 use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::op::{Op, Until};
 use crate::secret::Secret;
 use crate::steps::k3s_token::said;
-use crate::steps::look::{AgentStanding, Cluster, Seen};
+use crate::steps::look::{AgentStanding, Cluster, Seen, forgets_agents};
 use crate::steps::{Proposal, StepError, Unmet};
 
 pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
@@ -26,7 +26,7 @@ pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
         let what = format!("{host} is not configured with the datastore's token");
         return Ok(Proposal::refuse(vec![red("surface-wrong", what, host)]));
     }
-    let left = left(&cluster, standing.as_ref(), right);
+    let left = left(probe, &cluster, (standing.as_ref(), right)).await;
     let held = cluster
         .server(host)
         .and_then(|server| server.memory.secret());
@@ -54,9 +54,19 @@ pub(super) async fn of_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal
 }
 
 /// What is left to do. The servers that run may say less than the datastore's answer, or a server that is down.
-fn left(cluster: &Cluster, standing: Option<&Standing>, right: &Secret) -> Option<String> {
+async fn left(
+    probe: &Probe<'_>,
+    cluster: &Cluster,
+    (standing, right): (Option<&Standing>, &Secret),
+) -> Option<String> {
     if let Some(standing) = standing.filter(|it| it.datastore == *right) {
-        return cluster.left(standing);
+        let left = cluster
+            .left(standing)
+            .or_else(|| wrong_surfaces(cluster, right));
+        return match left {
+            None => of_agents(probe, cluster).await,
+            left => left,
+        };
     }
     let mut servers = cluster.servers.iter().map(|it| &it.seen);
     let next = servers.find(|it| !it.unit.is_active()).map_or_else(
@@ -66,6 +76,30 @@ fn left(cluster: &Cluster, standing: Option<&Standing>, right: &Secret) -> Optio
     Some(format!(
         "not every server agrees yet on what the datastore has: restart no server; {next}"
     ))
+}
+
+/// Other servers that would start with another token.
+fn wrong_surfaces(cluster: &Cluster, right: &Secret) -> Option<String> {
+    let servers = cluster.servers.iter();
+    let odd = servers.filter(|it| it.seen.surface().is_some_and(|own| own != right));
+    let odd: Vec<&HostName> = odd.map(|it| &it.seen.host).collect();
+    let rescues = odd
+        .iter()
+        .map(|host| format!("keyroll rescue {host} -i INVENTORY"));
+    let rescues: Vec<String> = rescues.collect();
+    (!odd.is_empty()).then(|| {
+        format!(
+            "would not start with what they are configured with: {}; restart none before: {}",
+            names(odd.into_iter()),
+            rescues.join(" && ")
+        )
+    })
+}
+
+async fn of_agents(probe: &Probe<'_>, cluster: &Cluster) -> Option<String> {
+    forgets_agents(probe, &cluster.servers).await.map(|_| {
+        "the agents are configured with a token that is refused: restart none; keyroll run @rotate-token -i INVENTORY gives them that of the servers".to_owned()
+    })
 }
 
 /// What its process answers to the right token, and to every other that was found.

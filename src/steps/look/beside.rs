@@ -200,7 +200,7 @@ impl Cluster {
     /// How many members of etcd run, and how many there are.
     #[must_use]
     pub fn members_up(&self) -> (usize, usize) {
-        let up = self.members().filter(|it| is_coming(it));
+        let up = self.members().filter(|it| it.is_coming());
         (up.count(), self.members().count() + self.blind.len())
     }
 
@@ -216,7 +216,7 @@ impl Cluster {
     pub fn lacks_quorum_with(&self, host: &HostName) -> bool {
         let (_, all) = self.members_up();
         let others = self.members().filter(|it| it.seen.host != *host);
-        let others = others.filter(|it| is_coming(it)).count();
+        let others = others.filter(|it| it.is_coming()).count();
         self.members().any(|it| it.seen.host == *host) && (others + 1) * 2 <= all
     }
 
@@ -262,11 +262,14 @@ pub(in crate::steps) fn rescue_of_agent(host: &HostName) -> String {
     )
 }
 
-/// Whether it runs, or was started by a rescue and waits for others.
-fn is_coming(server: &ServerSeen) -> bool {
-    let unit = &server.seen.unit;
-    let is_starting = unit.active_state == "activating" && unit.sub_state == "start";
-    unit.is_active() || is_starting && server.seen.rescue().is_some()
+impl ServerSeen {
+    /// Whether it runs, or was started by a rescue and waits for others.
+    #[must_use]
+    pub fn is_coming(&self) -> bool {
+        let unit = &self.seen.unit;
+        let is_starting = unit.active_state == "activating" && unit.sub_state == "start";
+        unit.is_active() || is_starting && self.seen.rescue().is_some()
+    }
 }
 
 fn away(host: &HostName, why: &Blind) -> Unmet {

@@ -130,12 +130,24 @@ pub(super) async fn settle(probe: &Probe<'_>, servers: &[ServerSeen]) -> Settled
     }
 }
 
-/// The token of all servers, when nothing is known to be under way and each of the first agents that has a token of this kind
-/// has one that the servers refuse: somebody has rotated the servers and forgotten the agents.
+/// The token of all servers, when this run may go on with it and they have left the agents behind.
 async fn left_behind(probe: &Probe<'_>, servers: &[ServerSeen]) -> Option<Secret> {
     let options = probe.options();
     let is_asked = options.given.is_none() && !options.words.proof_only;
-    let first = servers.first().filter(|_| is_asked)?;
+    if is_asked {
+        forgets_agents(probe, servers).await
+    } else {
+        None
+    }
+}
+
+/// The token of all servers, when nothing is known to be under way and each of the first agents that has a token of this kind
+/// has one that the servers refuse: somebody has rotated the servers and forgotten the agents.
+pub(in crate::steps) async fn forgets_agents(
+    probe: &Probe<'_>,
+    servers: &[ServerSeen],
+) -> Option<Secret> {
+    let first = servers.first()?;
     let held = first.memory.secret()?;
     let is_untouched = |server: &ServerSeen| {
         let seen = &server.seen;

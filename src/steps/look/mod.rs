@@ -33,6 +33,7 @@ pub(super) use beside::rescue_of_agent;
 pub use cluster::{Cluster, ServerSeen};
 pub use edits::Edit;
 pub(super) use marks::{Asked, REPLACED, WITHDRAWN};
+pub(super) use memory::forgets_agents;
 pub(super) use nodes::{nodes, server_nodes};
 pub use order::restart_order;
 pub(super) use passwd::PASSWD;
