@@ -32,7 +32,7 @@ pub(super) fn datastore<'a>(
 ) -> Result<Datastore<'a>, Torn> {
     let rotators = servers.iter().filter(|server| is_rotated(server, kept));
     let mut rotators: Vec<&ServerView> = rotators.collect();
-    let onwards: Vec<&Secret> = rotators.iter().filter_map(|s| s.memory.secret()).collect();
+    let onwards = rotators.clone();
     rotators.retain(|s| !is_behind(s, &onwards));
     // Of several the last: what it saves overtakes what the others have written (k3s: `ReconcileBootstrapData`).
     let last = |rotators: &[&ServerView], secret: &Secret| {
@@ -160,7 +160,13 @@ fn rival(servers: &[ServerView], rotators: &[&ServerView], kept: Option<&Secret>
 /// A process that does not answer has no say; then the files count when they are past the token that was kept.
 fn is_rotated(server: &ServerView, kept: Option<&Secret>) -> bool {
     let on_disk = server.on_disk.as_ref();
-    let Some(on_disk) = on_disk.filter(|it| server.passwd.as_ref() == Some(it)) else {
+    // Somebody has removed the passwd of one that has a token configured: then only a rotate explains its own file.
+    let is_alone = |it: &Secret| {
+        let held = server.memory.secret().is_some();
+        held && server.passwd.is_none() && server.surface.as_ref().is_some_and(|own| own != it)
+    };
+    let Some(on_disk) = on_disk.filter(|it| server.passwd.as_ref() == Some(it) || is_alone(it))
+    else {
         return false;
     };
     match &server.memory {
@@ -170,13 +176,16 @@ fn is_rotated(server: &ServerView, kept: Option<&Secret>) -> bool {
     }
 }
 
-/// Whether what a stopped server's files tell of is over: a server that runs with that token was rotated onwards.
-fn is_behind(server: &ServerView, onwards: &[&Secret]) -> bool {
+/// Whether what a server's files tell of is over: one that runs with that token was rotated onwards; where both run, later.
+fn is_behind(server: &ServerView, rotators: &[&ServerView]) -> bool {
     let is_stopped = server.memory.secret().is_none();
-    is_stopped
-        && onwards
-            .iter()
-            .any(|held| server.on_disk.as_ref() == Some(held))
+    let is_earlier =
+        |other: &ServerView| is_stopped || server.put.is_some() && server.put < other.put;
+    let runs_with_it = |other: &ServerView| {
+        let held = other.memory.secret();
+        held.is_some() && held == server.on_disk.as_ref()
+    };
+    rotators.iter().any(|it| runs_with_it(it) && is_earlier(it))
 }
 
 fn common_memory<'a>(servers: &'a [ServerView], kept: Option<&Secret>) -> Result<&'a Secret, Torn> {
