@@ -28,6 +28,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         "keyroll heal -i INVENTORY, before any server restarts",
     ),
     refuse(
+        "roll-back-unfinished",
+        "a rotation was begun to be taken back, and whether the datastore has the old token again is not known",
+        "the rotate back may have failed half way, which leaves the same files; a server that is restarted then does not start",
+        "restart no server; keyroll rollback -i INVENTORY",
+    ),
+    refuse(
+        "passwd-missing",
+        "a server runs without server/cred/passwd",
+        "K3s finds there which token it rotates; without it every rotate fails half way, and whether somebody has rotated by hand is not told",
+        "systemctl restart of its unit writes it anew, unless somebody has rotated by hand since it was started",
+    ),
+    refuse(
         "other-server-down",
         "another server does not run, or its etcd is not well",
         "with two members down the cluster has no quorum",

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 
 use super::datastore::{RIGHT, put_right, question};
-use super::k3s_preflight::to_come;
+use super::k3s_preflight::{differ, to_come};
 use super::k3s_token::{STOPPED, put, stopped};
 use super::look::{AgentStanding, Blind, Cluster, Seen, ServerSeen};
 use super::{Proposal, StepError, Unmet};
@@ -158,6 +158,9 @@ fn save_all(cluster: &Cluster) -> Proposal {
         Ok(standing) => standing,
         Err(torn) => return Proposal::refuse(vec![Unmet::of_torn(torn)]),
     };
+    if let Some(unmet) = differ(cluster).or_else(|| cluster.half_rolled_back()) {
+        return Proposal::refuse(vec![unmet]);
+    }
     let Some(secret) = common(server, standing) else {
         return Proposal::refuse(vec![unfinished(server)]);
     };

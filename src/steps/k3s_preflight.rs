@@ -32,6 +32,7 @@ use crate::facts::{FactError, Probe};
 use crate::k3s::token::TokenKind;
 use crate::wire::TransportError;
 
+pub(super) use agent_token::differ;
 pub(in crate::steps) use agent_token::half_way;
 pub use agent_token::to_come;
 pub use sight::Sight;

@@ -180,9 +180,12 @@ async fn prove(
         proposal.unmet.extend(unwitnessed(probe, cluster));
     }
     let fatal = cluster.next_restart_fatal().into_iter();
-    proposal
-        .unmet
-        .extend(fatal.map(|unmet| Unmet { red: true, ..unmet }));
+    let without = cluster.without_passwd().map(|(_, unmet)| unmet);
+    proposal.unmet.extend(
+        fatal
+            .chain(without)
+            .map(|unmet| Unmet { red: true, ..unmet }),
+    );
     agents(probe, &gone, &mut proposal).await;
     if proposal.unmet.is_empty() && proposal.ops.is_empty() {
         forget(cluster, &mut proposal);

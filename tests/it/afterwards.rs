@@ -89,7 +89,7 @@ fn doctor_and_where_tell_of_units_that_do_not_run() {
             "agent-1:unit-failing",
             4,
             4,
-            "restarted 36 times: ",
+            "restarted 48 times: ",
             "is not up; k3s-agent.service is activating (auto-restart)",
         ),
         (

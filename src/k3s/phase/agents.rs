@@ -57,7 +57,7 @@ fn configured(servers: &[ServerView]) -> Result<(), Torn> {
         });
     }
     Err(differ(format!(
-        "{} has no agent token configured, other servers have one",
+        "no agent token is configured on {}, and one on the others",
         names(without().map(|s| &s.host))
     )))
 }

@@ -193,8 +193,9 @@ fn configured(server: &ServerSeen) -> Option<&Secret> {
     server.seen.install.agent_secret.as_ref()
 }
 
-/// Servers that start with different agent tokens let some agents in through one of them only.
-fn differ(cluster: &Cluster) -> Option<Unmet> {
+/// Servers that start with different agent tokens let some agents in through one of them only; and what one of them saves is
+/// fatal for the others.
+pub(in crate::steps) fn differ(cluster: &Cluster) -> Option<Unmet> {
     let (first, rest) = cluster.servers.split_first()?;
     let other = rest
         .iter()
@@ -206,7 +207,7 @@ fn differ(cluster: &Cluster) -> Option<Unmet> {
             "{} and {} are configured with different agent tokens, or one of them with none",
             first.seen.host, other.seen.host
         ),
-        "write one and the same agent token into the configuration of every server",
+        "restart no server; write one and the same agent token into the configuration of every server, then: keyroll run @rotate-agent-token -i INVENTORY",
     ))
 }
 

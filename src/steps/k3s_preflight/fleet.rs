@@ -59,7 +59,8 @@ pub(super) async fn judge(
         .filter(|host| words.left_out.contains(host));
     unmet.extend(unseen.map(misplaced_server));
     proposal.unmet.extend(unmet);
-    proposal.unmet.extend(cluster.odd_passwd());
+    proposal.unmet.extend(cluster.unrotatable());
+    proposal.unmet.extend(cluster.half_rolled_back());
     if !has_begun {
         ready::judge(probe, cluster, &hosts, proposal).await;
     }

@@ -202,7 +202,11 @@ fn of_server(seen: &Seen, version: Version) -> Vec<Unmet> {
         unmet.push(Unmet::new(
             "no-token",
             what,
-            format!("see whether K3s ever started on {host}"),
+            if seen.unit.is_active() {
+                format!("it runs, and would not start again: keyroll rescue {host} -i INVENTORY writes it anew")
+            } else {
+                format!("see whether K3s ever started on {host}")
+            },
         ));
     }
     unmet

@@ -20,8 +20,9 @@ pub(super) async fn judge(
     standing: &Standing,
     proposal: &mut Proposal,
 ) -> Vec<String> {
-    let fatal = cluster.next_restart_fatal();
-    proposal.unmet.extend(fatal.into_iter().map(red));
+    let fatal = cluster.next_restart_fatal().into_iter();
+    let without = cluster.without_passwd().map(|(_, unmet)| unmet);
+    proposal.unmet.extend(fatal.chain(without).map(red));
     if cluster.about == TokenKind::Server {
         if let Some(old) = &standing.old {
             proposal.notes.extend(stated(probe, old));

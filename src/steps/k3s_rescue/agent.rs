@@ -6,6 +6,7 @@ use crate::k3s::knock::{Heard, Knock, Role};
 use crate::k3s::token::{Form, TokenKind};
 use crate::op::Op;
 use crate::secret::Secret;
+use crate::steps::k3s_preflight::differ;
 use crate::steps::k3s_restart::restart_waiting;
 use crate::steps::k3s_token::{Mode, write_in_place};
 use crate::steps::look::{Cluster, Seen, ServerSeen};
@@ -178,6 +179,9 @@ fn bundle(seen: &Seen) -> Unmet {
 }
 
 fn servers_differ(seen: &Seen, cluster: &Cluster) -> Unmet {
+    if let Some(unmet) = differ(cluster) {
+        return unmet;
+    }
     let kind = if cluster.keeps(TokenKind::Agent) {
         TokenKind::Agent
     } else {

@@ -37,11 +37,14 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
     let aside = put_aside(seen, &cluster, &right);
     if seen.unit.is_active() && remedy != Remedy::Passwd {
         // It goes on with what it was started with; a restart now would be with what is written here.
-        return Ok(Proposal::of(if remedy == Remedy::Surface {
-            aside.into_iter().chain(surfaces).collect()
-        } else {
-            Vec::new()
-        }));
+        let own = own_file(seen, &right);
+        return Ok(Proposal::of(
+            if remedy == Remedy::Surface || own.is_some() {
+                aside.into_iter().chain(surfaces).chain(own).collect()
+            } else {
+                Vec::new()
+            },
+        ));
     }
     let lacks_quorum = cluster.lacks_quorum_with(&seen.host);
     if lacks_quorum && remedy == Remedy::Start && seen.unit.active_state == "activating" {

@@ -57,7 +57,10 @@ fn nobody(cluster: &Cluster, standing: &Standing) -> Unmet {
     let what = "no etcd server can take a snapshot now";
     let named = |server: &ServerSeen| {
         let (file, seen) = (server.seen.install.data("server/token"), &server.seen);
-        let has_other = server.memory.secret().is_some() && seen.passwd().server != seen.on_disk();
+        let held = server.memory.secret();
+        let has_other = held.is_some()
+            && held == seen.passwd().server.as_ref()
+            && held != seen.on_disk().as_ref();
         (has_other && standing.rotator.as_ref() != Some(&seen.host)).then(|| {
             let host = &seen.host;
             let what = format!(

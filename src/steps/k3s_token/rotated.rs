@@ -51,7 +51,7 @@ pub(super) async fn propose(probe: &Probe<'_>, mode: Mode) -> Result<Proposal, S
             .iter()
             .filter_map(|server| not_ready(server, standing)),
     );
-    unmet.extend(cluster.odd_passwd());
+    unmet.extend(cluster.unrotatable());
     unmet.extend(sick_members(probe, &cluster).await?);
     let unmanaged = unmanaged_servers(probe, &cluster).await;
     if unmanaged.is_empty() {

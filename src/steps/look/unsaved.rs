@@ -194,11 +194,40 @@ impl Cluster {
         self.servers.iter().filter(is_odd)
     }
 
-    /// The same, as reasons.
+    /// A rotate back that somebody has begun, and of which it is not shown that it has ended well: what the servers' files say by
+    /// now may be in no datastore, and only the token that was put aside is.
     #[must_use]
-    pub fn odd_passwd(&self) -> Vec<Unmet> {
+    pub fn half_rolled_back(&self) -> Option<Unmet> {
+        let mut servers = self.servers.iter();
+        servers.find(|it| it.seen.withdrawn().is_some())?;
+        let unsaved = self.unsaved();
+        let (server, _) = unsaved.iter().find(|(it, _)| it.is_rewritten())?;
+        let host = &server.seen.host;
+        Some(Unmet::new(
+            "roll-back-unfinished",
+            format!(
+                "a roll back is not finished: {host} was rotated back to the token that it runs with, and nothing shows that the datastore has it"
+            ),
+            "restart no server; finish the roll back: keyroll rollback -i INVENTORY; then run the same command again",
+        ))
+    }
+
+    /// Servers at which no rotate can be done: those of [`Cluster::odd_passwds`], and those without a passwd.
+    #[must_use]
+    pub fn unrotatable(&self) -> Vec<Unmet> {
         let hosts = self.odd_passwds().map(|server| &server.seen.host);
-        hosts.map(odd_one).collect()
+        let without = self.without_passwd().map(|(_, unmet)| unmet);
+        hosts.map(odd_one).chain(without).collect()
+    }
+
+    /// Servers that run and whose passwd somebody has removed: K3s finds there which token it rotates (k3s: `tokenRotate`), and
+    /// writes it at each start.
+    pub fn without_passwd(&self) -> impl Iterator<Item = (&HostName, Unmet)> {
+        let servers = self.servers.iter().filter(|it| {
+            let path = it.seen.install.data(PASSWD);
+            it.memory.secret().is_some() && it.seen.file(&path).is_none()
+        });
+        servers.map(|it| (&it.seen.host, no_passwd(it)))
     }
 
     /// Servers that still run with another token than the datastore's, and whose passwd was written by a rotate that failed:
@@ -233,6 +262,42 @@ fn odd_one(host: &HostName) -> Unmet {
             "{host} runs, and would not start again: its server/cred/passwd has another token than its process, by a rotate that failed or by hand, and a rotate there would fail"
         ),
         HEAL,
+    )
+}
+
+/// What was rotated to is in `server/token` alone then.
+fn no_passwd(server: &ServerSeen) -> Unmet {
+    let (seen, host) = (&server.seen, &server.seen.host);
+    let (unit, token) = (
+        &seen.unit.text.id,
+        seen.install.data(TokenKind::Server.own_file()),
+    );
+    let on_disk = seen.on_disk();
+    let is_rotated = on_disk.is_some() && on_disk.as_ref() != server.memory.secret();
+    let (what, next) = if is_rotated {
+        (
+            format!(
+                "; {token} has another token than its process, to which it may have been rotated"
+            ),
+            format!(
+                "copy {token} on {host} away, and write its token into the configuration there; then as root: systemctl restart {unit}; where that is refused: keyroll rescue {host} -i INVENTORY"
+            ),
+        )
+    } else {
+        (
+            String::new(),
+            format!(
+                "unless somebody has rotated by hand since it was started, on {host}, as root: systemctl restart {unit}, which writes it anew; then run the same command again; else write the token of that rotate into its configuration first"
+            ),
+        )
+    };
+    Unmet::new(
+        "passwd-missing",
+        format!(
+            "{host} runs without {}: nothing can be rotated there{what}",
+            seen.install.data(PASSWD)
+        ),
+        next,
     )
 }
 

@@ -174,7 +174,7 @@ fn servers_that_disagree_are_named_with_what_each_has() {
     let some = [view("a", [O, O, "", ""]), view("b", ["", S, "", ""])];
     let torn = stand(&some, "").unwrap_err();
     assert_eq!(torn.name, "agent-tokens-differ");
-    assert!(torn.what.starts_with("b has no agent token configured"));
+    assert!(torn.what.starts_with("no agent token is configured on b"));
 }
 
 #[test]
