@@ -3,8 +3,10 @@
 use super::examine::begun_with;
 use super::refusals::{down_first, not_certain, what_is_uncertain};
 use crate::facts::Probe;
+use crate::k3s::install::Datastore;
+use crate::k3s::order::join_target;
 use crate::k3s::phase::{CLEARLY_LATER, Memory, Standing, Torn};
-use crate::k3s::rescue::{Evidence, Patient, Remedy, Unclear};
+use crate::k3s::rescue::{Evidence, Patient, Pulse, Remedy, Unclear};
 use crate::k3s::token::tag;
 use crate::model::HostName;
 use crate::secret::Secret;
@@ -41,20 +43,48 @@ impl Case<'_> {
         let is_newer = self.cluster.is_passwd_newer(self.seen, &right);
         self.patient.newer = held != Some(&right) && is_newer;
         let lacking = lacking(self.cluster, &self.seen.host, &right);
+        if self.is_refused_by_all(&lacking) {
+            return Err(Unclear::PeersFirst);
+        }
         let remedy = self.patient.remedy(&right, lacking.is_empty())?;
         Ok((right, remedy))
     }
 
-    /// Whether more than files show that the datastore has what this server is configured with: only then another one may be
-    /// restarted with it.
+    /// Whether it would be refused by each server that it may ask: with no data of its own it does not start without one.
+    fn is_refused_by_all(&self, lacking: &[HostName]) -> bool {
+        let is_bare = self.seen.install.datastore == Datastore::Elsewhere;
+        let asks = is_bare && self.patient.pulse != Pulse::Runs && self.seen.asks_before_start();
+        let joiners = self.cluster.joiners(self.probe.fleet(), &[]);
+        let mut others = self.cluster.servers.iter().map(|it| &it.seen.host);
+        asks && match join_target(&self.seen.host, &joiners) {
+            Some(target) => lacking.contains(target),
+            None => others.all(|it| *it == self.seen.host || lacking.contains(it)),
+        }
+    }
+
+    /// What this server waits for others to take.
+    pub(super) fn awaited(&self) -> Option<Secret> {
+        self.judged(false).ok().or(self.seen.surface().cloned())
+    }
+
+    /// Whether more than files show that the datastore has what this server waits for: only then another one may be restarted
+    /// with it.
     pub(super) fn is_shown(&self) -> bool {
-        let Some(right) = self.seen.surface() else {
+        let awaited = self.awaited();
+        let Some(right) = awaited.as_ref() else {
             return false;
         };
-        let asked = answer(self.probe, self.cluster).filter(|asked| asked.has_it);
+        let asked = answer(self.probe, self.cluster);
+        // It has been told to have another one no more, and there is no third.
+        let is_only = |it: &Secret| it == right || self.cluster.is_denied(it);
+        let is_left = asked.as_ref().is_some_and(|asked| !asked.has_it)
+            && self.patient.moved() == Some(right)
+            && self.cluster.tokens().iter().all(is_only);
+        let asked = asked.filter(|asked| asked.has_it);
         let standing = self.standing.filter(|it| self.cluster.is_witnessed(it));
         let mut servers = self.cluster.servers.iter();
-        asked.is_some_and(|asked| asked.tag == tag(right))
+        is_left
+            || asked.is_some_and(|asked| asked.tag == tag(right))
             || standing.is_some_and(|standing| standing.datastore == *right)
             || self.probe.options().words.datastore.as_ref() == Some(right)
             || servers.any(|it| it.memory.secret() == Some(right))

@@ -66,9 +66,7 @@ pub(super) async fn examine(
             right,
             remedy,
         }),
-        Err(Unclear::PeersFirst) if case.is_shown() => {
-            Err(vec![peers_first(probe, seen, &case.patient, &cluster)])
-        }
+        Err(Unclear::PeersFirst) if case.is_shown() => Err(vec![peers_first(&case)]),
         Err(Unclear::PeersFirst | Unclear::Token) => Err(vec![case.uncertain(torn)]),
         Err(unclear) => Err(vec![refusal(seen, &case.patient, unclear)]),
     })

@@ -1,6 +1,6 @@
 //! Why a server is not touched, with what was seen and what leads on.
 
-use super::case::lacking;
+use super::case::{Case, lacking};
 use crate::facts::Probe;
 use crate::k3s::order::join_target;
 use crate::k3s::rescue::{Patient, Unclear};
@@ -182,15 +182,12 @@ fn lacks(seen: &Seen) -> String {
     }
 }
 
-/// Of the servers that lack the token of this one's configuration the one that this one joins takes it first. It is restarted
-/// with that token on its surface, and never without.
-pub(super) fn peers_first(
-    probe: &Probe<'_>,
-    seen: &Seen,
-    patient: &Patient,
-    cluster: &Cluster,
-) -> Unmet {
-    let right = seen.surface();
+/// Of the servers that lack the token that this one waits for the one that this one joins takes it first. It is restarted with
+/// that token on its surface, and never without.
+pub(super) fn peers_first(case: &Case<'_>) -> Unmet {
+    let (probe, seen, cluster) = (case.probe, case.seen, case.cluster);
+    let awaited = case.awaited();
+    let right = awaited.as_ref();
     let lacking = right.map_or_else(Vec::new, |right| lacking(cluster, &seen.host, right));
     let joiners = cluster.joiners(probe.fleet(), &[]);
     let target = join_target(&seen.host, &joiners).filter(|target| lacking.contains(target));
@@ -212,7 +209,7 @@ pub(super) fn peers_first(
         }
         None => "run the same command again".to_owned(),
     };
-    let saw = saw(seen, patient);
+    let saw = saw(seen, &case.patient);
     let what = format!(
         "{saw}; it was away during the rotate, and the servers that it joins do not accept the new token yet"
     );

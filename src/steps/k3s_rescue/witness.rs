@@ -22,19 +22,17 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
         }
         Err(unmet) => !unmet.iter().any(|it| UNCERTAIN.contains(&it.name)),
     };
-    if is_certain {
-        return Ok(Proposal::default());
-    }
     let cluster = Cluster::now(probe, TokenKind::Server).await;
     if answer(probe, &cluster).is_some() {
         return Ok(Proposal::default());
     }
+    // That OLD was refused does not show that a rotate of which only files tell has ended well: there may have been another.
     let op = match once_more(probe, &cluster).await? {
-        None => of_rotator(probe, &cluster).await?,
-        op => op,
-    };
-    let op = match op {
-        None => ask(probe, &cluster).await?,
+        None if is_certain => None,
+        None => match of_rotator(probe, &cluster).await? {
+            None => ask(probe, &cluster).await?,
+            op => op,
+        },
         op => op,
     };
     Ok(Proposal::of(op.into_iter().collect()))
