@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Aim;
 use crate::facts::{ApiVersion, CertificateEnd, Fact, FactError, NodeName, Probe, Tried};
 use crate::k3s::install::Kind;
 use crate::k3s::phase::Standing;
@@ -37,7 +38,7 @@ pub(super) async fn judge(
     probe: &Probe<'_>,
     seen: &Seen,
     cluster: &Cluster,
-    on_disk: &Result<Version, FactError>,
+    (on_disk, aim): (&Result<Version, FactError>, Aim),
     (name, end, alone): &<Asked as Fact>::Value,
 ) -> Result<Proposal, StepError> {
     let has_begun = cluster.standing.as_ref().is_ok_and(Standing::is_rotated);
@@ -60,6 +61,11 @@ pub(super) async fn judge(
             ),
         ));
     }
+    // A rotation that restarts it writes it anew; where agents have a token of their own none does, and no gate finds its node.
+    let stays = aim == Aim::Server && cluster.has_agent_token();
+    if seen.install.kind == Kind::Agent && name.is_none() && stays {
+        proposal.unmet.push(no_certificate(seen));
+    }
     let runs = match alone.first() {
         Some(version) => Some(version.clone()?),
         None => of_node(probe, cluster, name).await,
@@ -75,6 +81,20 @@ pub(super) async fn judge(
         ));
     }
     Ok(proposal)
+}
+
+fn no_certificate(seen: &Seen) -> Unmet {
+    let (host, unit) = (&seen.host, &seen.unit.text.id);
+    Unmet::new(
+        "no-kubelet-certificate",
+        format!(
+            "{host} has no certificate at {} that names its node",
+            seen.kubelet_certificate()
+        ),
+        format!(
+            "on {host}, as root: systemctl restart {unit}, which writes it anew; see that the node is Ready, then run the same command again"
+        ),
+    )
 }
 
 /// The version that a node runs; `None` where it is not listed, which its own check says.

@@ -130,7 +130,7 @@ impl<'a> Sight<'a> {
             finding.into_proposal(&mut proposal);
         }
         self.ahead(probe, &mut proposal);
-        let process = process::judge(probe, seen, cluster, version, process).await?;
+        let process = process::judge(probe, seen, cluster, (version, self.aim), process).await?;
         proposal.unmet.extend(process.unmet);
         proposal.notes.extend(process.notes);
         proposal.unmet.extend(unit::renamed(probe, seen).await?);

@@ -67,15 +67,28 @@ fn of_begun(probe: &Probe<'_>, cluster: &Cluster, proposal: &mut Proposal) {
         proposal.left = standing.and_then(|standing| cluster.left(standing));
         return;
     }
-    if !settled.was_begun {
-        return;
-    }
-    if settled.was_taken_back {
+    let own = if settled.was_begun {
+        Some(FINISHED.to_owned())
+    } else {
+        had_given(probe, cluster)
+    };
+    let all: Vec<String> = own.into_iter().chain(cluster.left_of_agents()).collect();
+    proposal.left = (!all.is_empty()).then(|| all.join("; "));
+    if settled.was_begun && settled.was_taken_back {
         proposal.doubt("somebody had taken the rotation back while servers ran with its token: the token that it was to take out of use is the cluster's again");
     }
-    proposal.left = Some(
-        "this run has made no new token: it has finished a rotation that was under way; to replace the token that the cluster has now, run it again: keyroll run @rotate-token -i INVENTORY".to_owned(),
-    );
+}
+
+const FINISHED: &str = "this run has made no new token: it has finished a rotation that was under way; to replace the token that the cluster has now, run it again: keyroll run @rotate-token -i INVENTORY";
+
+/// Whoever names the wrong file would keep the very token that has leaked. That a rotation to it was proven is no such case.
+fn had_given(probe: &Probe<'_>, cluster: &Cluster) -> Option<String> {
+    let standing = cluster.standing.as_ref().ok()?;
+    let given = probe.options().given.as_ref()?;
+    let is_its_own = standing.old.is_none() && standing.new == *given && !cluster.is_proven();
+    is_its_own.then(|| {
+        "the token that was given is the one that the cluster has: nothing was rotated; to replace it give another one with --new-token-from, or none: keyroll then makes one".to_owned()
+    })
 }
 
 /// What the proof does not come to, by the operator's own limit.

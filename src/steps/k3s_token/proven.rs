@@ -164,13 +164,21 @@ fn roles_of_old(kind: TokenKind) -> &'static [Role] {
     }
 }
 
-/// Every token that must be dead: what is kept or was seen, and what the operator named.
+/// Every token that must be dead: what is kept or was seen, what the operator named, and what the agents had that a rotation
+/// by hand has left behind.
 #[must_use]
 pub fn olds(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> Vec<Secret> {
-    let named = probe.options().words.old.as_ref();
-    let named = named
-        .filter(|named| seen.about == TokenKind::Server && !standing.dead().any(|it| it == *named));
-    standing.dead().chain(named).cloned().collect()
+    let named = probe.options().words.old.iter();
+    let refused = probe.was_settled().map_or(&[][..], |it| &it.refused);
+    let others = named.chain(refused);
+    let others = others.filter(|_| seen.about == TokenKind::Server);
+    let mut olds: Vec<Secret> = Vec::new();
+    for old in standing.dead().chain(others) {
+        if !olds.contains(old) {
+            olds.push(old.clone());
+        }
+    }
+    olds
 }
 
 /// Whether the operator names as old what was not old in the rotation whose proof left its word here.
@@ -197,7 +205,11 @@ fn is_back(host: &HostName) -> Unmet {
 }
 
 /// Whether this run has probed OLD and forgotten it since.
-fn is_proven_by_this_run(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> bool {
+pub(in crate::steps) fn is_proven_by_this_run(
+    probe: &Probe<'_>,
+    seen: &Seen,
+    standing: &Standing,
+) -> bool {
     let tag = token::tag(&standing.new);
     seen.proven()
         .is_some_and(|proven| proven.run == probe.options().run && proven.tag == tag)

@@ -71,7 +71,8 @@ impl Cluster {
     }
 
     /// A rotation of the agent token that keyroll has begun.
-    fn left_of_agents(&self) -> Option<String> {
+    #[must_use]
+    pub fn left_of_agents(&self) -> Option<String> {
         let book = TokenKind::Agent.playbook();
         self.keeps(TokenKind::Agent).then(|| {
             format!("a rotation of the agent token is not finished: restart no server; keyroll run {book} -i INVENTORY finishes it")
