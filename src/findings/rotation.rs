@@ -143,7 +143,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     refuse(
         "peers-first",
-        "a server was away during the rotate, and the servers that it joins do not accept the new token yet",
+        "the servers that a server joins do not accept the datastore's token yet",
         "it comes up when one that it joins was restarted with the new token",
         "on the server that is named, as root: systemctl restart of its unit; then keyroll rescue again",
     ),

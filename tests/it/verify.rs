@@ -66,6 +66,10 @@ fn a_fleet_that_was_never_rotated_is_yellow() {
     assert!(said.contains("proof: yellow"), "{said}");
     assert!(said.contains("the old token was not probed"), "{said}");
     assert!(said.contains("CA keys"), "{said}");
+    let (code, said) = place.run(&["verify", "--strict"]);
+    assert_eq!(code, 8, "{said}");
+    assert!(said.contains("--strict wants a green proof"), "{said}");
+    assert!(said.contains("exit 8"), "{said}");
     assert_eq!(place.run(&["verify", "--strict", "-q"]).0, 8);
 }
 
@@ -73,6 +77,12 @@ fn a_fleet_that_was_never_rotated_is_yellow() {
 fn a_rotated_fleet_is_green_when_the_old_token_is_named() {
     let place = place("1+1?");
     place.rotate();
+    let (_, said) = place.run(&["where"]);
+    let is_proven = |host: &str| {
+        let mut lines = said.lines().filter(|line| line.starts_with(host));
+        lines.all(|line| line.contains(" proven "))
+    };
+    assert!(is_proven("server-1") && is_proven("agent-1"), "{said}");
     let (code, said) = place.run(&["verify", "-q"]);
     assert_eq!(code, 0);
     assert!(

@@ -42,7 +42,7 @@ impl Place {
             }
             Self::EnvFile => format!("write it on one line in {file}: {variable}='…'"),
             Self::Argument | Self::UnitEnvironment => format!(
-                "write it once and whole in {file}, or better: move it to /etc/rancher/k3s/config.yaml and run systemctl daemon-reload"
+                "run systemctl daemon-reload there if {file} was changed since systemd read it; else write it once and whole in it, or better: move it to /etc/rancher/k3s/config.yaml and run systemctl daemon-reload"
             ),
             Self::TokenFile | Self::ServerToken => {
                 format!("let {file} hold the token and nothing else")

@@ -210,9 +210,7 @@ pub(super) fn peers_first(case: &Case<'_>) -> Unmet {
         None => "run the same command again".to_owned(),
     };
     let saw = saw(seen, &case.patient);
-    let what = format!(
-        "{saw}; it was away during the rotate, and the servers that it joins do not accept the new token yet"
-    );
+    let what = format!("{saw}; the servers that it joins do not accept the datastore's token yet");
     Unmet::new("peers-first", what, next)
 }
 

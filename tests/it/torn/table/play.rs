@@ -77,7 +77,7 @@ impl Point {
             };
             let end = course.follow(rig, first).await;
             course.wrong.extend(rig.wire.state().dangers.clone());
-            if !course.wrong.is_empty() {
+            if !course.wrong.is_empty() || matches!(end, End::Refused(..)) {
                 course.wrong.push(format!("it went: {:#?}", course.runs));
             }
             Played {

@@ -221,3 +221,31 @@ fn old_that_a_server_has_started_with_last_is_the_clusters_again_and_that_is_sai
     let standing = stand(&servers, "").unwrap();
     assert_eq!((standing.new.expose(), standing.is_back), (N, false));
 }
+
+#[test]
+fn a_rotate_that_a_server_which_ran_with_it_has_followed_by_another_is_over() {
+    const M: &str = "third-secret";
+    let mut servers = [
+        view("a", [N, O, N, "", ""]),
+        view("b", [N, N, M, "", ""]),
+        view("c", [N, O, O, "", ""]),
+    ];
+    (servers[0].put, servers[1].put) = (Some(at(30)), Some(at(90)));
+    let torn = stand(&servers, "").unwrap_err();
+    assert_eq!(torn.name, "foreign-surface");
+    // Of the same time, or later, it may be the one that counts.
+    servers[0].put = Some(at(90));
+    assert_eq!(stand(&servers, "").unwrap_err().name, TWO);
+}
+
+#[test]
+fn where_somebody_has_removed_passwd_its_own_file_tells_of_a_rotate() {
+    let mut servers = [view("a", [O, O, N, "", ""]), view("b", [O, O, O, "", ""])];
+    servers[0].passwd = None;
+    let standing = stand(&servers, "").unwrap();
+    assert_eq!(standing.datastore.expose(), N);
+    assert_eq!(standing.rotator.unwrap().as_str(), "a");
+    // With nothing configured that file is what it starts with.
+    servers[0].surface = secret(N);
+    assert!(!stand(&servers, "").is_ok_and(|standing| standing.is_rotated()));
+}
