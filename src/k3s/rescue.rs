@@ -194,7 +194,9 @@ impl Patient {
     fn refuted<'a>(&'a self, held: Option<&'a Secret>) -> Option<&'a Secret> {
         let line = self.signs.line.as_deref().unwrap_or_default();
         let was_late_now = self.tried && journal::is_refused_by_datastore_alone(line);
-        if self.joins && self.signs.late && self.pulse != Pulse::Runs && !was_late_now {
+        // A rescue that has found the token of its surface came after that.
+        let is_late = self.signs.late && self.decided.is_none() && !was_late_now;
+        if self.joins && is_late && self.pulse != Pulse::Runs {
             let held = held.filter(|held| self.surface.as_ref() != Some(held));
             return self.passwd.as_ref().or(held);
         }
@@ -224,7 +226,8 @@ impl Patient {
     /// Whether what refused its token may be a copy of the datastore from before it was away: such a copy knows nothing of a
     /// later token.
     fn reads_own_copy(&self) -> bool {
-        self.joins && (self.signs.peer_refuses || self.signs.alone) && !self.signs.late
+        let is_late = self.signs.late && self.decided.is_none();
+        self.joins && (self.signs.peer_refuses || self.signs.alone) && !is_late
     }
 
     /// The surface that the datastore does have: its data was read with it, and nobody else was asked.

@@ -170,9 +170,7 @@ fn phase(server: &ServerView, datastore: &Secret, new: &Secret) -> Phase {
         Ok(memory) => memory,
         Err(phase) => return phase,
     };
-    // What cannot be read is not known to be another one.
-    let is_new = |surface| surface == new;
-    let surface = server.surface.as_ref().map_or(memory == new, is_new);
+    let surface = server.surface.as_ref() == Some(new);
     match (surface, memory == new, datastore == new) {
         (false, false, false) if server.staged.as_ref() == Some(new) => Phase::Staged,
         (false, false, false) => Phase::Old,

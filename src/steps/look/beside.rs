@@ -83,13 +83,20 @@ impl Cluster {
     #[must_use]
     pub fn unfinished(&self, standing: &Standing) -> Option<String> {
         let is_begun = |phase: &Phase| !matches!(phase, Phase::Old | Phase::New | Phase::Silent);
-        let mut phases = standing.phases.iter().map(|(_, phase)| phase);
+        // What is configured where keyroll cannot read it tells nothing.
+        let is_unread = |host: &HostName, phase: Phase| {
+            let surface = self.server(host).and_then(|it| it.seen.surface());
+            phase == Phase::Reverted && surface.is_none()
+        };
+        let all = standing.phases.iter();
+        let told = all.filter(|(host, phase)| !is_unread(host, *phase));
+        let mut phases = told.clone().map(|(_, phase)| phase);
         // A server that only does not run is no rotation.
         if !standing.is_rotated() && !phases.any(is_begun) {
             return None;
         }
         let rests = |(_, phase): &&(HostName, Phase)| !matches!(phase, Phase::Old | Phase::New);
-        let rests = standing.phases.iter().filter(rests).map(|it| &it.0);
+        let rests = told.filter(rests).map(|it| &it.0);
         let rests: Vec<&HostName> = rests.collect();
         let is_kept = self.keeps(self.about);
         let is_silent = |host: &&HostName| standing.phase(host) == Some(Phase::Silent);

@@ -19,7 +19,11 @@ impl Cluster {
         let latest = others.filter_map(Seen::passwd_written).max();
         let is_marked = |seen: &Seen| {
             let left = seen.rotated_left();
-            seen.rotated().as_ref() == Some(&tag) && left.is_none_or(|left| Some(left) >= latest)
+            // Where a rotate came right before the mark was left, its server's own passwd tells.
+            let has_it = seen.passwd().server.as_ref() == Some(&standing.new);
+            has_it
+                && seen.rotated().as_ref() == Some(&tag)
+                && left.is_none_or(|left| Some(left) >= latest)
         };
         let knows = |server: &ServerSeen| {
             server.memory.secret() == Some(&standing.new) || is_marked(&server.seen)

@@ -49,6 +49,8 @@ pub(super) struct Inner {
     pub(super) escrow: Option<Escrow>,
     /// Whether the operator lets shapes through that nobody has measured.
     pub(super) unmeasured: bool,
+    /// What a rescue is told that the datastore has.
+    pub(super) token_from: Option<&'static str>,
 }
 
 /// What the first run left.
@@ -107,6 +109,7 @@ impl Rig {
             left: Left::default(),
             escrow: None,
             unmeasured: false,
+            token_from: None,
         };
         Self { runtime, inner }
     }
@@ -164,6 +167,10 @@ impl Inner {
                 quorum_loss: true,
                 unmeasured: self.unmeasured,
                 proof_only: self.book.0 == "@verify",
+                datastore: self
+                    .token_from
+                    .filter(|_| self.book.0 == "@rescue")
+                    .map(Secret::new),
                 ..Words::default()
             },
         };

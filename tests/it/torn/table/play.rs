@@ -15,7 +15,7 @@ use crate::torn::wire::Cut;
 /// How many runs an operator has the patience for.
 const RUNS: usize = 7;
 /// And how often one server is rescued, with what that rescue wants first.
-const RESCUES: usize = 4;
+const RESCUES: usize = 8;
 const AGENTS: [&str; 3] = ["agent-1", "agent-2", "agent-3"];
 
 /// A fleet, and where something comes between.
@@ -48,6 +48,8 @@ enum Told {
     Restart(&'static str),
     /// `token:` with the one that it keeps itself.
     Configure(&'static str),
+    /// Which token the datastore has, as whoever has rotated by hand knows.
+    Say,
     RollBack,
     Heal,
     Invite,
@@ -141,7 +143,9 @@ impl Course {
                 Told::Restart(host) => rig.wire.with(|fleet| {
                     hand::restarts(fleet, &HostName::new(host).unwrap());
                 }),
-                Told::Configure(_) => self.wrong.push(format!("before a rescue: {last:?}")),
+                Told::Configure(_) | Told::Say => {
+                    self.wrong.push(format!("before a rescue: {last:?}"));
+                }
                 Told::RollBack => self.does("@rollback", rig, number).await,
                 Told::Heal => self.does("@heal", rig, number).await,
                 Told::Invite => self.invite(rig),
@@ -219,10 +223,12 @@ impl Course {
                 return None;
             }
             match self.told(&rescued) {
+                Told::Say => rig.token_from = Some(hand::BY_HAND),
                 Told::Configure(server) => {
                     let server = HostName::new(server).unwrap();
                     rig.wire
                         .with(|fleet| hand::configures_its_own(fleet, &server));
+                    rig.sleep(1).await;
                 }
                 Told::Restart(peer) => {
                     let peer = HostName::new(peer).unwrap();
@@ -287,6 +293,9 @@ impl Course {
             let mut hosts = SERVERS.into_iter().chain(AGENTS);
             hosts.find(|host| rest.starts_with(host))
         };
+        if names(last).contains("token-not-certain") && self.is_anew {
+            return Told::Say;
+        }
         if let Some(host) = named("keyroll rescue ") {
             return Told::Rescue(host);
         }
