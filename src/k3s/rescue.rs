@@ -194,9 +194,7 @@ impl Patient {
     fn refuted<'a>(&'a self, held: Option<&'a Secret>) -> Option<&'a Secret> {
         let line = self.signs.line.as_deref().unwrap_or_default();
         let was_late_now = self.tried && journal::is_refused_by_datastore_alone(line);
-        // A rescue that has found the token of its surface came after that.
-        let is_late = self.signs.late && self.decided.is_none() && !was_late_now;
-        if self.joins && is_late && self.pulse != Pulse::Runs {
+        if self.joins && self.is_late() && self.pulse != Pulse::Runs && !was_late_now {
             let held = held.filter(|held| self.surface.as_ref() != Some(held));
             return self.passwd.as_ref().or(held);
         }
@@ -210,6 +208,12 @@ impl Patient {
     fn peer_refuses_only(&self) -> bool {
         let line = self.signs.line.as_deref().unwrap_or_default();
         self.signs.peer_refuses && !journal::wants_other_token(line)
+    }
+
+    /// Whether what was refused late still counts: its own copy may refuse since what a rescue has found to be right.
+    fn is_late(&self) -> bool {
+        let is_over = self.decided.is_some() && self.reads_own_copy_last();
+        self.signs.late && !is_over
     }
 
     fn reads_own_copy_last(&self) -> bool {
@@ -226,8 +230,7 @@ impl Patient {
     /// Whether what refused its token may be a copy of the datastore from before it was away: such a copy knows nothing of a
     /// later token.
     fn reads_own_copy(&self) -> bool {
-        let is_late = self.signs.late && self.decided.is_none();
-        self.joins && (self.signs.peer_refuses || self.signs.alone) && !is_late
+        self.joins && (self.signs.peer_refuses || self.signs.alone) && !self.is_late()
     }
 
     /// The surface that the datastore does have: its data was read with it, and nobody else was asked.
@@ -257,7 +260,9 @@ impl Patient {
     /// # Errors
     /// When nothing proves which it is.
     pub fn right(&self, evidence: &Evidence<'_>) -> Result<Secret, Unclear> {
-        let known = self.confirmed().or(self.decided());
+        let is_denied = |it: &Secret| evidence.asked == Some((it, false));
+        let decided = self.decided().filter(|it| !is_denied(it));
+        let known = self.confirmed().or(decided);
         let found = match (known, evidence.asked) {
             (Some(known), _) => Some(known),
             (None, Some((asked, true))) => Some(asked),

@@ -8,11 +8,7 @@ else
     why=$(journalctl -q --no-pager -o cat -n 2000 -u "$unit" | grep -F "$id:") && break
     sleep "$wait"
   done
-  case $why in
-    *"encrypted with different token"*) word=no ;;
-    *"found multiple bootstrap keys"*) word=yes ;;
-    *) printf '%s\n' "$said" "$why" >&2; exit 1 ;;
-  esac
+  case $why in *"encrypted with different token"*) word=no ;; *) printf '%s\n' "$said" "$why" >&2; exit 1 ;; esac
 fi
 [ -n "$file" ] || exit 0
 mkdir -p "${file%/*}" && printf '%s %s\n' "$words" "$word" >"$file.new" && mv -f "$file.new" "$file"

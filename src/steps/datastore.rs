@@ -14,9 +14,8 @@ use crate::op::{Act, Op};
 use crate::secret::Secret;
 
 /// Runs what it is given and leaves the datastore's answer in a file, where one is named: with the word `yes`, or with `no`
-/// when it was 500 and K3s's journal says beside the same number that the datastore has another token. That it has several is
-/// said only where it has this one, too (k3s: `bootstrapKeyData`). Anything else is a failure of its own: a datastore that is
-/// away is answered with 500 as well.
+/// when it was 500 and K3s's journal says beside the same number that the datastore has another token. Anything else is a failure
+/// of its own: a datastore that is away is answered with 500 as well, and one that has several has saved nothing.
 const ASK: &str = include_str!("ask.sh");
 
 /// Lets K3s put the files of a server right that have not the token of its process: a rotate to that token writes it there,

@@ -63,6 +63,8 @@ impl K3sHeal {
             }
             if self.alone {
                 proposal.unmet.extend(to_come(&cluster));
+                let without = cluster.without_passwd();
+                proposal.unmet.extend(without.map(|(_, unmet)| unmet));
             }
             if self.all {
                 proposal.unmet.extend(misplaced(probe).await);

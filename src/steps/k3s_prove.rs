@@ -7,7 +7,7 @@ mod host;
 use serde::Deserialize;
 
 use super::findings::leftovers;
-use super::k3s_token::{is_proven_by_this_run, proof_of_agent, proof_of_server};
+use super::k3s_token::{proof_of_agent, proof_of_server};
 use super::look::{AgentStanding, Cluster, Seen};
 use super::{Proposal, StepError, Unmet};
 use crate::facts::{FactError, Probe};
@@ -178,11 +178,7 @@ async fn forget(
     let servers = || cluster.servers.iter().map(|server| &server.seen);
     let keepers: Vec<&Seen> = servers().filter(|seen| seen.kept().is_some()).collect();
     let aside: Vec<&Seen> = servers().filter(|seen| seen.aside().is_some()).collect();
-    // Nothing is kept of a rotation by hand whose agents this run has given their token.
-    let finished = &cluster.settled.left_behind;
-    let is_told = servers().any(|seen| is_proven_by_this_run(probe, seen, standing));
-    let is_finished = finished.as_ref() == Some(&standing.new) && !is_told;
-    if keepers.is_empty() && aside.is_empty() && !is_finished {
+    if keepers.is_empty() && aside.is_empty() {
         return Ok(());
     }
     if let Some(why) = unseen.first() {
@@ -207,8 +203,16 @@ async fn forget(
         "proven: the new {word} is accepted and the old one refused by {}; {agents} with a token that is accepted",
         cluster.each()
     ));
-    let forget_of = servers().flat_map(|seen| forget_on(probe, seen, standing));
+    let forget_of = keepers
+        .into_iter()
+        .flat_map(|seen| forget_on(probe, seen, standing));
     proposal.ops.extend(forget_of);
+    let forget = |seen: &Seen| {
+        let path = seen.withdrawn_path();
+        let why = "forget what was put aside: it is proven dead";
+        Op::root(&seen.host, why, Act::Remove { path })
+    };
+    proposal.ops.extend(aside.into_iter().map(forget));
     Ok(())
 }
 
@@ -228,18 +232,10 @@ fn forget_on(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> Vec<Op> {
         let why = "remove the word of the rotate: it is proven";
         ops.push(op(why, Act::Remove { path }));
     }
-    let old = format!("forget the old {}: it is proven dead", seen.about.short());
-    let aside = "forget what was put aside: it is proven dead";
-    let is_server = seen.about == TokenKind::Server;
-    let replaced = seen.replaced().filter(|_| is_server);
-    let withdrawn = seen.withdrawn().filter(|_| is_server);
-    let kept = [
-        replaced.map(|_| (aside, seen.replaced_path())),
-        seen.kept().map(|_| (old.as_str(), seen.kept_path())),
-        withdrawn.map(|_| (aside, seen.withdrawn_path())),
-    ];
-    let kept = kept.into_iter().flatten();
-    ops.extend(kept.map(|(why, path)| op(why, Act::Remove { path })));
+    let why = format!("forget the old {}: it is proven dead", seen.about.short());
+    let replaced = seen.replaced().map(|_| seen.replaced_path());
+    let paths = replaced.into_iter().chain([seen.kept_path()]);
+    ops.extend(paths.map(|path| op(&why, Act::Remove { path })));
     ops
 }
 

@@ -67,6 +67,7 @@ fn withdrawn<'a>(cluster: &Cluster, standing: &'a Standing) -> Option<&'a Secret
 fn keep(probe: &Probe<'_>, cluster: &Cluster, standing: &Standing) -> Proposal {
     let mut late = too_late(TokenKind::Server, standing);
     late.extend(unseen(cluster, standing));
+    late.extend(cluster.without_passwd().map(|(_, unmet)| unmet));
     if late.is_empty() && standing.is_rotated() {
         let down = cluster.servers.iter().map(|it| &it.seen);
         let down = down.filter(|seen| !seen.unit.is_active());

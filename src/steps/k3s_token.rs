@@ -22,8 +22,8 @@ use crate::secret::{Content, Secret};
 use crate::wire::{Command, Owner, WriteFile};
 
 pub(super) use active::{flip, over as write_in_place};
+pub(super) use proven::said;
 pub use proven::{STOPPED, olds, proof_of_agent, proof_of_server, stopped};
-pub(super) use proven::{is_proven_by_this_run, said};
 pub use rolled_back::{FORWARD, can_be_taken_back};
 pub(super) use rolled_back::{too_late, unseen};
 pub(super) use room::{Room, look_for_obstacles, obstacles, room, room_of_both};

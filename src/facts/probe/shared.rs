@@ -25,8 +25,6 @@ pub(super) struct Kept {
 pub struct Settled {
     /// The token of a rotation by hand that has forgotten its agents.
     pub left_behind: Option<Secret>,
-    /// What its agents were configured with then, which the servers refused: OLD, as far as anybody knows.
-    pub refused: Vec<Secret>,
     /// Whether a rotation of the server token was past the datastore before this run, which then makes no new token.
     pub was_begun: bool,
     /// Whether somebody had taken that rotation back beside servers that run with its token.
@@ -37,12 +35,6 @@ impl Probe<'_> {
     /// What the run is for: the first answer counts to its end.
     pub async fn settled(&self, look: impl Future<Output = Settled> + Send) -> &Settled {
         self.scope.settled.get_or_init(|| look).await
-    }
-
-    /// The same, when it is settled.
-    #[must_use]
-    pub fn was_settled(&self) -> Option<&Settled> {
-        self.scope.settled.get()
     }
 
     /// What `look` finds by asking the servers *now*. It serves other tasks for as long as an answer does: for 30 s,

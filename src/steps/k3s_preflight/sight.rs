@@ -9,7 +9,7 @@ use crate::k3s::version::Version;
 use crate::steps::findings::{self, Finding};
 use crate::steps::k3s_restart::stale_pin;
 use crate::steps::k3s_token::{Room, obstacles, room, room_of_both};
-use crate::steps::look::{Cluster, Seen};
+use crate::steps::look::{Cluster, Seen, no_token};
 use crate::steps::{Proposal, StepError, Unmet};
 
 /// Free space that writing tokens and a restart need, in KiB.
@@ -195,19 +195,7 @@ fn of_server(seen: &Seen, version: Version) -> Vec<Unmet> {
         ));
     }
     if seen.install.surfaces.is_empty() && seen.install.faults.is_empty() {
-        let what = format!(
-            "no token was found on {host}, neither configured nor in {}",
-            seen.install.data("server/token")
-        );
-        unmet.push(Unmet::new(
-            "no-token",
-            what,
-            if seen.unit.is_active() {
-                format!("it runs, and would not start again: keyroll rescue {host} -i INVENTORY writes it anew")
-            } else {
-                format!("see whether K3s ever started on {host}")
-            },
-        ));
+        unmet.push(no_token(seen));
     }
     unmet
 }

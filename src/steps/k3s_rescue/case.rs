@@ -143,7 +143,10 @@ impl Case<'_> {
             [both, begun]
         });
         let staged = servers.filter_map(|it| it.seen.staged());
-        let told = told.flatten().chain(self.seen.replaced());
+        let back = self.cluster.half_rolled_back();
+        let withdrawn = self.cluster.servers.iter().filter(|_| back.is_some());
+        let withdrawn = withdrawn.filter_map(|it| it.seen.withdrawn());
+        let told = told.flatten().chain(self.seen.replaced()).chain(withdrawn);
         let mut all: Vec<Secret> = told.chain(staged).collect();
         all.sort_by(|a, b| a.expose().cmp(b.expose()));
         all.dedup();

@@ -23,6 +23,7 @@ pub(super) async fn propose(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, 
         Err(unmet) => !unmet.iter().any(|it| UNCERTAIN.contains(&it.name)),
     };
     let cluster = Cluster::now(probe, TokenKind::Server).await;
+    let is_certain = is_certain && cluster.half_rolled_back().is_none();
     if answer(probe, &cluster).is_some() {
         return Ok(Proposal::default());
     }

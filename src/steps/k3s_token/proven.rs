@@ -10,7 +10,9 @@ use crate::k3s::token::{self, Form, TokenKind};
 use crate::model::HostName;
 use crate::op::{Op, Until};
 use crate::secret::Secret;
-use crate::steps::look::{AgentStanding, Cluster, Seen, is_to_restart, rescue_of_agent, words};
+use crate::steps::look::{
+    AgentStanding, Cluster, Seen, is_to_restart, no_token, rescue_of_agent, words,
+};
 use crate::steps::{Proposal, StepError, Unmet};
 
 pub(super) async fn on_server(probe: &Probe<'_>, seen: &Seen) -> Result<Proposal, StepError> {
@@ -148,6 +150,10 @@ fn not_yet_new(seen: &Seen, standing: &Standing) -> Option<Unmet> {
         )),
         // What cannot be read there is said by its own name.
         _ if !seen.install.faults.iter().all(is_of_owner) => None,
+        _ if seen.about == TokenKind::Server && seen.install.surfaces.is_empty() => Some(Unmet {
+            red: true,
+            ..no_token(seen)
+        }),
         phase => Some(Unmet::red(
             "surface-not-new",
             format!("{host}: {}", words(phase)),
@@ -164,21 +170,13 @@ fn roles_of_old(kind: TokenKind) -> &'static [Role] {
     }
 }
 
-/// Every token that must be dead: what is kept or was seen, what the operator named, and what the agents had that a rotation
-/// by hand has left behind.
+/// Every token that must be dead: what is kept or was seen, and what the operator named.
 #[must_use]
 pub fn olds(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> Vec<Secret> {
-    let named = probe.options().words.old.iter();
-    let refused = probe.was_settled().map_or(&[][..], |it| &it.refused);
-    let others = named.chain(refused);
-    let others = others.filter(|_| seen.about == TokenKind::Server);
-    let mut olds: Vec<Secret> = Vec::new();
-    for old in standing.dead().chain(others) {
-        if !olds.contains(old) {
-            olds.push(old.clone());
-        }
-    }
-    olds
+    let named = probe.options().words.old.as_ref();
+    let named = named
+        .filter(|named| seen.about == TokenKind::Server && !standing.dead().any(|it| it == *named));
+    standing.dead().chain(named).cloned().collect()
 }
 
 /// Whether the operator names as old what was not old in the rotation whose proof left its word here.
@@ -205,11 +203,7 @@ fn is_back(host: &HostName) -> Unmet {
 }
 
 /// Whether this run has probed OLD and forgotten it since.
-pub(in crate::steps) fn is_proven_by_this_run(
-    probe: &Probe<'_>,
-    seen: &Seen,
-    standing: &Standing,
-) -> bool {
+fn is_proven_by_this_run(probe: &Probe<'_>, seen: &Seen, standing: &Standing) -> bool {
     let tag = token::tag(&standing.new);
     seen.proven()
         .is_some_and(|proven| proven.run == probe.options().run && proven.tag == tag)

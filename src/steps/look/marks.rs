@@ -128,11 +128,10 @@ impl Seen {
         self.install.data(ROTATED)
     }
 
-    /// What is kept aside until it is shown to be refused, or was taken off a surface; there is none of the agent token.
+    /// What is kept aside until it is shown to be refused; there is none of the agent token.
     #[must_use]
     pub fn aside(&self) -> Option<Secret> {
-        let aside = self.withdrawn().or_else(|| self.replaced());
-        aside.filter(|_| self.about == TokenKind::Server)
+        self.withdrawn().filter(|_| self.about == TokenKind::Server)
     }
 
     /// What a roll back or a rescue keeps aside until it is shown to be refused.

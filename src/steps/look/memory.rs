@@ -119,7 +119,7 @@ pub(super) async fn of_agents(probe: &Probe<'_>, known: &[Secret]) -> Vec<Secret
 
 /// What the run is for.
 pub(super) async fn settle(probe: &Probe<'_>, servers: &[ServerSeen]) -> Settled {
-    let (left_behind, refused) = left_behind(probe, servers).await.unzip();
+    let left_behind = left_behind(probe, servers).await;
     let wish = wish(probe, TokenKind::Server);
     let standing = standing(TokenKind::Server, servers, wish).ok();
     let begun = standing.filter(|it| it.is_rotated() && it.old.is_some());
@@ -127,12 +127,11 @@ pub(super) async fn settle(probe: &Probe<'_>, servers: &[ServerSeen]) -> Settled
         was_begun: begun.is_some() || left_behind.is_some(),
         was_taken_back: begun.is_some_and(|it| it.is_back),
         left_behind,
-        refused: refused.unwrap_or_default(),
     }
 }
 
-/// The token of all servers, when this run may go on with it and they have left the agents behind, and what those have.
-async fn left_behind(probe: &Probe<'_>, servers: &[ServerSeen]) -> Option<(Secret, Vec<Secret>)> {
+/// The token of all servers, when this run may go on with it and they have left the agents behind.
+async fn left_behind(probe: &Probe<'_>, servers: &[ServerSeen]) -> Option<Secret> {
     let options = probe.options();
     let is_asked = options.given.is_none() && !options.words.proof_only;
     if is_asked {
@@ -143,11 +142,11 @@ async fn left_behind(probe: &Probe<'_>, servers: &[ServerSeen]) -> Option<(Secre
 }
 
 /// The token of all servers, when nothing is known to be under way and each of the first agents that has a token of this kind
-/// has one that the servers refuse: somebody has rotated the servers and forgotten the agents. And what these have.
+/// has one that the servers refuse: somebody has rotated the servers and forgotten the agents.
 pub(in crate::steps) async fn forgets_agents(
     probe: &Probe<'_>,
     servers: &[ServerSeen],
-) -> Option<(Secret, Vec<Secret>)> {
+) -> Option<Secret> {
     let first = servers.first()?;
     let held = first.memory.secret()?;
     let is_untouched = |server: &ServerSeen| {
@@ -170,7 +169,7 @@ pub(in crate::steps) async fn forgets_agents(
     let knocks = Knocked(agents.iter().map(knock).collect());
     let heard = probe.get_on(&first.seen.host, knocks).await.ok()?;
     let is_refused = heard.iter().all(|heard| *heard == Heard::Rejected);
-    is_refused.then(|| (held.clone(), agents))
+    is_refused.then(|| held.clone())
 }
 
 impl ServerSeen {

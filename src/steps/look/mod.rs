@@ -38,6 +38,7 @@ pub(super) use nodes::{nodes, server_nodes};
 pub use order::restart_order;
 pub(super) use passwd::PASSWD;
 pub use passwd::Passwd;
+pub(super) use stands::no_token;
 pub use stands::words;
 pub use stated::stated;
 

@@ -3,8 +3,26 @@
 use super::Seen;
 use super::cluster::{Cluster, ServerSeen};
 use crate::k3s::phase::{Phase, Standing};
-use crate::k3s::token;
+use crate::k3s::token::{self, TokenKind};
 use crate::steps::Unmet;
+
+/// A server that would make itself another token at its next start: neither its configuration nor K3s's own file has one.
+pub(in crate::steps) fn no_token(seen: &Seen) -> Unmet {
+    let host = &seen.host;
+    let file = seen.install.data(TokenKind::Server.own_file());
+    let next = if seen.unit.is_active() {
+        format!(
+            "it runs, and would not start again: keyroll rescue {host} -i INVENTORY writes it anew"
+        )
+    } else {
+        format!("see whether K3s ever started on {host}")
+    };
+    Unmet::new(
+        "no-token",
+        format!("no token was found on {host}, neither configured nor in {file}"),
+        next,
+    )
+}
 
 impl Cluster {
     /// Whether it is certain that the datastore holds NEW. The rotator's files alone do not tell: a rotate that fails

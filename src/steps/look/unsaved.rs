@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::passwd::PASSWD;
 use super::{Cluster, Seen, ServerSeen};
-use crate::k3s::install::Kind;
+use crate::k3s::install::{Datastore, Kind};
 use crate::k3s::token::{TokenKind, tag};
 use crate::k3s::unsaved::{Mark, PasswdTimes, is_newer, unsaved};
 use crate::model::{HostName, HostTime};
@@ -201,7 +201,12 @@ impl Cluster {
         let mut servers = self.servers.iter();
         servers.find(|it| it.seen.withdrawn().is_some())?;
         let unsaved = self.unsaved();
-        let (server, _) = unsaved.iter().find(|(it, _)| it.is_rewritten())?;
+        let right = self.standing.as_ref().map(|standing| &standing.datastore);
+        // One that runs with another token than the datastore's was left behind by it.
+        let is_right = |it: &ServerSeen| right.is_ok_and(|right| it.memory.secret() == Some(right));
+        let (server, _) = unsaved
+            .iter()
+            .find(|(it, _)| it.is_rewritten() && is_right(it))?;
         let host = &server.seen.host;
         Some(Unmet::new(
             "roll-back-unfinished",
@@ -223,9 +228,14 @@ impl Cluster {
     /// Servers that run and whose passwd somebody has removed: K3s finds there which token it rotates (k3s: `tokenRotate`), and
     /// writes it at each start.
     pub fn without_passwd(&self) -> impl Iterator<Item = (&HostName, Unmet)> {
-        let servers = self.servers.iter().filter(|it| {
+        let standing = self.standing.as_ref().ok();
+        let rotated = standing.filter(|standing| standing.is_rotated());
+        let servers = self.servers.iter().filter(move |it| {
             let path = it.seen.install.data(PASSWD);
-            it.memory.secret().is_some() && it.seen.file(&path).is_none()
+            // Past the datastore only the rotator is asked again, and the restart that is due writes it anew.
+            let is_due =
+                rotated.is_some_and(|standing| standing.rotator.as_ref() != Some(&it.seen.host));
+            it.memory.secret().is_some() && it.seen.file(&path).is_none() && !is_due
         });
         servers.map(|it| (&it.seen.host, no_passwd(it)))
     }
@@ -274,20 +284,35 @@ fn no_passwd(server: &ServerSeen) -> Unmet {
     );
     let on_disk = seen.on_disk();
     let is_rotated = on_disk.is_some() && on_disk.as_ref() != server.memory.secret();
-    let (what, next) = if is_rotated {
+    let restart = format!("as root: systemctl restart {unit}");
+    let (what, next) = if seen.install.surfaces.is_empty() {
+        (
+            format!(
+                ", and no token is in its configuration or in {token}: it would not start again"
+            ),
+            format!(
+                "restart no server; write the datastore's token into the configuration of {host}: after a rotation that of another server, else the one that it accepts; then there, {restart}"
+            ),
+        )
+    } else if is_rotated {
+        let first = if seen.install.datastore == Datastore::Elsewhere {
+            ", and into that of the server that it joins, which is restarted first"
+        } else {
+            ""
+        };
         (
             format!(
                 "; {token} has another token than its process, to which it may have been rotated"
             ),
             format!(
-                "copy {token} on {host} away, and write its token into the configuration there; then as root: systemctl restart {unit}; where that is refused: keyroll rescue {host} -i INVENTORY"
+                "copy {token} on {host} away, and write its token into the configuration there{first}; then on {host}, {restart}; where that is refused: keyroll rescue {host} -i INVENTORY"
             ),
         )
     } else {
         (
             String::new(),
             format!(
-                "unless somebody has rotated by hand since it was started, on {host}, as root: systemctl restart {unit}, which writes it anew; then run the same command again; else write the token of that rotate into its configuration first"
+                "unless somebody has rotated by hand since it was started, on {host}, {restart}, which writes it anew; then run the same command again; else write the token of that rotate into its configuration first"
             ),
         )
     };
