@@ -8,7 +8,7 @@ mod held;
 mod judge;
 
 pub use agents::judge_agents;
-pub use judge::{BESIDE, CLEARLY_LATER, TWO, judge, names};
+pub use judge::{BESIDE, CLEARLY_LATER, TWO, judge, names, rescues};
 
 use crate::model::{HostName, HostTime, RunId};
 use crate::secret::Secret;

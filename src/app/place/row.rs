@@ -218,9 +218,8 @@ fn of_rotation(seen: &Seen, cluster: Option<&Cluster>) -> Vec<Said> {
     };
     let unsure = standing.filter(is_between);
     let unsure = unsure.and_then(|standing| cluster.unwitnessed(standing));
-    let without = cluster.without_passwd();
-    let without = without.filter_map(|(host, unmet)| (*host == seen.host).then_some(unmet));
-    let found = cluster.fatal(&seen.host).into_iter().chain(without);
+    let found = cluster.fatal(&seen.host).into_iter();
+    let found = found.chain(cluster.lacks_passwd(&seen.host));
     let found = found.chain(unsure);
     found.map(|unmet| Said::from(&unmet)).collect()
 }

@@ -128,7 +128,7 @@ fn surface_differs(servers: &[ServerView], datastore: &Secret) -> Torn {
         ),
         next: format!(
             "put the cluster's token back: {}{}",
-            rescue(servers.iter().filter(odd)),
+            rescues(servers.iter().filter(odd).map(|s| &s.host)),
             if is_dead {
                 ""
             } else {
@@ -139,8 +139,9 @@ fn surface_differs(servers: &[ServerView], datastore: &Secret) -> Torn {
 }
 
 /// The commands that put the datastore's token back on these servers.
-fn rescue<'a>(servers: impl Iterator<Item = &'a ServerView>) -> String {
-    let commands = servers.map(|server| format!("keyroll rescue {} -i INVENTORY", server.host));
+#[must_use]
+pub fn rescues<'a>(servers: impl Iterator<Item = &'a HostName>) -> String {
+    let commands = servers.map(|server| format!("keyroll rescue {server} -i INVENTORY"));
     commands.collect::<Vec<_>>().join(" && ")
 }
 
@@ -154,7 +155,7 @@ fn foreign(servers: &[ServerView], old: Option<&Secret>, new: &Secret) -> Result
     if odd.is_empty() {
         return Ok(());
     }
-    let back = rescue(odd.iter().copied());
+    let back = rescues(odd.iter().map(|server| &server.host));
     Err(Torn {
         name: "foreign-surface",
         what: format!(

@@ -43,11 +43,9 @@ pub(super) async fn examine(
         return Ok(Err(vec![unmet]));
     }
     // What it runs with is not known to be the datastore's, and nothing keeps it from running.
-    let mut without = cluster.without_passwd();
-    if let Some((_, unmet)) = without.find(|(host, _)| **host == seen.host) {
+    if let Some(unmet) = cluster.lacks_passwd(&seen.host) {
         return Ok(Err(vec![unmet]));
     }
-    drop(without);
     let patient = patient(probe, seen, &cluster).await?;
     let standing = cluster.standing_of_processes(probe);
     let own = cluster.server(&seen.host).map(|it| &it.memory);

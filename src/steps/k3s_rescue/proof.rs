@@ -6,7 +6,7 @@ use super::examine::decided;
 use super::refusals::{told, waits_for_api};
 use crate::facts::{Knocked, Probe};
 use crate::k3s::knock::{Heard, Knock, Role};
-use crate::k3s::phase::{Standing, names};
+use crate::k3s::phase::{Standing, names, rescues};
 use crate::k3s::token::TokenKind;
 use crate::model::HostName;
 use crate::op::{Op, Until};
@@ -83,15 +83,11 @@ fn wrong_surfaces(cluster: &Cluster, right: &Secret) -> Option<String> {
     let servers = cluster.servers.iter();
     let odd = servers.filter(|it| it.seen.surface().is_some_and(|own| own != right));
     let odd: Vec<&HostName> = odd.map(|it| &it.seen.host).collect();
-    let rescues = odd
-        .iter()
-        .map(|host| format!("keyroll rescue {host} -i INVENTORY"));
-    let rescues: Vec<String> = rescues.collect();
     (!odd.is_empty()).then(|| {
         format!(
             "would not start with what they are configured with: {}; restart none before: {}",
-            names(odd.into_iter()),
-            rescues.join(" && ")
+            names(odd.iter().copied()),
+            rescues(odd.iter().copied())
         )
     })
 }

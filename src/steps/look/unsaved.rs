@@ -225,6 +225,13 @@ impl Cluster {
         hosts.map(odd_one).chain(without).collect()
     }
 
+    /// The same as [`Cluster::without_passwd`] of one server.
+    #[must_use]
+    pub fn lacks_passwd(&self, host: &HostName) -> Option<Unmet> {
+        let mut ones = self.without_passwd();
+        ones.find(|(one, _)| *one == host).map(|(_, unmet)| unmet)
+    }
+
     /// Servers that run and whose passwd somebody has removed: K3s finds there which token it rotates (k3s: `tokenRotate`), and
     /// writes it at each start.
     pub fn without_passwd(&self) -> impl Iterator<Item = (&HostName, Unmet)> {
